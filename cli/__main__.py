@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mockrec.cli import early
 
-early.begin()  # a Ctrl-C that comes while all this is imported is no traceback
+early.begin()  # a Ctrl-C during these imports must not print a traceback
 
 import gc  # noqa: E402
 import os  # noqa: E402
@@ -16,7 +16,7 @@ import typer.main  # noqa: E402
 from mockrec.cli import interrupts, printing  # noqa: E402
 from mockrec.cli.app import app  # noqa: E402
 from mockrec.cli.codes import COMMAND_NOT_RUN, DEFECT, INTERRUPTED, READER_GONE, USAGE  # noqa: E402
-from mockrec.cli.defects import tell_defect  # noqa: E402
+from mockrec.cli.defects import report_defect  # noqa: E402
 from mockrec.cli.options import invocation  # noqa: E402
 from mockrec.formats.files.outfile import STDOUT_NAME  # noqa: E402
 from mockrec.formats.schema.errors import OutputError  # noqa: E402
@@ -24,17 +24,17 @@ from mockrec.formats.schema.errors import OutputError  # noqa: E402
 early.end()
 
 _COLLECT_AFTER = 50_000
-"""New objects between two garbage collections: a start makes many, all of which stay."""
+"""New objects between two garbage collections: a start creates many, and all of them stay."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command line (without the program's name; None: that of the process, which ends with it)."""
+    """Run one command line, without the program's name. None: the command line of the process, which then exits."""
     interrupts.begin(is_process=argv is None)
     _replace_closed_streams()  # before anything is opened
     with interrupts.raising():
         try:
             code = _main(argv)
-        except KeyboardInterrupt:  # it came between two things
+        except KeyboardInterrupt:  # raised between two steps
             code = INTERRUPTED
     return interrupts.ending_with(code)
 
@@ -53,8 +53,8 @@ def _main(argv: Sequence[str] | None) -> int:
             printing.fail("there is no COMMAND after --")
             return USAGE
     _survive_encodings()
-    if invocation.command is None:  # COMMAND's environment is not ours to change
-        # pyarrow's own pool keeps what it has once had: a third more for a conversion, and no faster here.
+    if invocation.command is None:  # COMMAND's environment must stay as it is
+        # pyarrow's own pool never returns memory: a conversion would take a third more, and no less time.
         os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     try:
         code = _run(arguments)
@@ -74,7 +74,7 @@ def _run(arguments: list[str]) -> int:
         result = typer.main.get_command(app)(args=arguments, prog_name="mockrec", standalone_mode=False)
     except SystemExit as stop:
         if isinstance(stop.__context__, BrokenPipeError):
-            # typer's own reaction to a closed stdout; the code is ours to choose.
+            # typer's own reaction to a closed stdout, with an exit code that is not in codes.py.
             raise BrokenPipeError from None
         return stop.code if isinstance(stop.code, int) else 1
     except BrokenPipeError:
@@ -83,7 +83,7 @@ def _run(arguments: list[str]) -> int:
         return _interrupted()
     except BaseException as error:
         return _tell(error)
-    if interrupts.received() is not None:  # typer has a code of its own for it
+    if interrupts.received() is not None:  # typer has its own exit code for an interrupt
         return _interrupted()
     return result if isinstance(result, int) else 0
 
@@ -94,12 +94,12 @@ def _interrupted() -> int:
 
 
 def _tell(error: BaseException) -> int:
-    """Say what went wrong; the exit code. Errors that are meant for the user carry their own code."""
+    """Print what went wrong and return the exit code. Errors for the user carry their own code."""
     leaves = list(_leaves(error))
     if any(isinstance(leaf, KeyboardInterrupt) for leaf in leaves):
         return _interrupted()
     if not all(isinstance(getattr(leaf, "exit_code", None), int) for leaf in leaves):
-        tell_defect(error)
+        report_defect(error)
         return _own_failure(DEFECT)
     code = max(int(getattr(leaf, "exit_code", 0)) for leaf in leaves)
     if code == READER_GONE:
@@ -109,10 +109,10 @@ def _tell(error: BaseException) -> int:
                 printing.fail(printing.escape(str(leaf)))
         return code
     for leaf in leaves:
-        show = getattr(leaf, "show", None)  # a usage error: it knows the command's usage line
+        show = getattr(leaf, "show", None)  # a usage error prints the command's usage line itself
         if show is not None:
             show()
-        elif hasattr(leaf, "problems"):  # each stands for itself, in the form that editors read
+        elif hasattr(leaf, "problems"):  # each problem on a line of its own, in the form that editors read
             printing.problems(printing.escape(str(leaf), keep_lines=True))
         else:
             printing.fail(printing.escape(str(leaf), keep_lines=True))
@@ -120,12 +120,12 @@ def _tell(error: BaseException) -> int:
 
 
 def _own_failure(code: int) -> int:
-    """With a COMMAND every code may be COMMAND's, so mockrec's own failures share one that is not."""
+    """With a COMMAND, any exit code may be COMMAND's, so mockrec's own failures share one reserved code."""
     return code if invocation.command is None else COMMAND_NOT_RUN
 
 
 def _leaves(error: BaseException) -> Iterator[BaseException]:
-    """The exceptions in an exception group: task groups wrap even a single one."""
+    """The exceptions of an exception group; a task group wraps even a single one."""
     if isinstance(error, BaseExceptionGroup):
         for inner in error.exceptions:
             yield from _leaves(inner)
@@ -134,22 +134,22 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
 
 
 def _replace_closed_streams() -> None:
-    """Started with `<&-`, `>&-` or `2>&-` there is no stream: what would be printed goes nowhere.
+    """Open /dev/null for each standard stream that was closed by `<&-`, `>&-` or `2>&-`.
 
-    The descriptors must not be left free either, or a socket would become somebody's stdin.
+    A free descriptor would otherwise be given to a socket, which a child process would inherit as its stdin.
     """
     for number in range(3):
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest free one, which is this
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free descriptor, which is this one
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - as long as the process
 
 
 def _survive_encodings() -> None:
-    """A stdout in ASCII or Latin-1 shows what it cannot encode as an escape instead of failing."""
+    """Make a stdout in ASCII or Latin-1 print characters that it cannot encode as escapes."""
     reconfigure = getattr(sys.stdout, "reconfigure", None)
     if reconfigure is not None:
         reconfigure(errors="backslashreplace")

@@ -1,4 +1,4 @@
-"""The `mockrec` command and its sub-commands. Each of them imports the engine only when it runs."""
+"""The `mockrec` command and its sub-commands. Each imports the engine only when it runs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mockrec.cli.options import invocation
 
 __all__ = ["app", "invocation"]
 
-# Plain help: rich help takes twice as long to appear. Exceptions are told by `main`.
+# Plain help: rich help takes twice as long to appear. `main` prints exceptions.
 app = typer.Typer(
     name="mockrec",
     help="Mock server and recording proxy: YAML rules in, every event out as JSON Lines, HAR or Parquet.",

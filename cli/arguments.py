@@ -1,4 +1,4 @@
-"""Which arguments are sessions and which one is the filter expression. Shared by all commands that take both."""
+"""Tells sessions from the filter expression among the arguments of a command that takes both."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Where = Annotated[
 
 
 def split(arguments: Sequence[str], where: str | None) -> tuple[list[str], str | None]:
-    """Sessions and expression. Of the parts of a session, as a glob names them, the first one stands for all."""
+    """Return sessions and expression. If a glob named all parts of a session, the first part stands for all."""
     if len(arguments) < 2:
         return list(arguments), where
     _refuse_unquoted(arguments)
@@ -47,7 +47,7 @@ def split(arguments: Sequence[str], where: str | None) -> tuple[list[str], str |
 
 
 def _refuse_unquoted(arguments: Sequence[str]) -> None:
-    """An expression that the shell has taken to pieces."""
+    """Refuse an expression that the shell has split into words."""
     for place, argument in enumerate(arguments):
         if argument in _OPERATORS and place > 0 and not Path(argument).exists():
             start = next((at for at, one in enumerate(arguments) if at and not is_session(one)), place)
@@ -56,18 +56,18 @@ def _refuse_unquoted(arguments: Sequence[str]) -> None:
 
 
 def is_session(argument: str) -> bool:
-    """An existing path, `-`, a URL, or the name of a recording that is still a journal."""
+    """Whether it is an existing path, `-`, a URL, or the name of a recording that is still a journal."""
     from mockrec.formats.parquet.paths import is_table_place
 
     try:
-        # An empty one is no name: Path("") is the current folder.
+        # Path("") would be the current folder.
         return argument == "-" or (bool(argument) and (Path(argument).exists() or is_table_place(argument)))
     except (OSError, ValueError):  # too long for a path, or with a NUL
         return False
 
 
 def parse(expression: str | None, *, records: bool = False) -> Plan | None:
-    """The plan of an expression. Raises `FilterError`; one that looks like a file is told as that too."""
+    """Return the plan of an expression. Raises `FilterError`, with a hint if the text looks like a file name."""
     if expression is None:
         return None
     from mockrec.formats.query import FilterError
@@ -84,11 +84,11 @@ def parse(expression: str | None, *, records: bool = False) -> Plan | None:
 
 
 def _with_marks(plan: Plan) -> Plan:
-    """True values are found by their marks, where the key is at hand that the marks were made with."""
+    """Let a plan find true values by their placeholders, if the key of the placeholders is available."""
     key = os.environ.get(KEY_VARIABLE)
     if not key:
         return plan
-    # Imported here: only those who have a key need it.
+    # Imported here: only needed with a key.
     from mockrec.engine.redaction.placeholders import Placeholders
     from mockrec.formats.query.rewritten import with_marks
 

@@ -1,4 +1,4 @@
-"""`mockrec ca`: the CA that clients have to trust: what it is, as a file they can read, and how each is told."""
+"""`mockrec ca`: shows and exports the CA certificate, and explains how each client comes to trust it."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def show(ca_cert: CaCert = None, shape: As = OutputShape.text, quiet: Quiet = Fa
     begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     fingerprint, spki = fingerprint_sha256(certificate), spki_sha256(certificate)
     if shape is OutputShape.json:
-        told = {
+        shown = {
             "path": str(path),
             "subject": subject,
             "notBefore": f"{begin:%Y-%m-%dT%H:%M:%SZ}",
@@ -82,7 +82,7 @@ def show(ca_cert: CaCert = None, shape: As = OutputShape.text, quiet: Quiet = Fa
             "fingerprintSha256": fingerprint,
             "spkiSha256": spki,
         }
-        printing.data(json.dumps(told))
+        printing.data(json.dumps(shown))
         return
     printing.data(f"certificate  {printing.escape(str(path))}")
     printing.data(f"subject      {printing.escape(subject)}")
@@ -189,7 +189,7 @@ def _lines(text: str, export_command: str, ca: str, spki: str) -> Iterator[str]:
 
 
 def _hint_for(client: str) -> str:
-    """What is said about a client; wrong usage if we know nothing of it."""
+    """Return the instructions for a client. Raises a usage error for an unknown one."""
     known = {name: text for names, text in _HINTS.items() for name in names.split(", ")}
     text = known.get(client.lower())
     if text is None:
@@ -201,15 +201,15 @@ def _hint_for(client: str) -> str:
 
 
 def _certificates(ca_cert: Path | None) -> tuple[Path, tuple[x509.Certificate, ...]]:
-    """The file and its certificates: that one, or the user's own, made now if need be."""
+    """Return the CA file and its certificates: the named one, or the user's own, created if it does not exist."""
     from mockrec.engine.tls.trust import ca_folder, ensure_ca, load_certificates
 
     path = ensure_ca(ca_folder(os.environ))[0] if ca_cert is None else ca_cert
     return path, load_certificates(path)
 
 
-# By names, separated by commas. CA_PEM and CA_SPKI stand for the CA's file and the hash of its key. Lines that begin
-# with # are words, all others commands or settings. docs/tls.md says more.
+# Keys are names, separated by commas. CA_PEM and CA_SPKI stand for the CA's file and the hash of its key. Lines that
+# begin with # are prose, all others are commands or settings. docs/tls.md has the details.
 _HINTS = {
     "curl": """
 curl --cacert CA_PEM https://example.test/

@@ -1,15 +1,15 @@
-"""Texts in the cells of a table: how wide a terminal shows them, and no wider than people read."""
+"""Cells of a table: the width of a text on a terminal, and texts cut to a readable width."""
 
 from __future__ import annotations
 
 import unicodedata
 
 MOST = 200
-"""Columns of a cell: what is longer is cut, or one long body would widen every line of its table."""
+"""Most columns of a cell. A longer text is cut, because one long body would widen every line of its table."""
 
 
 def width(text: str) -> int:
-    """Columns that a terminal takes for a text without control characters (Unicode Standard Annex 11)."""
+    """Return the columns that a text without control characters takes on a terminal (Unicode Annex 11)."""
     return len(text) if text.isascii() else sum(map(_width, text))
 
 
@@ -20,7 +20,7 @@ def _width(character: str) -> int:
 
 
 def cut(text: str, most: int = MOST) -> str:
-    """A text of at most so many columns; one that is longer ends with an ellipsis."""
+    """Cut a text to a number of columns; a cut text ends with an ellipsis."""
     if text.isascii():
         return text if len(text) <= most else f"{text[: most - 1]}…"
     room, fits = most, 0
@@ -34,6 +34,6 @@ def cut(text: str, most: int = MOST) -> str:
 
 
 def pad(text: str, columns: int, *, right: bool = False) -> str:
-    """A text with the blanks that it needs to take so many columns."""
+    """Pad a text with spaces to a number of columns."""
     blanks = " " * (columns - width(text))
     return blanks + text if right else text + blanks

@@ -1,4 +1,4 @@
-"""`mockrec check RULES`: is the rule file right? Starts nothing and imports no handlers. And `--schema`."""
+"""`mockrec check RULES`: reports every problem of a rule file, without starting anything. And `--schema`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`run … -- COMMAND`: the process that is recorded, its environment, its signals, its exit code."""
+"""`run … -- COMMAND`: the recorded process, its environment, signals and exit code."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _LOOPBACK = re.compile(r"(?:\*|\.?localhost|127(?:\.[\d.]+)?(?:/\d+)?|\[?::1\]?(
 
 
 class Child:
-    """COMMAND, once."""
+    """One COMMAND, started at most once."""
 
     def __init__(
         self,
@@ -39,8 +39,8 @@ class Child:
         ca: str | None = None,
         auth: str | None = None,
     ) -> None:
-        """`stdout_taken`: the log goes to stdout, so COMMAND's output goes to stderr. `ca`: the certificate that it has
-        to trust."""
+        """`stdout_taken`: the log goes to stdout, so COMMAND's output goes to stderr. `ca`: the certificate that
+        COMMAND trusts."""
         self._ca = ca
         self._auth = auth
         self._trust: TrustFiles | None = None
@@ -52,11 +52,11 @@ class Child:
 
     @property
     def running(self) -> bool:
-        """Whether it has been started and has not ended."""
+        """Whether COMMAND has started and not ended."""
         return self._process is not None and self._process.returncode is None
 
     async def start(self, url: str, port: int) -> int | None:
-        """Start it; the exit code for mockrec if that is not possible, None if it runs."""
+        """Start COMMAND. Return None if it runs, else the exit code for mockrec."""
         self._trust = None if self._ca is None else TrustFiles(Path(self._ca))
         try:
             self._process = await anyio.open_process(
@@ -73,7 +73,7 @@ class Child:
         return None
 
     async def wait(self) -> int:
-        """Wait for its end; the exit code for mockrec (128+N for a signal)."""
+        """Wait for the end of COMMAND. Return the exit code for mockrec (128+N for signal N)."""
         assert self._process is not None
         try:
             code = await self._process.wait()
@@ -87,17 +87,17 @@ class Child:
             self._trust.remove()
 
     def signal(self, number: int) -> None:
-        """Pass a signal on."""
+        """Send COMMAND a signal."""
         if self._process is not None and self.running:
             self._process.send_signal(number)  # type: ignore[arg-type]
 
     def kill(self) -> None:
-        """End it at once."""
+        """Kill COMMAND."""
         if self._process is not None and self.running:
             self._process.kill()
 
     async def end(self, grace: float) -> int:
-        """SIGTERM, and after `grace` seconds SIGKILL; the exit code."""
+        """Send SIGTERM, and SIGKILL after `grace` seconds. Return the exit code."""
         self.signal(signal.SIGTERM)
         with anyio.move_on_after(grace):
             await self._done.wait()
@@ -106,7 +106,7 @@ class Child:
 
     @staticmethod
     def _exit_code(code: int) -> int:
-        """As shells say it: 128+N for a signal."""
+        """Return the exit code of a shell: 128+N for signal N."""
         return 128 - code if code < 0 else code
 
 
@@ -118,9 +118,9 @@ def environment(
     trust: TrustFiles | None = None,
     auth: str | None = None,
 ) -> dict[str, str]:
-    """The environment of COMMAND: the recorder is its proxy, loopback included, and its authority is trusted.
+    """Return the environment of COMMAND: the recorder is its proxy, for loopback too, and its CA is trusted.
 
-    `auth` is the password of the proxy, `user:password`; Java programs have to say it themselves.
+    `auth` is the proxy's `user:password`. Java programs must set the password themselves.
     """
     env = dict(outer)
     proxy = url
@@ -131,14 +131,14 @@ def environment(
         env[name] = env[name.lower()] = proxy
     if no_proxy is None:
         no_proxy = _without_loopback(_no_proxy(outer))
-        env["no_proxy"] = no_proxy  # curl reads it first
+        env["no_proxy"] = no_proxy  # curl prefers the lower-case name
         env["NO_PROXY"] = _without_loopback(outer.get("NO_PROXY") or outer.get("no_proxy") or "")
     else:
         env["NO_PROXY"] = env["no_proxy"] = no_proxy
     env["NODE_USE_ENV_PROXY"] = "1"
     host = url.partition("://")[2].rpartition(":")[0]
     java = [f"-D{scheme}.proxy{key}" for scheme in ("http", "https") for key in (f"Host={host}", f"Port={port}")]
-    java.append(f"-Dhttp.nonProxyHosts={_for_java(no_proxy)}")  # loopback is an exception by default
+    java.append(f"-Dhttp.nonProxyHosts={_for_java(no_proxy)}")  # by default, Java bypasses the proxy for loopback
     if trust is not None:
         env |= trust.variables(outer)
         java += trust.java_options()
@@ -149,9 +149,10 @@ def environment(
 
 
 def outer_proxy(upstream: UpstreamSettings, outer: Mapping[str, str]) -> UpstreamSettings:
-    """The way to servers from here, where COMMAND would have gone through the proxy of our own environment.
+    """Return the upstream settings with the proxy of mockrec's own environment, which COMMAND would have used.
 
-    What the rule file says is stronger. Loopback is never reached through it: it would be another machine's.
+    Settings of the rule file take precedence. Loopback never goes through that proxy, where it would mean the proxy's
+    own machine.
     """
     if upstream.proxy is not None or upstream.pac is not None:
         return upstream
@@ -172,12 +173,12 @@ def outer_proxy(upstream: UpstreamSettings, outer: Mapping[str, str]) -> Upstrea
 
 
 def _no_proxy(outer: Mapping[str, str]) -> str:
-    """One name is often set without the other, and clients that look for both take the first, also if it is empty."""
+    """Set a variable in both cases: clients that read both take the first, even if it is empty."""
     return outer.get("no_proxy") or outer.get("NO_PROXY") or ""
 
 
 def _check_proxy(name: str, url: str | None) -> None:
-    """Raises ConfigError: our own environment names a proxy that is none."""
+    """Raise ConfigError: mockrec's own environment names a proxy that is not a valid one."""
     from mockrec.engine.upstream.options import read_proxy
 
     try:
@@ -191,7 +192,7 @@ def _with_scheme(url: str | None) -> str | None:
 
 
 def _for_java(no_proxy: str) -> str:
-    """NO_PROXY names domains with all that is below them, Java has patterns; and it knows no ports there."""
+    """Translate NO_PROXY, which names domains and all their subdomains, into Java's patterns, which have no ports."""
     patterns: list[str] = []
     for host in filter(None, (part.strip() for part in no_proxy.split(","))):
         name = _PORT.sub(r"\1", host).removeprefix("*").removeprefix(".")
@@ -205,6 +206,6 @@ def _for_java(no_proxy: str) -> str:
 
 
 def _without_loopback(no_proxy: str) -> str:
-    """Loopback is where tests have their servers: exceptions for it, or for all, would hide them from the recorder."""
+    """Drop exceptions for loopback and for all hosts: they would hide the servers of tests from the recorder."""
     hosts = [host.strip() for host in no_proxy.split(",")]
     return ",".join(host for host in hosts if host and not _LOOPBACK.fullmatch(host))

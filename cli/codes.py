@@ -1,6 +1,6 @@
-"""The exit codes, each with its meaning. docs/reference/exit-codes.md is made of this file.
+"""The exit codes, each with its meaning. docs/reference/exit-codes.md is generated from this file.
 
-Errors that are meant for the user carry theirs (`exit_code`); every one of those stands here too.
+Errors for the user carry theirs (`exit_code`); all of those codes are listed here too.
 """
 
 from __future__ import annotations

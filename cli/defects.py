@@ -1,4 +1,4 @@
-"""A defect in mockrec: told in one line that says where to report it, with the traceback in a file."""
+"""Reports a defect in mockrec: one line with the address of the issue tracker, and the traceback in a file."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from collections.abc import Callable
 from mockrec.cli import printing
 
 
-def tell_defect(error: BaseException, shown: Callable[[str], str] = str) -> None:
-    """Say that it happened and where the details are. `shown` leaves secrets out of a text."""
+def report_defect(error: BaseException, shown: Callable[[str], str] = str) -> None:
+    """Print that a defect happened and where its details are. `shown` removes secrets from a text."""
     from mockrec.formats.schema.version import mockrec_version
 
     text = shown("".join(traceback.format_exception(error)))
@@ -27,7 +27,7 @@ def tell_defect(error: BaseException, shown: Callable[[str], str] = str) -> None
         ) as file:
             file.write(f"mockrec {mockrec_version()}, Python {sys.version}, {sys.platform}\n\n{text}")
     except OSError:
-        # No place for a file (the disk may be what is full): the terminal is better than nothing.
+        # No file can be written (the disk may be full), so the traceback goes to the terminal.
         printing.fail(printing.escape(text, keep_lines=True))
         printing.fail(f"a defect in mockrec: {name}; please report it{_where()} with the lines above")
         return
@@ -35,12 +35,12 @@ def tell_defect(error: BaseException, shown: Callable[[str], str] = str) -> None
 
 
 def _where() -> str:
-    """The issue tracker, as the installed metadata name it."""
+    """Return the issue tracker's URL from the installed metadata."""
     from importlib.metadata import PackageNotFoundError, metadata
 
     try:
         urls = metadata("mockrec").get_all("Project-URL") or []
     except PackageNotFoundError:
-        return ""  # the folders are imported without being installed
+        return ""  # imported from the folders, not installed
     named = dict(url.split(", ", 1) for url in urls)
     return f" at {named['Issues']}" if "Issues" in named else ""

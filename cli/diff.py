@@ -1,4 +1,4 @@
-"""`mockrec diff A B`: what changed between two sessions, with an exit code that says whether anything did."""
+"""`mockrec diff A B`: reports the differences of two sessions; the exit code says whether there are any."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Report(StrEnum):
-    """The shapes of a report."""
+    """`--as`: the formats of a report."""
 
     text = "text"
     json = "json"
@@ -32,7 +32,7 @@ class Report(StrEnum):
 
 
 class FailOn(StrEnum):
-    """From which severity on the answer is no."""
+    """`--fail-on`: the least severity that makes the exit code 1."""
 
     any = "any"
     breaking = "breaking"
@@ -47,7 +47,7 @@ _EXTENSIONS = {
 
 
 def _host_pair(value: str) -> tuple[str, str]:
-    """`a=b` → the pair. For `typer.Option(parser=…)`."""
+    """Parse `a=b` into a pair. For `typer.Option(parser=…)`."""
     a, equals, b = value.partition("=")
     if not (a and equals and b):
         raise typer.BadParameter(f"expected HOST-OF-A=HOST-OF-B, got {value!r}")
@@ -168,7 +168,7 @@ def diff(
 
 
 def _any_order(value: str) -> AnyOrder:
-    """`ignore`, or `ignore` and a JSONPath."""
+    """Parse `ignore`, alone or with a JSONPath."""
     from mockrec.formats.diff.selectors import parse_place
 
     word, _, path = value.strip().replace(":", " ", 1).partition(" ")
@@ -199,7 +199,7 @@ def _shape_of(path: str) -> Report:
 
 
 def _rendered(result: Result, shape: Report, fail_on: Severity, verbose: bool) -> str:
-    """Each report is imported only when it is asked for."""
+    """Return the writer of a report, whose module is imported only now."""
     if shape is Report.text:
         from mockrec.cli.diff_text import report as text
 

@@ -1,4 +1,4 @@
-"""The report of a comparison for the terminal: per endpoint, what A says beside what B says."""
+"""The report of a comparison for the terminal: for each endpoint, the values of A next to those of B."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _WIDEST = 200
 def report(
     result: Result, *, fail_on: Severity | None = None, verbose: bool = False, width: int | None = None
 ) -> Iterator[str]:
-    """The lines; everything from the wire is escaped. `fail_on`: what makes the exit code 1, any difference if None."""
+    """Yield the lines, with text from the wire escaped. `fail_on`: least severity that fails; None: any."""
     from mockrec.formats.diff.report.entries import groups, headline, remarks
 
     width = width or min(_WIDEST, shutil.get_terminal_size((120, 24)).columns)
@@ -62,7 +62,7 @@ def _entry(entry: Entry, verbose: bool, width: int) -> Iterator[str]:
 
 
 def _wrapped(text: str, width: int) -> list[str]:
-    """A value in the lines of its column."""
+    """Wrap a value into the lines of its column."""
     found: list[str] = []
     for line in escape(text, keep_lines=True).expandtabs(4).split("\n"):
         found += textwrap.wrap(line, width, drop_whitespace=False, replace_whitespace=False) or [""]

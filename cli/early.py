@@ -1,6 +1,6 @@
-"""The very first moments: SIGINT and SIGTERM end the process at once, while the rest of the program is imported.
+"""Ends the process at once on SIGINT or SIGTERM while the rest of the program is imported.
 
-Imports nothing that is not there already: until this has run, a Ctrl-C is the interpreter's, which shows a traceback.
+Imports only modules that the interpreter has loaded already: before this runs, a Ctrl-C prints a traceback.
 """
 
 import _signal  # type: ignore[import-not-found] # the C half of `signal`, whose other half takes its time
@@ -14,19 +14,19 @@ def _leave(number, frame):  # type: ignore[no-untyped-def] # `typing` costs as m
 
 
 def begin() -> None:
-    """Leave at a signal from now on, unless somebody has other wishes already."""
+    """Exit at a signal from now on, unless the signal already has another handler or is ignored."""
     for number in (_signal.SIGINT, _signal.SIGTERM):
         found = _signal.getsignal(number)
         if found in (_signal.default_int_handler, _signal.SIG_DFL):
             try:
                 _signal.signal(number, _leave)
-            except ValueError:  # not in the main thread: then signals are nothing to us
+            except ValueError:  # not in the main thread, which alone receives signals
                 return
             _before[number] = found
 
 
 def end() -> None:
-    """All is imported."""
+    """Restore the signals: everything is imported."""
     while _before:
         number, found = _before.popitem()
         if _signal.getsignal(number) is _leave:

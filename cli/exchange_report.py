@@ -1,6 +1,6 @@
-"""One exchange in full, as text: its records one after another, with heads, bodies and timing.
+"""One exchange in full, as text: its records in order, with heads, bodies and timing.
 
-Gives lines and prints nothing. Whatever came from the wire is escaped here.
+Yields lines and prints nothing. Text from the wire is escaped here.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Record = Mapping[str, Any]
 
 _INDENT = "    "
 _HEX_BYTES = 256
-"""Bytes of a binary body that are shown."""
+"""Most bytes that are shown of a binary body."""
 
 _ENVELOPE = frozenset({"seq", "type", "timestamp", "id", "connectionId", "streamId", "requestId"})
 _REQUEST_HEAD = frozenset(
@@ -52,7 +52,7 @@ _TIMING = {
 
 
 def story(records: Sequence[Record], bodies_folder: Path | None) -> Iterator[str]:
-    """The lines that tell an exchange, from its records in file order."""
+    """Yield the lines of an exchange, from its records in file order."""
     first = records[0]
     yield f"{escape(str(first.get('id', '')))}  on connection {escape(str(first.get('connectionId', '(none)')))}"
     head_shown = False
@@ -67,7 +67,7 @@ def story(records: Sequence[Record], bodies_folder: Path | None) -> Iterator[str
 
 
 def _content(record: Record, folder: Path | None, head_shown: bool) -> Iterator[str]:
-    """Everything in an object but the envelope; a request's head only where it was not shown before."""
+    """Yield the fields of a record but its envelope; a request's head only if it was not shown before."""
     shown: set[str] = set(_ENVELOPE)
     if "statusCode" in record:
         yield from _response_head(record)
@@ -148,7 +148,7 @@ def _hex(data: bytes) -> Iterator[str]:
 
 
 def _timing(timing: Record) -> str:
-    """The milestones as milliseconds since the start."""
+    """Return the milestones in milliseconds since the start."""
     start = timing.get("startTimestamp", timing.get("connectTimestamp"))
     if not isinstance(start, (int, float)):
         return _value(timing)

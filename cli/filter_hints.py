@@ -1,4 +1,4 @@
-"""What `mockrec filter` says where nothing matches: what the expression perhaps meant."""
+"""Hints of `mockrec filter` when nothing matches: what the expression may have meant."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from mockrec.formats.query import Plan
 
 _SLASHES = re.compile(r"""~\*?\s*["']?(/[^\s/"']+(?:/[^\s/"']+)*/[a-z]?)["']?(?=[\s)]|$)""")
-"""A regular expression as other languages write it: `/users/.*/`."""
+"""A regular expression in the notation of other languages: `/users/.*/`."""
 
 
 def explain_nothing(expression: str, plan: Plan, paths: Sequence[str]) -> None:
-    """Say what an expression that matched nothing in these sessions would have had to ask. Reads them again."""
+    """Print hints for an expression that matched nothing in these sessions, which are read again."""
     from mockrec.formats.query.rewritten import hidden, of_requests
 
     if pattern := _SLASHES.search(expression):
@@ -28,7 +28,7 @@ def explain_nothing(expression: str, plan: Plan, paths: Sequence[str]) -> None:
             f"the slashes of {printing.escape(pattern[1])} are part of the pattern; without them: "
             f"{printing.escape(pattern[1].strip('/'))}"
         )
-    if not all(Path(path).is_file() for path in paths):  # what comes from a pipe is gone
+    if not all(Path(path).is_file() for path in paths):  # a pipe cannot be read again
         return
     if not plan.records and (asked := of_requests(plan)) is not None and (count := _count(paths, asked)):
         printing.note(
@@ -37,10 +37,10 @@ def explain_nothing(expression: str, plan: Plan, paths: Sequence[str]) -> None:
         )
     marked = hidden(plan)
     if marked is not None and (count := _count(paths, marked)):
-        _tell_of_marks(count, paths)
+        _print_of_marks(count, paths)
 
 
-def _tell_of_marks(count: int, paths: Sequence[str]) -> None:
+def _print_of_marks(count: int, paths: Sequence[str]) -> None:
     there = f"{printing.plural(count, 'exchange')} may match, but for values that redaction has replaced by marks"
     key = os.environ.get(KEY_VARIABLE)
     if not key:
@@ -49,7 +49,7 @@ def _tell_of_marks(count: int, paths: Sequence[str]) -> None:
     from mockrec.engine.redaction.placeholders import Placeholders
 
     ours = Placeholders.named(key).key_id
-    others = sorted({told for path in paths if (told := _key_of(path)) not in ("", ours)})
+    others = sorted({key for path in paths if (key := _key_of(path)) not in ("", ours)})
     if others:
         printing.note(
             f"{there} of another key ({printing.escape(', '.join(others))}) than that of {KEY_VARIABLE} ({ours})"

@@ -1,4 +1,4 @@
-"""What `mockrec filter` writes: the lines of a session, or rows of chosen fields."""
+"""The output of `mockrec filter`: the lines of a session, or rows of chosen fields."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from mockrec.formats.sessions.derived import BodyCarrier
 
 _BATCH = 256 * 1024
-"""Bytes that are written at a time."""
+"""Bytes of one write."""
 _USUAL = {"time": 27, "id": 36, "status": 6, "method": 7, "url": 48, "path": 32, "host": 24, "duration": 8, "rule": 16}
-"""Columns that values take, for rows that are printed before the next ones are known."""
+"""Column widths for rows that are printed before the next ones are known."""
 _NUMBERS = ("status", "duration", "size", "port")
-"""Columns of a table that are aligned to the right."""
+"""Right-aligned columns of a table."""
 
 
 class RowShape(StrEnum):
@@ -51,7 +51,7 @@ class Table(StrEnum):
 
 @dataclass(slots=True)
 class FilterOptions:
-    """What was asked for."""
+    """What the options ask for."""
 
     paths: list[str]
     expression: str | None
@@ -70,12 +70,12 @@ class FilterOptions:
 
     @property
     def rows(self) -> bool:
-        """Rows, not a session."""
+        """Whether rows are written, not a session."""
         return self.fields is not None or self.shape is not None
 
 
 def open_out(wish: FilterOptions) -> Sink:
-    """The output of a command that writes a session or rows. Raises `OutputError`."""
+    """Open the output of a command that writes a session or rows. Raises `OutputError`."""
     from mockrec.formats.sessions.outputs import format_of, open_sink
 
     if wish.table is Table.exchanges:
@@ -87,7 +87,7 @@ def open_out(wish: FilterOptions) -> Sink:
 
         return open_table_sink(wish.output, force=wish.force, file_mode=wish.file_mode, table="exchanges")
     await_readers((wish.output,))
-    chosen = "jsonl" if wish.rows else wish.output_format  # rows are lines of text, whatever they are called
+    chosen = "jsonl" if wish.rows else wish.output_format  # rows are lines of text, whatever the file's name
     return open_sink(wish.output, force=wish.force, file_mode=wish.file_mode, output_format=chosen)
 
 
@@ -96,9 +96,9 @@ _SESSION_ENDINGS = frozenset({".jsonl", ".ndjson", ".json", ".log", ".gz", ".zst
 
 
 def shape_of(output: str, output_format: str | None, *, fields: bool, shape: RowShape | None) -> RowShape | None:
-    """The shape of rows that the name of a file asks for; None where a session is written.
+    """Return the format of rows by the output's file name; None if a session is written.
 
-    Raises `typer.BadParameter` for a name that stands for no format.
+    Raises `typer.BadParameter` for a name without a known format.
     """
     from mockrec.formats.parquet.paths import is_uri
 
@@ -135,7 +135,7 @@ def write_lines(
     *,
     at_once: bool = False,
 ) -> None:
-    """The selected lines, with what the new session has to say of itself."""
+    """Write the selected lines, between a first and a last record of the new session."""
     from mockrec.formats.sessions.derived import Provenance
 
     marks = Provenance(_derived(wish), [_session_id(header) for header in headers])
@@ -149,7 +149,7 @@ def write_lines(
 
 
 def write_copy(wish: FilterOptions, selection: Selection, sink: Sink) -> None:
-    """A session as it is, in another format."""
+    """Write a whole session in another format."""
     (known,) = selection.inputs
     redacted = _redaction(wish)
     folder = known.context.bodies_folder
@@ -163,8 +163,8 @@ def write_copy(wish: FilterOptions, selection: Selection, sink: Sink) -> None:
 
 @contextmanager
 def _carrying(wish: FilterOptions, *, stays: bool = False) -> Iterator[BodyCarrier]:
-    """What copies bodies for the output; a signal removes them again, as it does the output, unless what is there
-    `stays`."""
+    """Context with the copier of bodies for the output. After a signal, the copied bodies are removed with the
+    output, unless it `stays`."""
     from mockrec.formats.sessions.derived import BodyCarrier
 
     carrier = BodyCarrier(_bodies_folder(wish))
@@ -186,7 +186,7 @@ def _warn_of_lost(carrier: BodyCarrier) -> None:
 
 
 def _redaction(wish: FilterOptions) -> Callable[[bytes], bytes]:
-    """What becomes of a line."""
+    """Return the function that each line passes through: it redacts with --redact."""
     if not wish.redact:
         return lambda line: line
     from mockrec.engine.redaction.lines import LineRedactor
@@ -203,7 +203,7 @@ def _redaction(wish: FilterOptions) -> Callable[[bytes], bytes]:
 
 
 def _derived(wish: FilterOptions) -> dict[str, Any]:
-    """Empty for a plain conversion: it is still the same session."""
+    """Return the provenance of the new session; empty for a plain conversion, which is still the same session."""
     if wish.expression is None and wish.limit is None and len(wish.paths) == 1:
         return {}
     derived: dict[str, Any] = {"from": wish.paths[0] if len(wish.paths) == 1 else wish.paths}
@@ -222,7 +222,7 @@ def _session_id(header: dict[str, Any] | None) -> str | None:
 
 
 def _bodies_folder(wish: FilterOptions) -> Path | None:
-    """Beside a log in a file; other outputs hold all bodies themselves, and so do those that are redacted."""
+    """Return the bodies folder next to a log file; None for outputs that hold all bodies, and for redacted ones."""
     from mockrec.formats.sessions.outputs import format_of
 
     if (
@@ -235,7 +235,7 @@ def _bodies_folder(wish: FilterOptions) -> Path | None:
 
 
 class _Batch:
-    """Collects what is written."""
+    """Collects lines and writes them in blocks."""
 
     def __init__(self, sink: Sink, at_once: bool) -> None:
         self._sink = sink
@@ -244,14 +244,14 @@ class _Batch:
         self._size = 0
 
     def add(self, data: bytes) -> None:
-        """Whole lines."""
+        """Add whole lines."""
         self._parts.append(data)
         self._size += len(data)
         if self._size >= self._limit:
             self.flush()
 
     def flush(self) -> None:
-        """Hand over what is waiting."""
+        """Write the collected lines."""
         if self._parts:
             self._sink.write(b"".join(self._parts))
             self._parts, self._size = [], 0
@@ -261,7 +261,7 @@ class _Batch:
 
 
 def fields_of(wish: FilterOptions) -> tuple[Field, ...]:
-    """The fields that rows are made of: those that are printed, then the one they are sorted by."""
+    """Return the fields of a row: the printed ones, then the sort key."""
     from mockrec.formats.select.fields import DEFAULT_FIELDS, parse_fields
 
     fields = parse_fields(wish.fields or DEFAULT_FIELDS, records=wish.records)
@@ -279,7 +279,7 @@ def write_rows(
     *,
     at_once: bool = False,
 ) -> None:
-    """Fields of the selected exchanges, as a table, CSV or JSON Lines."""
+    """Write fields of the selected exchanges as a table, CSV or JSON Lines."""
     from mockrec.formats.select.fields import DEFAULT_FIELDS, FieldRows, parse_fields, sort_rows
 
     fields = fields_of(wish)
@@ -318,7 +318,7 @@ def _shaped(names: list[str], rows: Iterable[list[Any]], shape: RowShape, *, at_
 
 
 def _shortened(rows: Iterable[list[Any]], place: int) -> Iterator[list[Any]]:
-    """Rows that wait to be sorted, without what of their texts no cell shows; the one they are sorted by stays."""
+    """Return rows to be sorted, with texts cut to what a cell shows; the sort key stays whole."""
     for row in rows:
         yield [
             value[: MOST + 1] if isinstance(value, str) and index != place else value for index, value in enumerate(row)
@@ -336,7 +336,7 @@ def _csv(rows: Iterable[Sequence[Any]]) -> Iterator[str]:
 
 
 def _plain(value: Any) -> Any:
-    """A value in CSV: several ones joined, objects as JSON, control characters escaped (it may go to a terminal)."""
+    """Return a value for CSV: lists joined, objects as JSON, control characters escaped (a terminal may show it)."""
     if value is None or type(value) in (int, float):
         return value
     if isinstance(value, list) and all(type(item) is str for item in value):

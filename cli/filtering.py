@@ -1,4 +1,4 @@
-"""`mockrec filter SESSION… [EXPR]`: keeps what matches, converts, merges, or prints chosen fields of it."""
+"""`mockrec filter SESSION… [EXPR]`: selects, converts or merges sessions, or prints chosen fields."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def filter_sessions(
 
 
 def _everything(*, records: bool, needed: bool) -> Plan | None:
-    """What stands for no expression where exchanges have to be told apart; a copy needs none."""
+    """Return the match-all plan where exchanges must be grouped; None for a plain copy."""
     if not needed:
         return None
     from mockrec.formats.select.inputs import EVERYTHING
@@ -128,7 +128,7 @@ def _everything(*, records: bool, needed: bool) -> Plan | None:
 
 
 def _refuse(wish: FilterOptions, *, follow: bool, count: bool) -> None:
-    """Options that cannot be used together, and a file that would be read and written at once."""
+    """Refuse options that exclude each other, and an output that is also an input."""
     if wish.sort is not None and not wish.rows:
         raise typer.BadParameter("it orders rows: name --fields too", param_hint="--sort")
     if wish.redact and (wish.rows or count):
@@ -185,7 +185,7 @@ def _follow(wish: FilterOptions) -> int:
 
 
 def _first(lines: Iterator[SelectedLine], limit: int | None) -> Iterator[SelectedLine]:
-    """Lines of the first `limit` exchanges."""
+    """Yield the lines of the first `limit` exchanges."""
     seen: set[int] = set()
     for kept in lines:
         if limit is not None and kept.unit and kept.unit not in seen:
@@ -215,6 +215,6 @@ def _tell(wish: FilterOptions, found: int) -> None:
 
 
 def warn(selection: Selection) -> None:
-    """What there is to say of sessions that were read to their ends."""
+    """Print the warnings about sessions that were read to their end."""
     for known in selection.inputs:
         warn_of(known)

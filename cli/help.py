@@ -1,4 +1,4 @@
-"""What a command says of its arguments and options, for `--help` and for docs/reference/commands.md alike."""
+"""The description of arguments and options, for `--help` and for docs/reference/commands.md."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from typer.core import TyperCommand
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """An argument or option in words."""
+    """The description of one argument or option."""
 
     names: tuple[str, ...]
-    """As they are typed: `RULES`, or `-o` and `--output OUT`."""
+    """Its names as a user types them: `RULES`, or `-o` and `--output OUT`."""
     about: str
     default: str
-    """In words; empty where there is none worth telling."""
+    """The default in words; empty if it is not worth showing."""
     is_argument: bool
 
 
 class Command(TyperCommand):
-    """A command whose help reads as its documentation does: no types, no braces, COMMAND where it is taken."""
+    """A command whose help reads like the reference: no types, no braces, COMMAND where it is accepted."""
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         return usage(self).split()
@@ -42,19 +42,19 @@ class Command(TyperCommand):
 
 
 def usage(command: Any) -> str:
-    """What may follow the name of a command."""
+    """Return the usage line of a command after its name."""
     pieces = ["[OPTIONS]"]
     for parameter in command.params:
         if parameter.param_type_name == "argument":
             name = parameter.metavar or parameter.name.upper()
             pieces.append(name if parameter.required else f"[{name}]")
     if command.name == "run":
-        pieces.append("[-- COMMAND...]")  # `main` splits it off; typer never sees it
+        pieces.append("[-- COMMAND...]")  # `main` splits COMMAND off; typer never sees it
     return " ".join(pieces)
 
 
 def described(parameters: list[Any]) -> Iterator[Described]:
-    """Every argument and option that is not hidden, in the order of the code."""
+    """Yield every visible argument and option, in the order of the code."""
     for parameter in parameters:
         if getattr(parameter, "hidden", False):
             continue

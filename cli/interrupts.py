@@ -1,8 +1,8 @@
-"""SIGINT and SIGTERM outside of a running event loop (there, `signals.py` has them): they end the command in time.
+"""SIGINT and SIGTERM outside a running event loop (`signals.py` handles them inside): they end the command in time.
 
-While the program starts nothing is to be kept, so it leaves at once. Later the signal is raised as a
-`KeyboardInterrupt`, so that temporary files are removed; and what does not heed that within a moment is ended all the
-same. This module imports next to nothing: it is there before the rest of the program is.
+While the program starts there is nothing to keep, so the process exits at once. Later the signal is raised as a
+`KeyboardInterrupt`, so that temporary files are removed; a process that does not end within a moment is ended anyway.
+This module imports almost nothing, because it is loaded before the rest of the program.
 
 The interpreter runs a signal's handler between two instructions of the main thread. A signal that arrives after its
 last look and before a blocking system call would wait for the end of that call, which may never come. So the
@@ -24,11 +24,11 @@ from typing import Any, Final
 NUMBERS: Final = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM") if hasattr(signal, name))
 _FORGOTTEN: Final = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 TIDY_SECONDS: Final = 0.8
-"""What a command gets to tidy up after a signal."""
+"""Seconds for a command to clean up after a signal."""
 _EXIT_SECONDS: Final = 0.4
-"""What the interpreter gets to end: it waits for threads and exit functions of whoever has some."""
+"""Seconds for the interpreter to end: it waits for threads and exit functions."""
 _AGAIN_SECONDS: Final = 0.1
-"""A signal whose handler has not run after this time is sent again."""
+"""Seconds after which a signal whose handler has not run is sent again."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -36,31 +36,31 @@ class Interrupted(KeyboardInterrupt):
 
 
 class _State:
-    """One a process, as signal handlers are."""
+    """The state of a process: signal handlers are per process."""
 
     received: int | None = None
     is_process = False
     is_ending = False
     handled = 0
-    """How many times a handler has run."""
+    """Number of handler calls."""
     sent_again_at = float("-inf")
 
 
 def received() -> int | None:
-    """The signal that has come, if one has."""
+    """Return the signal that was received, or None."""
     return _State.received
 
 
 @contextmanager
 def leaving_at_once() -> Iterator[None]:
-    """A signal ends the process at once, with 128+N and without a word, as long as this lasts."""
+    """Context in which signal N ends the process at once and silently, with exit code 128+N."""
     with _sending_again(), _handling(_leave):
         yield
 
 
 @contextmanager
 def raising() -> Iterator[None]:
-    """A signal is raised as `Interrupted`; what does not end on it in time is ended."""
+    """Context in which a signal raises `Interrupted`; a process that does not end in time is ended."""
     with _sending_again(), _handling(_raise):
         yield
 
@@ -73,7 +73,7 @@ def _raise(number: int, frame: FrameType | None) -> None:
     _State.handled += 1
     again = _State.received is not None
     if again and time.monotonic() < _State.sent_again_at + _AGAIN_SECONDS:
-        return  # it has been handled just before the thread sent it again
+        return  # it was handled just before the thread sent it again
     _State.received = number
     if again:
         os._exit(128 + number)
@@ -84,12 +84,12 @@ def _raise(number: int, frame: FrameType | None) -> None:
 @contextmanager
 def _handling(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
-        yield  # signals are not ours to handle there
+        yield  # only the main thread can handle signals
         return
     before: dict[int, Any] = {}
     for number in NUMBERS:
         found = signal.getsignal(number)
-        if found is not signal.SIG_IGN:  # started in the background, or with nohup: it shall go on
+        if found is not signal.SIG_IGN:  # started in the background or with nohup: keep ignoring it
             before[number] = found
             signal.signal(number, handler)
     try:
@@ -102,7 +102,7 @@ def _handling(handler: Callable[[int, FrameType | None], None]) -> Iterator[None
 
 @contextmanager
 def _sending_again() -> Iterator[None]:
-    """Signals that the main thread has not acted on are sent to it again, as long as this lasts."""
+    """Context in which signals that the main thread has not handled are sent to it again."""
     if not _State.is_process or not hasattr(signal, "pthread_kill"):
         yield
         return
@@ -141,22 +141,22 @@ def _send_again(pipe: int) -> None:
 
 
 def exit_in(seconds: float, code: int) -> None:
-    """End the process after a while, whatever still runs."""
+    """End the process after some seconds, whatever still runs."""
     timer = threading.Timer(seconds, os._exit, (code,))
     timer.daemon = True
     timer.start()
 
 
 def ending_with(code: int) -> int:
-    """The same code. All is done and said but the end of the event loop and of the interpreter: a process of ours is
-    given no long time for that, and no signal changes anything any more."""
+    """Return `code`, with the time limited for the end of the event loop and the interpreter. The work is done, so
+    signals have no effect any more."""
     if _State.is_process:
         _end_with(code)
     return code
 
 
 def begin(*, is_process: bool) -> None:
-    """A command line begins; `is_process`: the process ends with it."""
+    """Reset the state for a new command line; `is_process`: the process exits after it."""
     _State.received = None
     _State.is_process = is_process
     if is_process and hasattr(os, "register_at_fork"):
@@ -164,7 +164,7 @@ def begin(*, is_process: bool) -> None:
 
 
 def _block() -> None:
-    """A process is to be forked; until it has forgotten our handlers, its signals wait."""
+    """Before a fork: block signals until the child has removed the handlers."""
     signal.pthread_sigmask(signal.SIG_BLOCK, _FORGOTTEN)
 
 
@@ -173,8 +173,8 @@ def _unblock() -> None:
 
 
 def _forget() -> None:
-    """A process that a user's function forks acts on signals as any other: ours would keep it from ending, and the
-    interpreter would tell our threads of its signals."""
+    """After a fork, in the child of a user's function: restore the default handlers. The handlers here would keep it
+    from ending, and its signals would be written to the parent's pipe."""
     signal.set_wakeup_fd(-1)
     for number in _FORGOTTEN:
         if getattr(signal.getsignal(number), "__module__", "").startswith("mockrec.cli."):

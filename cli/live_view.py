@@ -1,4 +1,4 @@
-"""What people see while mockrec records: a line for each exchange, and a summary at the end."""
+"""The terminal output of a recording: a line for each exchange, and a summary at the end."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mockrec.cli import printing
-from mockrec.cli.defects import tell_defect
-from mockrec.engine.message.summary import Ended, Shown, ended_of
+from mockrec.cli.defects import report_defect
+from mockrec.engine.message.summary import ExchangeSummary, Shown, summary_of
 
 if TYPE_CHECKING:
-    from mockrec.engine.exchange.exchange import Exchange
+    from mockrec.engine.recording.logged_exchange import LoggedExchange
     from mockrec.engine.rules.matching.select import RuleSet
     from mockrec.engine.usercode.failure import Failure
 
 _SLOWEST = 5
 _UNMATCHED = 10
 _MOST_FAILURES = 100
-"""Different failures of the user's functions that are told."""
+"""Most different failures of user functions that are printed."""
 _MOST_WORDS = 1000
 _COLOURS = {2: "green", 3: "cyan", 4: "yellow", 5: "red"}
 
 
 class LiveView:
-    """Counts what ends; tells it where stderr is a terminal."""
+    """Counts exchanges that end, and prints them if stderr is a terminal."""
 
-    def __init__(self, shown: Shown = lambda text, _: text) -> None:
-        """`shown` leaves secrets out of a text, those of an exchange too."""
+    def __init__(self, shown: Shown[LoggedExchange] = lambda text, _: text) -> None:
+        """`shown` removes secrets from a text, including those found in an exchange."""
         self._shown = shown
         self.count = 0
         self.unmatched = 0
@@ -43,30 +43,30 @@ class LiveView:
         self._missed: Counter[str] = Counter()
         self._slowest: list[tuple[float, int, str]] = []
 
-    def ended(self, exchange: Exchange) -> None:
-        """An exchange is over."""
+    def ended(self, exchange: LoggedExchange) -> None:
+        """Count and print an exchange that has ended."""
         self.count += 1
         if exchange.unmatched:
             self.unmatched += 1
         if self.terminal:
-            self.tell(ended_of(exchange, self._shown))
+            self.print_ended(summary_of(exchange, self._shown))
 
-    def add(self, exchanges: int, unmatched: int, ended: Sequence[Ended]) -> None:
-        """So many exchanges of workers are over, of which some are told."""
+    def add(self, exchanges: int, unmatched: int, ended: Sequence[ExchangeSummary]) -> None:
+        """Count exchanges that ended in workers, and print the given ones."""
         self.count += exchanges
         self.unmatched += unmatched
         for one in ended:
-            self.tell(one)
+            self.print_ended(one)
 
     def lost(self, words: str, left_open: int) -> None:
-        """A worker has died."""
+        """Print that a worker has died."""
         self.workers_lost += 1
         printing.fail(
             f"{words}; {printing.plural(left_open, 'exchange')} ended with it, and up to 50 ms of records may be lost"
         )
 
-    def tell(self, ended: Ended) -> None:
-        """A line for it, and its part in the summary."""
+    def print_ended(self, ended: ExchangeSummary) -> None:
+        """Print a line for it, and add it to the summary."""
         took, what = ended.took, ended.what
         self._classes["aborted" if ended.aborted else f"{ended.status // 100}xx"] += 1
         if ended.unmatched and (what in self._missed or len(self._missed) < 1000):
@@ -79,36 +79,36 @@ class LiveView:
         self._line(ended)
 
     def defect(self, error: BaseException) -> None:
-        """Something of ours went wrong; each kind is told once, for a busy recorder could repeat it without end."""
+        """Print a defect of mockrec; each kind once, because a busy recorder could repeat it without end."""
         self.defects += 1
         name = f"{type(error).__name__}: {error}"
         if name not in self._told:
             self._told.add(name)
-            tell_defect(error, lambda text: self._shown(text, None))
+            report_defect(error, lambda text: self._shown(text, None))
 
     def warn(self, sentence: str) -> None:
-        """Something that the user should know and may mend, told once however many workers say it."""
+        """Print a warning that the user can act on, once however many workers report it."""
         if sentence not in self._told:
             self._told.add(sentence)
             printing.warn(printing.escape(self._shown(sentence, None)))
 
     def failure(self, failure: Failure) -> None:
-        """A function of the user's has failed: each kind is told once, how often it did at the end."""
+        """Print a failure of a user function: each kind once, and its number at the end."""
         words = str(failure)
         if words not in self._failures and len(self._failures) >= 1000:
-            return  # a message that is always another one
+            return  # messages that differ each time
         self._failures[words] += 1
         if self._failures[words] == 1 and len(self._failures) <= _MOST_FAILURES:
             lines = (words.split("\n")[0][:_MOST_WORDS], *(f"  {frame}" for frame in failure.frames))
             printing.fail("\n".join(printing.escape(self._shown(line, None)) for line in lines))
 
-    def _tell_failures(self) -> None:
+    def _print_failures(self) -> None:
         for words, count in self._failures.most_common(_MOST_FAILURES):
             if count > 1:
-                told = printing.escape(self._shown(words.split("\n")[0][:_MOST_WORDS], None))
-                printing.note(f"{told} ({count}×)")
+                line = printing.escape(self._shown(words.split("\n")[0][:_MOST_WORDS], None))
+                printing.note(f"{line} ({count}×)")
 
-    def _line(self, ended: Ended) -> None:
+    def _line(self, ended: ExchangeSummary) -> None:
         word, colour = str(ended.status), _COLOURS.get(ended.status // 100, "dim")
         if ended.aborted:
             word, colour = "abort", "red"
@@ -117,8 +117,8 @@ class LiveView:
         printing.note(f"{printing.style(word, colour, sys.stderr)} {text}".rstrip())
 
     def summary(self, outputs: Sequence[str], rules: RuleSet) -> None:
-        """What the run was, in a few lines; where nobody watches only what the user's functions did wrong again."""
-        self._tell_failures()
+        """Print the summary of the run; without a terminal, only repeated failures of user functions."""
+        self._print_failures()
         if not self.terminal:
             return
         classes = ", ".join(f"{count} {name}" for name, count in sorted(self._classes.items()))

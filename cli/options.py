@@ -1,4 +1,4 @@
-"""Options that several commands share, each once, and the parsers of their values."""
+"""Options that several commands share, and the parsers of durations, sizes, ports, URLs and file modes."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from mockrec.formats.text.quantities import bytes_of, seconds_of
 
 @dataclass
 class Invocation:
-    """The parts of the command line that no option holds."""
+    """The parts of the command line that are not options."""
 
     command: list[str] | None = None
-    """The arguments after the first `--`; None without it."""
+    """The arguments after the first `--`; None without one."""
 
 
 invocation = Invocation()
@@ -70,7 +70,7 @@ def server_url(value: str) -> tuple[str, str, int]:
     match = re.fullmatch(r"(?:(https?)://)?(\[[0-9A-Fa-f:.]+\]|[^\s:/?#@\[\]]+)(?::(\d{1,5}))?/?", text, re.IGNORECASE)
     if match is None or not 0 < int(match[3] or 1) < 65536:
         hint = "; a path, query or password cannot be given" if match is None and "://" in text else ""
-        shown = re.sub(r"[^/]*@", "…@", value, count=1)  # the user information may be a password
+        shown = re.sub(r"[^/]*@", "…@", value, count=1)  # the text before it may be a password
         raise typer.BadParameter(f"expected a server such as http://localhost:3000, got {shown!r}{hint}")
     protocol, name = (match[1] or "http").lower(), match[2].strip("[]").lower()
     if not name.isascii():
@@ -93,7 +93,7 @@ def file_mode(value: str | int) -> int:
 
 
 def one_output_each(given: list[str] | None) -> tuple[str, ...]:
-    """Return the outputs of `-o`; empty without it, and for `none`."""
+    """Return the outputs of `-o`; empty without it and for `none`."""
     given = given or []
     if given == ["none"]:
         return ()
@@ -106,7 +106,7 @@ def one_output_each(given: list[str] | None) -> tuple[str, ...]:
 
 
 def refuse_inputs(outputs: Iterable[str], inputs: Iterable[str], option: str = "-o") -> None:
-    """Refuse to write a file that is one of the inputs: --force would empty it before it is read."""
+    """Refuse an output that is also an input: --force would have emptied it."""
     read = [path for path in map(Path, inputs) if path.exists()]
     for output in outputs:
         if output != "-" and Path(output).exists() and any(path.samefile(output) for path in read):
@@ -114,7 +114,7 @@ def refuse_inputs(outputs: Iterable[str], inputs: Iterable[str], option: str = "
 
 
 def check_word(option: str, word: str | None, known: tuple[str, ...]) -> None:
-    """Refuse a word that is not among the known ones."""
+    """Refuse a word that is not in the list."""
     if word is not None and word not in known:
         raise typer.BadParameter(f"expected {' or '.join(known)}, got {word!r}", param_hint=option)
 

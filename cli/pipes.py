@@ -1,4 +1,4 @@
-"""Outputs that are named pipes: waiting for who reads from them, which is said, and ends with any signal."""
+"""Outputs that are named pipes: waits for their readers, says so, and stops waiting at any signal."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from mockrec.formats.schema.errors import OutputError
 
 _PAUSE_SECONDS: Final = 0.02
 _held: Final[list[int]] = []
-"""Kept open to the end of the process: the reader of a pipe that everybody has closed reads its end."""
+"""Descriptors kept open until the process ends: a reader of a pipe without writers reads end of file."""
 
 
 def await_readers(outputs: Iterable[str]) -> None:
-    """Return when somebody reads from each output that is a named pipe. Raises OutputError."""
+    """Return when each output that is a named pipe has a reader. Raises OutputError."""
     for output in outputs:
         if output != "-" and is_pipe(output):
             _await_reader(output)
 
 
 def _await_reader(pipe: str) -> None:
-    told = False
+    printed = False
     while True:
         try:
             _held.append(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC))
@@ -36,7 +36,7 @@ def _await_reader(pipe: str) -> None:
                 raise OutputError(pipe, error.strerror or str(error)) from None
         else:
             return
-        if not told:
+        if not printed:
             printing.note(f"waiting for a reader of {printing.escape(pipe)} (a named pipe)")
-            told = True
+            printed = True
         time.sleep(_PAUSE_SECONDS)

@@ -1,6 +1,6 @@
-"""The only place that prints: data to stdout, everything else to stderr, in plain text.
+"""The only module that prints: data to stdout, everything else to stderr, in plain text.
 
-What came from the wire goes through `escape` first: a recorded header must not steer a terminal.
+Text from the wire goes through `escape` first: a recorded header must not control a terminal.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ duration = quantities.show_duration
 size = quantities.show_size
 
 _SAMPLE = 500
-"""Rows a table's column widths are taken from: longer tables are printed as they come."""
+"""Rows from which a table takes its column widths; later rows are printed as they come."""
 
 _COLOURS = {"red": "31", "green": "32", "yellow": "33", "cyan": "36", "dim": "2", "bold": "1"}
 
@@ -32,24 +32,24 @@ _SHORT = {"\t": r"\t", "\n": r"\n", "\r": r"\r"}
 
 
 class _Level:
-    """How much is said on stderr: set by --quiet and --verbose, once a command."""
+    """The verbosity of stderr: set by --quiet and --verbose, once for each command."""
 
     quiet = False
     verbose = False
 
 
 def set_quiet(value: bool) -> None:
-    """Say only errors."""
+    """Print only errors."""
     _Level.quiet = value
 
 
 def set_verbose(value: bool) -> None:
-    """Say details too."""
+    """Print details too."""
     _Level.verbose = value
 
 
 def data(text: str) -> None:
-    """What the command was asked for: a line (or several) on stdout. `OutputError` when it takes no more."""
+    """Print the command's output: one or several lines on stdout. Raises `OutputError` if stdout fails."""
     try:
         sys.stdout.write(f"{text}\n")
     except OSError as error:
@@ -57,17 +57,17 @@ def data(text: str) -> None:
 
 
 def flush() -> None:
-    """Hand over what `data` has still buffered. `OutputError` when stdout takes no more."""
+    """Flush what `data` has buffered. Raises `OutputError` if stdout fails."""
     try:
         sys.stdout.flush()
     except OSError as error:
         _give_up_stdout(error)
     except (ValueError, AttributeError):
-        pass  # a function of the user's has closed it; what was in it went out then
+        pass  # a user function has closed it, which flushed it
 
 
 def _give_up_stdout(error: OSError) -> NoReturn:
-    """Nobody reads stdout, or its disk is full. A reader who went away is `main`'s to know."""
+    """Handle a failed stdout: its reader has gone, which `main` handles, or its disk is full."""
     forget_stdout()
     if isinstance(error, BrokenPipeError):
         raise error
@@ -75,7 +75,7 @@ def _give_up_stdout(error: OSError) -> NoReturn:
 
 
 def forget_stdout() -> None:
-    """What is still buffered for stdout must not make the interpreter complain at its end."""
+    """Discard what is buffered for stdout, so that the interpreter does not fail to flush it at exit."""
     try:
         stdout = sys.stdout.fileno()
         null = os.open(os.devnull, os.O_WRONLY)
@@ -86,40 +86,40 @@ def forget_stdout() -> None:
 
 
 def note(text: str) -> None:
-    """Something good to know, on stderr; muted by --quiet."""
+    """Print information on stderr; muted by --quiet."""
     if not _Level.quiet:
         _to_stderr(text)
 
 
 def detail(text: str) -> None:
-    """Something for --verbose, on stderr."""
+    """Print a detail on stderr, with --verbose only."""
     if _Level.verbose and not _Level.quiet:
         _to_stderr(text)
 
 
 def warn(text: str) -> None:
-    """Something that may not be what the user wants, on stderr; muted by --quiet."""
+    """Print a warning on stderr; muted by --quiet."""
     if not _Level.quiet:
         _to_stderr(f"{style('mockrec: warning:', 'yellow', sys.stderr)} {text}")
 
 
 def fail(text: str) -> None:
-    """Why the command did not do what it was asked, on stderr; never muted."""
+    """Print an error on stderr; never muted."""
     _to_stderr(f"{style('mockrec:', 'red', sys.stderr)} {text}")
 
 
 def problems(text: str) -> None:
-    """Lines that begin with their own place, `file:line:column:`, on stderr; never muted."""
+    """Print lines that begin with `file:line:column:` on stderr; never muted."""
     _to_stderr(text)
 
 
 def progress_wanted() -> bool:
-    """Somebody watches stderr."""
+    """Whether stderr is a terminal."""
     return not _Level.quiet and is_terminal(sys.stderr) and os.environ.get("TERM") != "dumb"
 
 
 def progress(text: str) -> None:
-    """A line on stderr that replaces the last such line; empty takes it away. Only where somebody watches."""
+    """Print a line on stderr that replaces the last such line; empty removes it. Only on a terminal."""
     if not progress_wanted():
         return
     try:
@@ -134,16 +134,16 @@ def _to_stderr(text: str) -> None:
         sys.stderr.write(f"{text}\n")
         sys.stderr.flush()
     except OSError:
-        # Nobody listens, or it goes to a full disk; that must not change what the command does.
+        # Its reader has gone or its disk is full, which must not change what the command does.
         pass
     except (ValueError, AttributeError):
-        # A function of the user's has closed the stream, or replaced it by something else: the descriptor is there.
+        # A user function has closed or replaced the stream; the descriptor still works.
         with contextlib.suppress(OSError):
             os.write(2, f"{text}\n".encode(errors="backslashreplace"))
 
 
 def escape(text: str, *, keep_lines: bool = False) -> str:
-    """Text from the wire with control characters as `\\n`, `\\x1b`, `\\u202e`.
+    """Return text from the wire with control characters as `\\n`, `\\x1b`, `\\u202e`.
 
     With `keep_lines`, line feeds and tabs stay.
     """
@@ -151,7 +151,7 @@ def escape(text: str, *, keep_lines: bool = False) -> str:
 
 
 def escape_json(text: str) -> str:
-    """JSON in one line that says the same without what could steer a terminal."""
+    """Return equal JSON in one line, without characters that could control a terminal."""
     return _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
@@ -164,7 +164,7 @@ def _escape_one(match: re.Match[str]) -> str:
 
 
 def is_terminal(stream: TextIO) -> bool:
-    """Whether somebody watches a stream; also of one that a function of the user's has closed, or replaced."""
+    """Whether a stream is a terminal; also if a user function has closed or replaced it."""
     try:
         return stream.isatty()
     except (ValueError, AttributeError):
@@ -172,7 +172,7 @@ def is_terminal(stream: TextIO) -> bool:
 
 
 def colour_wanted(stream: TextIO) -> bool:
-    """Colour is for terminals that did not ask for none (https://no-color.org)."""
+    """Whether to use colour: on a terminal, unless NO_COLOR is set (https://no-color.org)."""
     return is_terminal(stream) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
@@ -182,23 +182,23 @@ def style(text: str, colour: str, stream: TextIO) -> str:
 
 
 def escape_start(text: str) -> str:
-    """As much of a text, escaped, as a cell of a table may show, and a little more where there is more."""
+    """Return the escaped beginning of a text: what a cell may show, and a little more if the text is longer."""
     return escape(text[: cells.MOST + 1])
 
 
 def cell(text: str) -> str:
-    """A text as a cell of a table shows it."""
+    """Return a text as a cell of a table shows it."""
     return cells.cut(escape_start(text))
 
 
 def table(
     header: Sequence[str], rows: Iterable[Sequence[str]], *, right: frozenset[int] = frozenset(), whole: str = ""
 ) -> None:
-    """Columns on stdout, two spaces apart; those in `right` are aligned to the right.
+    """Print columns on stdout, two spaces apart; those in `right` are right-aligned.
 
     The texts must be escaped already. Widths come from the first rows, so that a long table needs no memory; a longer
-    text further down pushes its line to the right. No cell is wider than `cells.MOST`: where one was cut, that is said
-    at the end, with the option (`whole`) that prints it whole.
+    text further down pushes its line to the right. No cell is wider than `cells.MOST`; if one was cut, the last line
+    names the option (`whole`) that prints it whole.
     """
     for line in table_lines(header, rows, right=right, whole=whole):
         data(line)
@@ -212,7 +212,7 @@ def table_lines(
     whole: str = "",
     least: Sequence[int] | None = None,
 ) -> Iterator[str]:
-    """The lines of `table`. With `least`, widths of columns, only the first row is waited for."""
+    """Yield the lines of `table`. With `least` (column widths) the first line needs only the first row."""
     count = 0
 
     def cut(row: Sequence[str]) -> list[str]:

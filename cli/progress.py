@@ -1,4 +1,4 @@
-"""How far a long reading has come: one line on a terminal's stderr, rewritten a few times a second."""
+"""Progress of a long read: one line on a terminal's stderr, rewritten a few times a second."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from mockrec.cli import printing
 _EVERY = 0.2
 """Seconds between two updates."""
 _AFTER = 1.0
-"""Seconds before the first one: what is quick needs none."""
+"""Seconds before the first update: a quick command shows none."""
 
 
 class Progress:
-    """Call it with the bytes that were read. Says nothing where stderr is no terminal, or with --quiet."""
+    """Called with the bytes that were read. Prints nothing if stderr is not a terminal, or with --quiet."""
 
     def __init__(self, paths: Sequence[str], readings: int) -> None:
         self._total = sum(map(_size, paths)) * readings if all(map(_size, paths)) else 0
@@ -31,7 +31,7 @@ class Progress:
             self._show()
 
     def finish(self) -> None:
-        """Take the line away."""
+        """Remove the line."""
         if self._shown:
             printing.progress("")
 
@@ -46,7 +46,7 @@ class Progress:
 
 
 def _size(path: str) -> int:
-    """Bytes of a plain log; 0 for what is in another format or has no size: it is not known what comes out of it."""
+    """Return the bytes of plain logs; 0 if one is in another format or has no size, so that the total is unknown."""
     from mockrec.formats.sessions.recognise import is_plain
 
     try:

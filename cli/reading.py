@@ -1,4 +1,4 @@
-"""What every command says of a session that it has read to its end."""
+"""Warnings that every command prints about a session that it has read to its end."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mockrec.formats.sessions.live import warning_for
 
 
 class Read(Protocol):
-    """A session that has been read to its end."""
+    """What is asked of a session that was read to its end."""
 
     @property
     def name(self) -> str: ...
@@ -26,7 +26,7 @@ _SHOWN = 20
 
 
 def warn_of(session: Read, letter: str = "") -> None:
-    """Warn of what had to be left out, and of an end that is missing. `letter`: by which a report calls the session."""
+    """Warn of parts that were left out, and of a missing end. `letter`: the session's name in a report."""
     name = printing.escape(session.name)
     shown = f"{letter}, {name}" if letter else name
     for problem in session.problems[:_SHOWN]:
@@ -41,7 +41,7 @@ def warn_of(session: Read, letter: str = "") -> None:
 
 
 def _saying_how(name: str) -> str:
-    """Which command lists the repairs. What was read from a pipe has no name to give."""
+    """Return the command that lists the repairs; none for a session from a pipe, which has no name."""
     if name == "stdin" or not Path(name).is_file():
         return "`mockrec verify` of the file says how"
     return f"`mockrec verify {printing.escape(shlex.quote(name))}` says how"

@@ -1,4 +1,4 @@
-"""A run at the command line: ready line and file, what ends it, live lines and summary, exit code."""
+"""A run on the command line: ready line and ready file, the end, live lines, summary and exit code."""
 
 from __future__ import annotations
 
@@ -19,13 +19,15 @@ from mockrec.cli.codes import COMMAND_NOT_RUN, DEFECT, READER_GONE
 from mockrec.cli.live_view import LiveView
 from mockrec.cli.options import duration
 from mockrec.cli.pipes import await_readers
-from mockrec.cli.replay_summary import replay_words, tell_replays
+from mockrec.cli.replay_summary import print_replays, replay_words
 from mockrec.cli.supervise import Supervisor
 from mockrec.engine.errors import ConfigError
 from mockrec.engine.process import has_uvloop, tune_garbage_collection
+from mockrec.engine.recording.ending import Ending
+from mockrec.engine.recording.logged_exchange import LoggedExchange
 from mockrec.engine.run.run import Run, check_callbacks
-from mockrec.engine.run.settings import Ending, Hooks, RunSettings
-from mockrec.engine.run.single import Single
+from mockrec.engine.run.settings import Hooks, RunSettings
+from mockrec.engine.run.single import SingleProcessRun
 from mockrec.engine.transport.local_addresses import is_loopback
 from mockrec.engine.usercode.calls import report_failures
 from mockrec.formats.files.outfile import STDOUT_NAME
@@ -34,14 +36,13 @@ from mockrec.formats.schema.errors import FormatError, OutputClosedError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mockrec.engine.exchange.exchange import Exchange
-    from mockrec.engine.message.summary import Ended
+    from mockrec.engine.message.summary import ExchangeSummary
     from mockrec.formats.schema.errors import FormatError
 
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """What of the options concerns only the command line."""
+    """The options that concern only the command line."""
 
     ready_file: Path | None
     stop_after: str | None
@@ -50,27 +51,27 @@ class RunOptions:
     no_proxy: str | None = None
     workers: int = 1
     answers: str | None = None
-    """What answers, for the ready line, where that is not a rule file."""
+    """What responds, for the ready line, if it is not a rule file."""
 
 
 def record(settings: RunSettings, choices: RunOptions) -> int:
-    """Record until something ends it; the exit code."""
+    """Record until the run ends. Return the exit code."""
     count, seconds = _stop_after(choices.stop_after)
-    # Without an output only what callbacks ask for is made, so each of them is called.
+    # Without an output, only events that callbacks subscribe to are built, so all of them are called.
     for sentence in check_callbacks(settings.record) if settings.outputs else ():
         printing.warn(printing.escape(sentence))
 
     async def main() -> int:
-        def shown(text: str, exchange: Exchange | None) -> str:
+        def shown(text: str, exchange: LoggedExchange | None) -> str:
             return text if run.redactor is None else run.redactor.text(text, exchange)
 
         live = LiveView(shown)
 
-        def ended(exchange: Exchange) -> None:
+        def ended(exchange: LoggedExchange) -> None:
             live.ended(exchange)
             look_at_count()
 
-        def progress(exchanges: int, unmatched: int, ended: Sequence[Ended]) -> None:
+        def progress(exchanges: int, unmatched: int, ended: Sequence[ExchangeSummary]) -> None:
             live.add(exchanges, unmatched, ended)
             look_at_count()
 
@@ -96,12 +97,12 @@ def record(settings: RunSettings, choices: RunOptions) -> int:
             failed=failed,
             settle=settle,
         )
-        with interrupts.leaving_at_once():  # the loop has taken the way by which signals are told to threads
+        with interrupts.leaving_at_once():  # the loop has replaced the file descriptor that signals are written to
             run = _run(settings, hooks, choices.workers, live)
             supervisor = Supervisor(run, watch=choices.watch, no_proxy=choices.no_proxy)
 
         async def serve(run: Run) -> Ending:
-            _tell_ready(run, choices)
+            _print_ready(run, choices)
             tune_garbage_collection()
             return await supervisor.wait(seconds)
 
@@ -110,35 +111,35 @@ def record(settings: RunSettings, choices: RunOptions) -> int:
             await group.start(supervisor.watch_signals)
             ending = await run.record(serve)
             group.cancel_scope.cancel()
-        ending = _failed(ending, run, live)  # once more: an output may have failed with the last record
+        ending = _failed(ending, run, live)  # again: an output may have failed at the last record
         live.summary(settings.outputs, run.rules)
-        tell_replays(run.replays)
+        print_replays(run.replays)
         return interrupts.ending_with(ending.exit_code)
 
     await_readers(settings.outputs)
-    # What handlers print must not come between the records.
+    # Output of handlers must not come between the records.
     aside = redirect_stdout(sys.stderr) if "-" in settings.outputs else nullcontext()
-    with aside, interrupts.leaving_at_once():  # until there is a supervisor to hear of signals
+    with aside, interrupts.leaving_at_once():  # until the supervisor receives signals
         return anyio.run(main, backend_options={"use_uvloop": has_uvloop()})
 
 
 def _run(settings: RunSettings, hooks: Hooks, workers: int, live: LiveView) -> Run:
     if workers == 1:
-        return Single(settings, hooks)
+        return SingleProcessRun(settings, hooks)
     from mockrec.engine.run.workers.supervisor import (
-        WorkerPool,  # only where it is wanted: a run starts sooner without it
+        WorkerPool,  # imported only with --workers: a run starts sooner without it
     )
 
-    return WorkerPool(settings, hooks, workers, tells_exchanges=live.terminal)
+    return WorkerPool(settings, hooks, workers, reports_exchanges=live.terminal)
 
 
 def is_stdout_gone(failure: FormatError) -> bool:
-    """Whether the reader of stdout has left, which is no news to who has ended it."""
+    """Whether the reader of stdout has gone, which needs no message."""
     return isinstance(failure, OutputClosedError) and failure.file == STDOUT_NAME
 
 
 def remove_stale(ready_file: Path) -> None:
-    """The ready file of an earlier run would be taken for ours. Raises ConfigError, also where none can be written."""
+    """Remove the ready file of an earlier run. Raises ConfigError if it cannot be removed or written."""
     if not os.access(ready_file.absolute().parent, os.W_OK):
         raise ConfigError(f"cannot write the ready file {ready_file}: its folder is not there, or not writable")
     try:
@@ -162,7 +163,7 @@ def _stop_after(text: str | None) -> tuple[int | None, float | None]:
         ) from None
 
 
-def _tell_ready(run: Run, choices: RunOptions) -> None:
+def _print_ready(run: Run, choices: RunOptions) -> None:
     settings, ready_file = run.settings, choices.ready_file
     rules = _what_answers(settings) if choices.answers is None else choices.answers
     to = ", ".join("stdout" if path == "-" else path for path in settings.outputs)
@@ -188,11 +189,11 @@ def _tell_ready(run: Run, choices: RunOptions) -> None:
 
 
 def _what_answers(settings: RunSettings) -> str:
-    """`3 rules`, and what else answers."""
+    """Return `3 rules`, and what else responds."""
     rules = settings.loaded.rule_file.rules
     words = [printing.plural(len(rules), "rule")] if rules or settings.loaded.rule_file.path else []
-    if settings.before is not None:
-        protocol, host, port = settings.before
+    if settings.reverse_target is not None:
+        protocol, host, port = settings.reverse_target
         words.append(f"before {protocol}://{f'[{host}]' if ':' in host else host}:{port}")
     if settings.unmatched == "passthrough":
         words.append("passing on the rest" if words else "passing everything on")
@@ -200,7 +201,7 @@ def _what_answers(settings: RunSettings) -> str:
 
 
 def _strict(ending: Ending, run: Run, live: LiveView, strict: bool) -> Ending:
-    """What --strict makes of an otherwise good run."""
+    """Return the ending of an otherwise good run under --strict."""
     pending = [rule.rule.id for rule in run.rules.pending()]
     words = _strict_words(pending, live.unmatched) + replay_words(run.replays)
     if not strict or ending.exit_code != 0 or not words:
@@ -210,7 +211,7 @@ def _strict(ending: Ending, run: Run, live: LiveView, strict: bool) -> Ending:
 
 
 def _failed(ending: Ending, run: Run, live: LiveView) -> Ending:
-    """What a log that could not be kept, or a defect of ours, makes of any run."""
+    """Return the ending after a lost log or a defect of mockrec."""
     failure = run.failure
     with_command = run.settings.command is not None
     if failure is not None:

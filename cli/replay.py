@@ -1,4 +1,4 @@
-"""`mockrec replay SESSION`: options in, settings out; `sending.py` and `serving.py` do the rest."""
+"""`mockrec replay SESSION`: options to settings; `sending.py` and `serving.py` do the rest."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def replay(
         Any,
         typer.Option(metavar="TIME", parser=duration, help="What a request gets, answer included.", show_default="30s"),
     ] = 30.0,
-    repeat: Annotated[int, typer.Option(metavar="N", min=1, help="Send the whole session so many times.")] = 1,
+    repeat: Annotated[int, typer.Option(metavar="N", min=1, help="Send the whole session N times.")] = 1,
     only: Annotated[
         str | None, typer.Option(metavar="EXPR", help="Send only the exchanges that match, in the filter language.")
     ] = None,
@@ -347,7 +347,7 @@ def _record_settings(events: str | None, max_body_size: int | None, redact: str 
 
 
 def _refuse(context: typer.Context, names: tuple[str, ...], mode: str) -> None:
-    """Options that mean nothing here are said at once, never ignored."""
+    """Refuse options without a meaning in this mode, instead of ignoring them."""
     for parameter in context.command.params:
         source = context.get_parameter_source(parameter.name or "")
         if parameter.name in names and source is not None and source.name == "COMMANDLINE":
@@ -356,10 +356,10 @@ def _refuse(context: typer.Context, names: tuple[str, ...], mode: str) -> None:
 
 def _header(text: str) -> tuple[str, str]:
     """`Name: value` → the pair. Raises ValueError."""
-    import re
+    from mockrec.formats.text.syntax import BREAKS_VALUE, TOKEN
 
     name, colon, value = text.partition(":")
-    if not colon or not re.fullmatch(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+", name) or re.search(r"[\r\n\0]", value):
+    if not colon or not TOKEN.fullmatch(name) or BREAKS_VALUE.search(value):
         raise ValueError(f"expected a header such as 'Authorization: Bearer abc', got {text!r}")
     if name.lower() in _OWN_FIELDS:
         raise ValueError(f"{name} belongs to the body or the connection, and is what these are; it cannot be set")

@@ -1,4 +1,4 @@
-"""What is told at the end about sessions that have answered: what was missed, and what was never asked for."""
+"""The summary of sessions that were served: misses, and recordings that were never requested."""
 
 from __future__ import annotations
 
@@ -11,34 +11,34 @@ from mockrec.engine.replay.serve.cassettes import Replays
 _TOLD = 20
 
 
-def tell_replays(replays: Replays) -> None:
-    """Misses and unused recordings, a line each."""
+def print_replays(replays: Replays) -> None:
+    """Print misses and unused recordings, a line each."""
     for cassette in replays.cassettes:
         name = printing.escape(cassette.path)
         warn_of(cassette.reading)
         if cassette.missed:
             printing.warn(f"{name}: {printing.plural(cassette.missed, 'request')} without a recording:")
-            _tell_counted(cassette.misses)
+            _print_counted(cassette.misses)
         for counts, what in (
             (cassette.guesses, "an answer that may be meant for another request"),
             (cassette.changed, "an answer that is not quite the recorded one"),
         ):
             if counts:
                 printing.warn(f"{name}: {printing.plural(counts.total(), 'request')} with {what}:")
-                _tell_counted(counts)
+                _print_counted(counts)
         if cassette.ignored:
             printing.note(
                 f"{name}: recorded with other values, which are volatile by nature (--strict-match compares them):"
             )
-            _tell_counted(cassette.ignored)
+            _print_counted(cassette.ignored)
         unused = cassette.unused_names()
         if unused:
             printing.note(f"{name}: {printing.plural(unused.total(), 'recording')} never asked for:")
-            _tell_counted(unused)
+            _print_counted(unused)
 
 
 def replay_words(replays: Replays) -> list[str]:
-    """The same in words, for --strict."""
+    """Return misses and unused recordings in words, for --strict."""
     words = []
     if replays.missed:
         words.append(f"{printing.plural(replays.missed, 'request')} without a recording")
@@ -48,7 +48,7 @@ def replay_words(replays: Replays) -> list[str]:
     return words
 
 
-def _tell_counted(names: Counter[str]) -> None:
+def _print_counted(names: Counter[str]) -> None:
     for text, count in names.most_common(_TOLD):
         printing.note(f"  {printing.escape(text)}{f' ({count}×)' if count > 1 else ''}")
     if len(names) > _TOLD:

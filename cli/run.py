@@ -1,4 +1,4 @@
-"""`mockrec run [RULES] [-- COMMAND]`: the recorder. Options in, settings out; `recording.py` does the rest."""
+"""`mockrec run [RULES] [-- COMMAND]`: the recorder. Options to settings; `recording.py` does the rest."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def run(
     events: EventTypes = None,
     max_body_size: MaxBodySize = None,
     inline_bodies: Annotated[
-        bool, typer.Option("--inline-bodies", help="Keep long bodies in the log itself, not in files beside it.")
+        bool, typer.Option("--inline-bodies", help="Keep long bodies in the log itself, not in files next to it.")
     ] = False,
     redact: Annotated[
         str | None,
@@ -112,7 +112,7 @@ def run(
         typer.Option(metavar="TIME", parser=duration, help="What running exchanges get at the end.", show_default="2s"),
     ] = 2.0,
     stop_after: Annotated[
-        str | None, typer.Option(metavar="COUNT|TIME", help="Stop after so many exchanges, or so long.")
+        str | None, typer.Option(metavar="COUNT|TIME", help="Stop after a number of exchanges or a time.")
     ] = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit 1 when a rule was not used or a request matched none.")
@@ -192,7 +192,7 @@ def run(
         http2=http2,
         ca=None if ca_cert is None or ca_key is None else (ca_cert, ca_key),
         unmatched=unmatched,
-        before=upstream,
+        reverse_target=upstream,
         is_open=is_open,
         trusted=trust or [],
         insecure=insecure,
@@ -231,13 +231,13 @@ def _settings(
     http2: str | None,
     ca: tuple[Path, Path] | None,
     unmatched: str | None,
-    before: tuple[str, str, int] | None,
+    reverse_target: tuple[str, str, int] | None,
     is_open: bool,
     trusted: list[Path],
     insecure: bool,
     transparent: bool,
 ) -> RunSettings:
-    """The rule file's settings, with the options put over them."""
+    """Return the rule file's settings, overridden by the options."""
     from dataclasses import replace
 
     from mockrec.cli.child import outer_proxy
@@ -275,8 +275,8 @@ def _settings(
         upstream = replace(upstream, simulate_connection_errors=True)
     if unmatched is None:
         unmatched = rule_file.unmatched if rule_file.path else "passthrough"
-        if not rule_file.path and before is not None and not is_loopback(server.host.strip("[]").lower()):
-            unmatched = "reject"  # it stands before one server, and is no proxy for the network
+        if not rule_file.path and reverse_target is not None and not is_loopback(server.host.strip("[]").lower()):
+            unmatched = "reject"  # a reverse proxy for one server must not be an open proxy
     return RunSettings(
         loaded=loaded,
         server=server,
@@ -284,7 +284,7 @@ def _settings(
         tls=tls,
         upstream=upstream,
         unmatched=unmatched,
-        before=before,
+        reverse_target=reverse_target,
         is_open=is_open,
         outputs=_outputs(output),
         output_format=output_format,

@@ -1,4 +1,4 @@
-"""`replay --to` at the command line: what is told before, meanwhile and at the end, signals, exit code."""
+"""`replay --to` on the command line: output before, during and after the replay, signals, exit code."""
 
 from __future__ import annotations
 
@@ -18,46 +18,46 @@ from anyio.abc import TaskStatus
 
 from mockrec.cli import interrupts, printing
 from mockrec.cli.codes import DEFECT
-from mockrec.cli.defects import tell_defect
+from mockrec.cli.defects import report_defect
 from mockrec.cli.pipes import await_readers
 from mockrec.cli.reading import warn_of
 from mockrec.cli.recording import is_stdout_gone
 from mockrec.cli.signals import Signals
 from mockrec.engine.process import has_uvloop
+from mockrec.engine.recording.ending import Ending
 from mockrec.engine.replay.chain.put_back import Renamed
 from mockrec.engine.replay.send.send import ReplayRun, SendSettings
-from mockrec.engine.run.settings import Ending
 
 if TYPE_CHECKING:
     from mockrec.engine.replay.send.survey import Survey, SurveyedRequest
     from mockrec.engine.replay.session.requests import RecordedRequest
 
 _TOLD = 20
-"""Different reasons that are told one by one."""
+"""Most different reasons that are listed one by one."""
 _PROGRESS_SECONDS = 0.5
 
 
 def send(settings: SendSettings, *, dry_run: bool, compare: bool = False) -> int:
-    """Send a session; the exit code. `compare`: what comes back with what is in it."""
+    """Send a session and return the exit code. `compare`: compare the new responses with the recorded ones."""
     if compare and not dry_run:
         return _compared(settings)
     return _send(settings, dry_run=dry_run)
 
 
 def _compared(settings: SendSettings) -> int:
-    """Send it, record what comes back (for a while, if nobody wants to keep it), and compare."""
+    """Send it, record the responses (in a temporary file without -o), and compare."""
     if settings.is_read_once:
         raise typer.BadParameter("what is read from stdin or a pipe cannot be read again", param_hint="--diff")
     if "-" in settings.outputs:
         raise typer.BadParameter("the session would stand in the midst of the report", param_hint="-o -")
     with TemporaryDirectory(prefix="mockrec-") as folder:
-        # JSON Lines are there as soon as they are written; of other outputs a second one is made.
+        # JSON Lines can be read as soon as they are written; next to other formats, a JSON Lines file is written too.
         kept = next((path for path in settings.outputs if path.endswith((".jsonl", ".jsonl.gz", ".jsonl.zst"))), None)
         again = kept or str(Path(folder) / "replay.jsonl")
         if kept is None:
             settings = replace(settings, outputs=(*settings.outputs, again))
         renamed = Renamed()
-        code = _send(settings, dry_run=False, untold=() if kept else (again,), renamed=renamed)
+        code = _send(settings, dry_run=False, temporary=() if kept else (again,), renamed=renamed)
         if code not in (0, 1):
             return code
         sent = _only_sent(settings.session, again, Path(folder))
@@ -66,7 +66,7 @@ def _compared(settings: SendSettings) -> int:
 
 
 def _with_recorded_values(again: str, renamed: Renamed, folder: Path) -> str:
-    """The new session with the recorded values in place of those that were chained; itself if none was."""
+    """Return a copy of the new session in which chained values are the recorded ones; itself if none was chained."""
     from mockrec.formats.files.jsonl import encode_lines
     from mockrec.formats.sessions.session import open_session
 
@@ -83,14 +83,14 @@ def _with_recorded_values(again: str, renamed: Renamed, folder: Path) -> str:
 
 
 def _link_bodies(bodies: Path | None, path: Path) -> None:
-    """Bodies beside one log are found beside another one, too."""
+    """Link the bodies folder of one log next to another log."""
     if bodies is not None and bodies.is_dir():
         Path(f"{path}.bodies").symlink_to(bodies.absolute())
 
 
 def _only_sent(session: str, again: str, folder: Path) -> str:
-    """A session without what has not been sent, because nobody knows whether that has changed; itself if all was."""
-    from mockrec.engine.replay.send.request import REPLAY_OF
+    """Return the session without unsent requests, whose responses cannot be compared; itself if all were sent."""
+    from mockrec.engine.replay.send.recorded_exchange import REPLAY_OF
     from mockrec.formats.files.jsonl import encode_lines
     from mockrec.formats.schema.lifecycle import SESSION_TYPES
     from mockrec.formats.sessions.session import open_session
@@ -112,7 +112,7 @@ def _only_sent(session: str, again: str, folder: Path) -> str:
 
 
 def _compare(session: str, again: str, names: tuple[str, str]) -> int:
-    """Compare the files, which are called by these names."""
+    """Compare the files and print them under these names."""
     from mockrec.cli.diff_text import report
     from mockrec.formats.diff.collect import Filters
     from mockrec.formats.diff.comparison import compare_sessions
@@ -126,25 +126,27 @@ def _compare(session: str, again: str, names: tuple[str, str]) -> int:
     return 1 if result.failed(Severity.changed) else 0
 
 
-def _send(settings: SendSettings, *, dry_run: bool, untold: Sequence[str] = (), renamed: Renamed | None = None) -> int:
-    """Send it; the exit code. `untold`: outputs that will not stay; `renamed` takes the values that are chained."""
+def _send(
+    settings: SendSettings, *, dry_run: bool, temporary: Sequence[str] = (), renamed: Renamed | None = None
+) -> int:
+    """Send it and return the exit code. `temporary`: temporary outputs; `renamed` receives the chained values."""
     defects: list[BaseException] = []
 
     def defect(error: BaseException) -> None:
         defects.append(error)
         if len(defects) == 1:
-            tell_defect(error)
+            report_defect(error)
 
     replay = ReplayRun(settings, defect)
     if renamed is not None:
         replay.chained.renamed = renamed
     if dry_run:
-        _tell_survey(replay.look(_tell_one))
-        _tell_reading(replay)
+        _print_survey(replay.look(_print_one))
+        _print_reading(replay)
         return 0
     if not settings.is_read_once:
-        _tell_survey(replay.look())
-        _tell_reading(replay)
+        _print_survey(replay.look())
+        _print_reading(replay)
     elif settings.chain:
         printing.note("no values of answers are put into later requests, because stdin and pipes can be read only once")
     await_readers(settings.outputs)
@@ -168,9 +170,9 @@ def _send(settings: SendSettings, *, dry_run: bool, untold: Sequence[str] = (), 
             ending = await replay.run(settle)
             group.cancel_scope.cancel()
         ending = settle(ending)  # once more: an output may have failed with the last record
-        _report(replay, untold)
+        _report(replay, temporary)
         if settings.is_read_once:
-            _tell_reading(replay)
+            _print_reading(replay)
         if replay.failure is not None and not is_stdout_gone(replay.failure):
             printing.fail(printing.escape(str(replay.failure)))
         if stopped:
@@ -183,7 +185,7 @@ def _send(settings: SendSettings, *, dry_run: bool, untold: Sequence[str] = (), 
 
 async def _watch_signals(replay: ReplayRun, stopped: list[int], *, task_status: TaskStatus[None]) -> None:
     def held_up(number: int) -> None:
-        os._exit(128 + number)  # what is recorded is a session that was cut off
+        os._exit(128 + number)  # the recording is a session that was cut off
 
     signals = Signals(1.0, held_up)
     with signals.received((signal.SIGINT, signal.SIGTERM)):
@@ -193,17 +195,17 @@ async def _watch_signals(replay: ReplayRun, stopped: list[int], *, task_status: 
             replay.stop()
 
 
-def _tell_reading(replay: ReplayRun) -> None:
-    """What had to be left out of the session, and whether it was cut off."""
+def _print_reading(replay: ReplayRun) -> None:
+    """Print what was left out of the session, and whether it was cut off."""
     if replay.reading is not None:
         warn_of(replay.reading)
 
 
-# ── what is told ───────────────────────────────────────────────────────────────────────────────────
+# ── printed lines ───────────────────────────────────────────────────────────────────────────────────
 
 
-def _tell_one(call: RecordedRequest, judged: SurveyedRequest) -> None:
-    """A request of a dry run, and what of it would come from the answers to earlier ones."""
+def _print_one(call: RecordedRequest, judged: SurveyedRequest) -> None:
+    """Print a request of a dry run, with its values that would come from earlier responses."""
     draft, reason = judged.draft, judged.reason
     line = f"{draft.method} {call.record.get('url') or draft.target}"
     printing.data(printing.escape(f"{line}  not sent: {reason}" if reason else line))
@@ -212,22 +214,22 @@ def _tell_one(call: RecordedRequest, judged: SurveyedRequest) -> None:
             printing.data(printing.escape(f"  chained: {text}"))
 
 
-def _tell_survey(survey: Survey) -> None:
-    """What will not be sent, before anything is."""
+def _print_survey(survey: Survey) -> None:
+    """Print what will not be sent, before anything is sent."""
     if survey.marked:
         count = printing.plural(survey.marked.total(), "request")
         printing.warn(f"{count} with redacted values will not be sent; --header and --set fill them:")
-        _tell_counted(survey.marked)
+        _print_counted(survey.marked)
     if survey.unmapped:
         hosts = ", ".join(f"{host} ({count})" for host, count in survey.unmapped.most_common(_TOLD))
         printing.warn(f"no --to names these hosts, so they are left out: {printing.escape(hosts)}")
     if survey.unusable:
         printing.warn(f"{printing.plural(survey.unusable.total(), 'request')} cannot be sent as recorded:")
-        _tell_counted(survey.unusable)
+        _print_counted(survey.unusable)
     printing.note(f"{survey.to_send} of {printing.plural(survey.requests, 'request')} to send")
 
 
-def _tell_counted(reasons: Counter[str]) -> None:
+def _print_counted(reasons: Counter[str]) -> None:
     for text, count in reasons.most_common(_TOLD):
         printing.note(f"  {printing.escape(text)}{f' ({count}×)' if count > 1 else ''}")
     if len(reasons) > _TOLD:
@@ -235,7 +237,7 @@ def _tell_counted(reasons: Counter[str]) -> None:
 
 
 async def _show_progress(replay: ReplayRun) -> None:
-    """One line that is written over again, with the rate and what remains."""
+    """Update one line with the rate and the number of remaining requests."""
     began = anyio.current_time()
     while True:
         await anyio.sleep(_PROGRESS_SECONDS)
@@ -249,8 +251,8 @@ async def _show_progress(replay: ReplayRun) -> None:
         printing.progress(" · ".join(words))
 
 
-def _report(replay: ReplayRun, untold: Sequence[str]) -> None:
-    """What was sent, how well the pace was kept, what failed."""
+def _report(replay: ReplayRun, temporary: Sequence[str]) -> None:
+    """Print what was sent, how well the pace was kept, and what failed."""
     progress, settings = replay.progress, replay.settings
     printing.progress("")
     fidelity = progress.fidelity
@@ -263,28 +265,28 @@ def _report(replay: ReplayRun, untold: Sequence[str]) -> None:
     if settings.pace.is_timed:
         p50, p99 = printing.duration(fidelity.drift(0.5)), printing.duration(fidelity.drift(0.99))
         printing.note(f"later than they were due: p50 {p50}, p99 {p99}")
-    _tell_chained(replay)
+    _print_chained(replay)
     if progress.skipped:
         printing.note(f"not sent: {progress.skipped}")
     if progress.failed:
         printing.fail(f"{printing.plural(progress.failed, 'request')} failed:")
-        _tell_counted(progress.failures)
+        _print_counted(progress.failures)
     for path in settings.outputs:
-        if path != "-" and path not in untold:
+        if path != "-" and path not in temporary:
             printing.note(f"recorded to {printing.escape(path)}")
 
 
-def _tell_chained(replay: ReplayRun) -> None:
-    """Which values of answers went into requests, and which would have, had the answers had them."""
+def _print_chained(replay: ReplayRun) -> None:
+    """Print which values of responses went into requests, and which were missing in the responses."""
     chained = replay.chained
     if chained.done:
         count = printing.plural(chained.done.total(), "value")
         printing.note(f"{count} of answers put into later requests; --no-chain sends them as recorded:")
-        _tell_counted(chained.done)
+        _print_counted(chained.done)
     if chained.missing:
         count = printing.plural(chained.missing.total(), "value")
         printing.warn(f"{count} sent as recorded, because the new answers have none at that place:")
-        _tell_counted(chained.missing)
+        _print_counted(chained.missing)
 
 
 def _rate(asked: float | None) -> str:

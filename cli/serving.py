@@ -1,4 +1,4 @@
-"""`replay --serve` at the command line: a run whose only rule answers from a session."""
+"""`replay --serve` on the command line: a run whose only rule responds from a session."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _RULE_ID = "replay"
 
 @dataclass(frozen=True, slots=True)
 class ServeSettings:
-    """What to answer from and how, and where to listen and record."""
+    """What to respond from and how, where to listen, and where to record."""
 
     step: Replay
     server: ServerSettings
@@ -32,11 +32,11 @@ class ServeSettings:
 
 
 def serve(settings: ServeSettings) -> int:
-    """Answer until something ends it; the exit code. Raises ConfigError for a session that cannot be used."""
+    """Serve until the run ends. Return the exit code. Raises ConfigError for a session that cannot be used."""
     if settings.ready_file is not None:
         remove_stale(settings.ready_file)
     place = SourceLocation("", 0, 0, "")
-    # With `always` the rule is not pending: what counts is which recordings were used.
+    # With `always` the rule is never pending: the recordings that were used count.
     rule = Rule(_RULE_ID, When(), (settings.step,), "always", 1, place, 0)
     loaded = no_file()
     loaded = replace(loaded, rule_file=replace(loaded.rule_file, rules=(rule,)))
@@ -58,7 +58,7 @@ def serve(settings: ServeSettings) -> int:
 def step_of(
     session: str, match: tuple[str, ...], ignore: tuple[str, ...], latency: str, *, repeat: bool, strict_match: bool
 ) -> Replay:
-    """The step that the options of the command mean. Raises ValueError."""
+    """Return the `replay` step for the options of the command. Raises ValueError."""
     from mockrec.engine.replay.serve.latency import parse_latency
     from mockrec.engine.replay.session.fingerprint import MATCH_WORD
     from mockrec.engine.replay.session.selectors import parse_selector
@@ -90,7 +90,7 @@ def step_of(
 
 
 def make_rules(session: str, path: Path, *, force: bool, file_mode: int) -> None:
-    """Write the rule file and say what is in it. Raises SessionError, OutputError."""
+    """Write the rule file and print what it holds. Raises SessionError, OutputError."""
     from mockrec.engine.replay.to_rules.to_rules import write_rules
 
     written = write_rules(session, path, force=force, file_mode=file_mode)

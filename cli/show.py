@@ -1,4 +1,4 @@
-"""`mockrec show SESSION [ID]`: what was recorded, as a list, or one exchange in full."""
+"""`mockrec show SESSION [ID]`: lists the exchanges of a session, or shows one in full."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def _summary(kinds: Counter[str]) -> str:
 
 
 def _cells(row: Row) -> tuple[str, ...]:
-    # An exchange that was cut short says so even when a status had been sent already.
+    # An aborted exchange is shown as such even if a status was sent.
     word = _STATUS_WORDS.get(row.kind)
     status = " ".join(str(part) for part in (row.status, word) if part is not None)
     return (
@@ -99,7 +99,7 @@ def _cells(row: Row) -> tuple[str, ...]:
 
 
 def _row_record(row: Row) -> dict[str, Any]:
-    """The row with the log's names; what is not known is left out."""
+    """Return the row under the log's names, without unknown values."""
     named = {
         "type": row.kind,
         "id": row.id,
@@ -116,7 +116,7 @@ def _row_record(row: Row) -> dict[str, Any]:
 def _one(session: Session, prefix: str, shape: OutputShape) -> None:
     wanted = prefix.lower()
     candidates: dict[str, list[dict[str, Any]]] = {}
-    """Records by id; once there are several ids, only the ids."""
+    """Records by id; with several matching ids, only the ids."""
     for _, record in session:
         identity = _belongs_to(record, wanted)
         if identity is None:
@@ -127,7 +127,7 @@ def _one(session: Session, prefix: str, shape: OutputShape) -> None:
     if wanted in candidates:
         candidates = {wanted: candidates[wanted]}
     if len(candidates) != 1:
-        _tell_candidates(session.name, prefix, list(candidates))
+        _print_candidates(session.name, prefix, list(candidates))
         raise typer.Exit(2)
     (records,) = candidates.values()
     if shape is OutputShape.json:
@@ -141,7 +141,7 @@ def _one(session: Session, prefix: str, shape: OutputShape) -> None:
 
 
 def _belongs_to(record: Mapping[str, Any], prefix: str) -> str | None:
-    """The matching id: the exchange's own, or that of the exchange a client error broke."""
+    """Return the matching id: of an exchange, or of the exchange that a client error broke."""
     if not prefix:
         return None
     for key in ("exchangeId", "id"):
@@ -151,7 +151,7 @@ def _belongs_to(record: Mapping[str, Any], prefix: str) -> str | None:
     return None
 
 
-def _tell_candidates(name: str, prefix: str, candidates: list[str]) -> None:
+def _print_candidates(name: str, prefix: str, candidates: list[str]) -> None:
     asked = printing.escape(repr(prefix))
     if not candidates:
         printing.fail(f"{printing.escape(name)}: no id begins with {asked}; `mockrec show SESSION` lists them")

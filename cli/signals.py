@@ -1,8 +1,8 @@
-"""Signals while an event loop runs: heard by a thread, so that one is acted on even while the loop is held up.
+"""Signals while an event loop runs, received by a thread, so that they have an effect even if the loop is blocked.
 
-The interpreter writes each signal's number to a socket (`signal.set_wakeup_fd`); a thread reads it and hands it to the
-loop. Where the loop does not take it in time, the thread itself ends the run. asyncio's own
-way to hear of signals needs the loop that may be what hangs.
+The interpreter writes each signal's number to a socket (`signal.set_wakeup_fd`); a thread reads it and passes it to the
+loop. If the loop does not take it in time, the thread ends the run. asyncio's own signal handlers need a loop that is
+not blocked.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ import anyio
 
 _TICK_SECONDS: Final = 0.2
 _TWICE_SECONDS: Final = 1.0
-"""What the loop gets to take a signal once a second one has come."""
+"""Seconds for the loop to take a signal after a second one was received."""
 _CHECK_SECONDS: Final = 0.5
-"""How often the loop looks whether the handlers are still ours: a library may have put its own there."""
+"""Seconds between two checks that the handlers are still installed: a library may have replaced them."""
 
 
 class Signals:
-    """Signals as they come: `async for number in signals`."""
+    """The received signals: `async for number in signals`."""
 
     def __init__(self, patience: float, held_up: Callable[[int], None]) -> None:
-        """`held_up` is called in the thread, once, when the loop has not taken a signal after `patience` seconds, or
-        soon after a second one. To be made in the loop."""
+        """`held_up` is called in the thread, once, if the loop has not taken a signal after `patience` seconds, or
+        soon after a second one. Create it in the loop."""
         self._patience = patience
         self._held_up = held_up
         self._ours, self._theirs = socket.socketpair()
@@ -40,7 +40,7 @@ class Signals:
         self._loop = asyncio.get_running_loop()
         self._into, self._out = anyio.create_memory_object_stream[int](1000)
         self._unheard: tuple[float, int] | None = None
-        """The first signal that the loop has not taken yet, and when it came."""
+        """The first signal that the loop has not taken, and its time."""
         self._closed = False
 
     async def __aiter__(self) -> AsyncIterator[int]:
@@ -49,7 +49,7 @@ class Signals:
 
     @contextmanager
     def received(self, numbers: Sequence[int]) -> Iterator[None]:
-        """Receive these signals as long as this lasts; in the main thread."""
+        """Context that receives these signals; in the main thread only."""
         before = {number: signal.signal(number, self._handle) for number in numbers}
         fd = signal.set_wakeup_fd(self._theirs.fileno(), warn_on_full_buffer=False)
         thread = threading.Thread(target=self._run, args=(frozenset(numbers),), name="mockrec-signals", daemon=True)
@@ -79,7 +79,7 @@ class Signals:
         self._checking = self._loop.call_later(_CHECK_SECONDS, self._check, numbers)
 
     def _handle(self, number: int, frame: Any) -> None:
-        """Python's own handler: the number has gone to the thread, unless somebody has taken the way to it."""
+        """Python's own handler: the thread has the number, unless another library has replaced the descriptor."""
         fd = signal.set_wakeup_fd(self._theirs.fileno(), warn_on_full_buffer=False)
         if fd != self._theirs.fileno():
             self._theirs.send(bytes([number]))
@@ -101,7 +101,7 @@ class Signals:
         now = time.monotonic()
         if self._unheard is None:
             self._unheard = now, number
-        else:  # nobody has taken the first one yet: whoever presses twice means it
+        else:  # the loop has not taken the first one yet
             self._unheard = min(self._unheard[0], now - self._patience + _TWICE_SECONDS), self._unheard[1]
         try:
             self._loop.call_soon_threadsafe(self._deliver, number)
@@ -113,4 +113,4 @@ class Signals:
         try:
             self._into.send_nowait(number)
         except (anyio.WouldBlock, anyio.BrokenResourceError, anyio.ClosedResourceError):
-            pass  # a thousand signals that nobody has acted on
+            pass  # a thousand signals are waiting

@@ -1,4 +1,4 @@
-"""`mockrec stats SESSION… [EXPR]`: numbers about sessions, as text or JSON."""
+"""`mockrec stats SESSION… [EXPR]`: statistics of sessions, as text or JSON."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def stats(
 
 
 def summary(collected: Stats) -> dict[str, Any]:
-    """The JSON form."""
+    """Return the statistics as an object for JSON."""
     return {
         "exchanges": collected.exchanges,
         "first": collected.first,

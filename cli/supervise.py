@@ -1,4 +1,4 @@
-"""What ends a run: signals, the end of COMMAND, a log that fails, a limit. And what a signal means meanwhile."""
+"""Ends a run: signals, the end of COMMAND, a failed log, a limit. And handles signals until then."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from anyio.abc import TaskGroup, TaskStatus
 from mockrec.cli import printing
 from mockrec.cli.child import Child
 from mockrec.cli.codes import COMMAND_NOT_RUN, RECORDING_FAILED
-from mockrec.cli.defects import tell_defect
+from mockrec.cli.defects import report_defect
 from mockrec.cli.signals import Signals
 from mockrec.engine.errors import ConfigError, RuleFileError
-from mockrec.engine.run.settings import Ending
+from mockrec.engine.recording.ending import Ending
 from mockrec.engine.usercode.failure import place_in
 
 if TYPE_CHECKING:
@@ -26,17 +26,17 @@ if TYPE_CHECKING:
 
 _WATCH_SECONDS = 0.5
 _SLACK_SECONDS = 0.4
-"""What the end of a run may take beyond the grace, where something hangs."""
+"""Seconds for the end of a run beyond the grace, if something hangs."""
 _CTRL_CS = 2
-"""Many programs need two: the first one asks them to end, the second one means it."""
+"""Signals until the run is ended without grace: the first asks it to end, the second ends it."""
 
 
 class Supervisor:
-    """Waits for the first thing that ends the run."""
+    """Waits for the first reason to end the run."""
 
     def __init__(self, run: Run, *, watch: bool, no_proxy: str | None) -> None:
         self._run = run
-        # As it was when the rules were read: a change from now on must not be missed.
+        # The state when the rules were read: a change from now on must be noticed.
         self._watched = _state(Path(run.settings.loaded.rule_file.path)) if watch else None
         self._ended = anyio.Event()
         self._reloading = anyio.Lock()
@@ -51,15 +51,15 @@ class Supervisor:
         )
 
     def finish(self, ending: Ending) -> None:
-        """End the run; the first reason counts."""
+        """End the run. The first reason counts."""
         if not self._ended.is_set():
             self._ending = ending
             self._ended.set()
 
     async def wait(self, seconds: float | None) -> Ending:
-        """Return when the run has to end; `seconds` is the longest it may last."""
+        """Return when the run has to end. `seconds` is the longest duration."""
         if self._child is not None:
-            # Before anything that could end the run: nobody would end a process that is only half started.
+            # Before anything that could end the run: a half-started process would not be ended.
             code = await self._child.start(self._run.url, self._run.port)
             if code is not None:
                 return Ending("command ended", code)
@@ -92,7 +92,7 @@ class Supervisor:
     # ── signals ────────────────────────────────────────────────────────────────────────────────────
 
     async def watch_signals(self, *, task_status: TaskStatus[None]) -> None:
-        """Act on signals until cancelled; where the event loop is held up, end the process without it."""
+        """Handle signals until cancelled. If the event loop is blocked, end the process without it."""
         wanted = [signal.SIGINT, signal.SIGTERM]
         if hasattr(signal, "SIGHUP"):
             wanted.append(signal.SIGHUP)
@@ -104,23 +104,23 @@ class Supervisor:
                     self._act_on(signal.Signals(number), group)
 
     def _held_up(self, number: int) -> None:
-        """In a thread: our event loop does not hear of a signal any more."""
+        """In a thread: the event loop is blocked and does not take a signal."""
         place = place_in(sys._current_frames().get(threading.main_thread().ident or 0))
         words = f"the event loop is held up{f', at {place}' if place else ''}; the log is closed without it"
-        threading.Thread(target=printing.warn, args=(words,), daemon=True).start()  # stderr may be what hangs
+        threading.Thread(target=printing.warn, args=(words,), daemon=True).start()  # stderr itself may block
         ending = self._ending if self._ended.is_set() else Ending(signal.Signals(number).name)
         if self._child is not None:
             self._child.kill()
         try:
             whole = self._run.end_now(ending, _SLACK_SECONDS)
-        except Exception as error:  # nothing may keep the process
-            tell_defect(error)
+        except Exception as error:  # nothing may keep the process alive
+            report_defect(error)
             whole = False
         code = ending.exit_code if whole else RECORDING_FAILED
         os._exit(code if self._child is None or whole else COMMAND_NOT_RUN)
 
     def _act_on(self, one: signal.Signals, group: TaskGroup) -> None:
-        """A signal has come; what takes time is a task of `group`."""
+        """Handle a signal. Work that takes time runs as a task of `group`."""
         child = self._child
         if self._ended.is_set():
             # The second signal: no more grace, for exchanges and for COMMAND.
@@ -134,7 +134,7 @@ class Supervisor:
                 self._passed_on += 1
                 child.signal(one)
             if self._passed_on > 1 or self._ctrl_cs > _CTRL_CS:
-                self.finish(Ending(one.name))  # COMMAND has not listened
+                self.finish(Ending(one.name))  # COMMAND ignored it
         elif one == getattr(signal, "SIGHUP", None) and child is None and not _on_a_terminal():
             self._reopen()
             group.start_soon(self._reload)
@@ -142,7 +142,7 @@ class Supervisor:
             self.finish(Ending(one.name))
 
     def _reopen(self) -> None:
-        """Logs that were renamed go on in new files under their names."""
+        """Reopen outputs under their names after a rename."""
         opened, taken = self._run.reopen()
         for path in opened:
             printing.note(f"recording goes on in a new {printing.escape(path)}")
@@ -152,7 +152,7 @@ class Supervisor:
     # ── rules ──────────────────────────────────────────────────────────────────────────────────────
 
     async def _reload(self) -> None:
-        """Read the rules again; a file that cannot be used changes nothing."""
+        """Reload the rules. A file that cannot be used changes nothing."""
         try:
             async with self._reloading:
                 loaded = await self._run.reload()
@@ -175,7 +175,7 @@ class Supervisor:
 
 
 def _state(path: Path) -> tuple[int, int, int] | None:
-    """What changes when a file does; None while an editor has taken it away."""
+    """Return what changes when the file changes; None while an editor has removed the file."""
     try:
         found = path.stat()
     except OSError:
@@ -184,12 +184,12 @@ def _state(path: Path) -> tuple[int, int, int] | None:
 
 
 def _on_a_terminal() -> bool:
-    """Whether a SIGHUP means that our terminal has gone; without one it asks for the rules to be read again."""
+    """Whether a SIGHUP means that the terminal has gone; without a terminal it asks for a reload of the rules."""
     return sys.stdin is not None and sys.stdin.isatty()
 
 
 def _from_our_terminal() -> bool:
-    """Whether a SIGINT came from Ctrl-C, which reaches COMMAND as well: it shares our process group."""
+    """Whether a SIGINT came from Ctrl-C, which COMMAND receives too: it is in the same process group."""
     try:
         return os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
     except (OSError, ValueError, AttributeError):

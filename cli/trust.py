@@ -1,6 +1,7 @@
-"""Files that make COMMAND trust the recorder's authority, and the variables by which each client finds them.
+"""Files that make COMMAND trust the recorder's CA, and the environment variables that name them to each client.
 
-Each file also holds what the client would have trusted otherwise: the system's roots, and what its variable named.
+Each file also holds the certificates that the client would have trusted anyway: the system's roots and those of its
+own variable.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 JAVA_PASSWORD = "changeit"
 
-# Variable → what reads it. Their files replace the system's roots, so these have to be in them.
+# Variable → its readers. These files replace the system's roots, so they must hold them.
 _BUNDLES = (
     "SSL_CERT_FILE",  # OpenSSL, Python's ssl, Go, Ruby, PHP, Rust's native roots
     "REQUESTS_CA_BUNDLE",  # Python requests
@@ -30,23 +31,23 @@ _BUNDLES = (
     "PIP_CERT",
     "CARGO_HTTP_CAINFO",
 )
-# These files are read besides the client's own roots.
+# These files are read in addition to the client's own roots.
 _EXTRAS = ("NODE_EXTRA_CA_CERTS", "DENO_CERT")
 
 
 class TrustFiles:
-    """A folder with these files, for nobody but the user; `remove` takes it away."""
+    """A folder with these files that only the user can read; `remove` deletes it."""
 
     def __init__(self, ca: Path) -> None:
         self._ca = ca
         self._folder = Path(tempfile.mkdtemp(prefix="mockrec-trust-"))
 
     def remove(self) -> None:
-        """COMMAND has ended."""
+        """Delete the folder, after the end of COMMAND."""
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def variables(self, outer: Mapping[str, str]) -> dict[str, str]:
-        """The variables for COMMAND; `outer` are those it would have had."""
+        """Return the variables for COMMAND; `outer` is the environment that it would have had."""
         authority = read_small(self._ca)
         roots = _system_roots()
         env = {"MOCKREC_CA": os.path.abspath(self._ca)}
@@ -58,7 +59,7 @@ class TrustFiles:
         return env
 
     def java_options(self) -> list[str]:
-        """What a Java program has to be told, where there is Java."""
+        """Return the options for Java programs; none if Java is not installed."""
         if not (shutil.which("java") or os.environ.get("JAVA_HOME")):
             return []
         from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, pkcs12
@@ -87,7 +88,7 @@ class TrustFiles:
         return str(path)
 
     def _wget(self, outer: Mapping[str, str], bundle: str) -> str:
-        """wget has no variable for roots, but one for its settings."""
+        """Write a wgetrc: wget has no variable for roots, but one for its settings."""
         before = _read(outer.get("WGETRC", "") or os.path.expanduser("~/.wgetrc"))
         path = self._folder / "wgetrc"
         _put(path, before.rstrip() + f"\nca_certificate = {bundle}\n".encode())
@@ -95,13 +96,13 @@ class TrustFiles:
 
 
 def _put(path: Path, data: bytes) -> None:
-    """A file that nobody else can read: a wgetrc may hold passwords."""
+    """Write a file that only the user can read: a wgetrc may hold passwords."""
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), 0o600), "wb") as file:
         file.write(data)
 
 
 def _system_roots() -> bytes:
-    """The roots that clients trust here, PEM."""
+    """Return the roots that clients trust on this machine, in PEM."""
     from mockrec.engine.tls.client import SYSTEM_BUNDLES
 
     for path in SYSTEM_BUNDLES:
@@ -115,7 +116,7 @@ def _system_roots() -> bytes:
 
 
 def _readable(pem: bytes) -> Iterator[Certificate]:
-    """The certificates of a bundle without those that the library will not read: systems keep a few odd old roots."""
+    """Return the readable certificates of a bundle: systems keep a few old roots that the library refuses."""
     from cryptography import x509
     from cryptography.utils import CryptographyDeprecationWarning
 

@@ -1,4 +1,4 @@
-"""An output that an interrupt leaves unfinished is removed: it would be taken for the whole."""
+"""Removes an output that an interrupt leaves unfinished, because it would be taken for a complete one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def whole_or_none(sink: Sink) -> Iterator[Sink]:
-    """Close `sink` at the end, whatever happens; a signal removes what was written, other errors leave it."""
+    """Close `sink` at the end. A signal removes what was written, other errors leave it."""
     try:
         yield sink
     except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""`mockrec verify SESSION`: is the recording complete and as the log's guarantees say? And `--repair`."""
+"""`mockrec verify SESSION`: checks that a recording is complete and keeps the log's guarantees. And `--repair`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mockrec.formats.sessions.session import Session
 
 _SHOWN = 20
-"""Findings printed without --verbose."""
+"""Most findings printed without --verbose."""
 
 
 def verify(
@@ -85,7 +85,7 @@ def _read(session: Session, audit: Audit, sink: Sink | None) -> None:
             elif not line.torn:
                 audit.report_at(line.number, line.problem)
     except SessionError as error:
-        # A damaged frame: what follows it cannot be read, what came before it can.
+        # A damaged frame: only what comes before it can be read.
         audit.report(error.message)
     for problem in session.problems:
         audit.report(problem)
@@ -100,7 +100,7 @@ def _open_repair(path: str, force: bool, file_mode: int) -> Sink:
 
 
 def _refuse_output(session: str, out: str) -> None:
-    """Stdout says what was found, and --force must not empty the very file that is to be read."""
+    """Refuse stdout as output, which has the findings, and the input itself, which --force would empty."""
     if out == "-":
         raise typer.BadParameter("name a file; stdout says what was found", param_hint="--repair")
     if session != "-" and Path(out).exists() and Path(out).samefile(session):
@@ -125,7 +125,7 @@ def _close_repair(session: Session, audit: Audit, sink: Sink) -> None:
 
 
 def _ending(audit: Audit) -> dict[str, Any]:
-    """The `session-ended` a cut-off session gets. Its time is that of the last record we know of."""
+    """Return the `session-ended` record for a cut-off session, with the time of its last known record."""
     last = audit.last or {}
     seq = last.get("seq")
     return {

@@ -1,7 +1,7 @@
-"""The only reader of the clock: a wall-clock anchor taken once, and monotonic time from there.
+"""The only reader of the system clock: a wall-clock anchor taken once, and monotonic time from there.
 
-All times inside the engine are monotonic milliseconds (float). They become wall-clock text only when
-a record is built, so timestamps of a session never run backwards when the system clock is set.
+All times inside the engine are monotonic milliseconds (float). They become wall-clock time only when a record is built,
+so that the timestamps of a session never run backwards when the system clock is set.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ def now() -> float:
 
 
 def anchor() -> float:
-    """What turns a monotonic time into wall-clock time, in milliseconds."""
+    """The wall-clock time of monotonic time 0, in milliseconds since the Unix epoch."""
     return _wall_minus_mono
 
 
 def use_anchor(wall_minus_mono: float) -> None:
-    """Tell the time by the anchor of another process of this machine, so that both say the same."""
+    """Use the anchor of another process of this machine, so that the timestamps of both agree."""
     global _wall_minus_mono
     _wall_minus_mono = wall_minus_mono
 
@@ -37,7 +37,7 @@ def wall(mono_ms: float) -> float:
 
 
 class _SecondCache:
-    """The text of the second that was formatted last: thousands of records share it."""
+    """The second that was formatted last, as text: thousands of records share it."""
 
     first_micro = -2_000_000
     iso = ""
@@ -45,7 +45,7 @@ class _SecondCache:
 
 
 def timestamp(mono_ms: float) -> str:
-    """ISO 8601 in UTC with exactly six fraction digits, cut and not rounded, for a monotonic time."""
+    """Format a monotonic time as ISO 8601 in UTC, with exactly six fraction digits, truncated."""
     micros = int((mono_ms + _wall_minus_mono) * 1000.0)
     fraction = micros - _SecondCache.first_micro
     if not 0 <= fraction < 1_000_000:
@@ -55,7 +55,7 @@ def timestamp(mono_ms: float) -> str:
 
 
 def http_date() -> bytes:
-    """The value of a `Date` header for now (RFC 9110, 5.6.7)."""
+    """The present value of a `Date` field (RFC 9110, 5.6.7)."""
     micros = int((_perf_counter_ns() / 1e6 + _wall_minus_mono) * 1000.0)
     if not 0 <= micros - _SecondCache.first_micro < 1_000_000:
         _fill(micros // 1_000_000)

@@ -1,4 +1,4 @@
-"""The settings of a run, typed and frozen. Defaults are the contract's; the rule file and options change them.
+"""The settings of a run, typed and frozen, with their defaults; the rule file and options change them.
 
 Durations are seconds (float), sizes are bytes (int).
 """
@@ -18,44 +18,44 @@ class Timeouts:
     """How long a client may take, in seconds."""
 
     head: float = 30.0
-    """From the first byte of a request head (or the connection's start) to its end."""
+    """From the first byte of a request head, or the start of the connection, to the end of the head."""
     body_idle: float = 60.0
     """Between two pieces of a request body."""
     keep_alive: float = 75.0
     """Between two requests of a connection."""
     handshake: float = 10.0
     send_idle: float = 300.0
-    """While an answer is sent and the client takes nothing of it."""
+    """While a response is sent and the client reads nothing of it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much a client may ask for."""
+    """How much a client may use."""
 
     head: int = 64 * KIB
     connections: int = 10_000
     streams: int = 100
     ws_message: int = 100 * MIB
     match_time: float = 5.0
-    """Seconds of CPU time for what rules ask of a request, a message or a body where it could take long."""
+    """Seconds of CPU time for each job of a helper: matchers and changes that could take long."""
     template_steps: int = 400_000
-    """Steps of work, about 0.1 µs each, that the templates of a step may take for one request."""
+    """Units of work, about 0.1 µs each, that the templates of a step may use for one request."""
     template_size: int = 32 * MIB
-    """Bytes of text and values that they may make for it."""
+    """Bytes of text and values that these templates may create."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cors:
-    """`server.cors`: answer preflights and add `Access-Control-*` headers to every answer."""
+    """`server.cors`: answer preflights and add `Access-Control-*` fields to every response."""
 
     origins: tuple[str, ...] = ("*",)
     methods: tuple[str, ...] = ("GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS")
     headers: tuple[str, ...] = ()
-    """Allowed request headers; empty: those the preflight asks for."""
+    """Allowed request fields; empty: those that the preflight asks for."""
     expose: tuple[str, ...] = ()
     credentials: bool = False
     max_age: int | None = None
-    """Seconds a preflight may be cached."""
+    """Seconds for which a preflight response may be cached."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +64,11 @@ class ServerSettings:
 
     host: str = "127.0.0.1"
     ports: tuple[int, int] = (8000, 8000)
-    """First and last port to try; (0, 0) is any free one."""
+    """First and last port to try; (0, 0) is any free port."""
     http2: str = "true"
     """`true`, `false` or `fallback`."""
     lenient: bool = False
-    """Whether requests are read as kindly as responses of servers are."""
+    """Whether malformed requests with only one possible meaning are repaired."""
     socks: object = False
     """False, True, or a tuple of authentication method names."""
     cors: Cors | None = None
@@ -80,7 +80,7 @@ class ServerSettings:
 
 @dataclass(frozen=True, slots=True)
 class TlsSettings:
-    """Interception: the authority and which names are left alone."""
+    """Interception of TLS: the authority, and which names are intercepted or relayed."""
 
     ca_cert: str | None = None
     ca_key: str | None = None
@@ -95,13 +95,13 @@ class TlsSettings:
 
 @dataclass(frozen=True, slots=True)
 class RecordSettings:
-    """What goes into the log."""
+    """What is recorded."""
 
     events: tuple[str, ...] | str = "default"
     """`default`, `all`, or the event types by name."""
     max_body_size: int = 10 * MIB
     hold_time: float = 0.1
-    """Seconds that a piece of a body is held for the rest of its line, where secrets are looked for."""
+    """Seconds for which a piece of a body is held back until its line is complete, for redaction."""
     bodies: str = "decoded"
     """`decoded`, `raw` or `both`."""
     redact: object = "default"
@@ -113,17 +113,17 @@ class RecordSettings:
 
 @dataclass(frozen=True, slots=True)
 class UpstreamSettings:
-    """How real servers are reached; the defaults of every passthrough step."""
+    """How servers are reached; the defaults of every passthrough step."""
 
     proxy: str | None = None
     pac: str | None = None
-    """File or URL of a script that names the proxies instead."""
+    """File or URL of a script that returns the proxies instead (PAC)."""
     secure_proxy: str | None = None
-    """Another proxy for what is encrypted, or `""` for none; only the environment (HTTPS_PROXY) tells them apart."""
+    """Another proxy for encrypted connections, or `""` for none; set only by the environment (HTTPS_PROXY)."""
     no_proxy: tuple[str, ...] = ()
     trusted_cas: tuple[str, ...] = ()
     trusted_everywhere: tuple[str, ...] = ()
-    """Of the command line: trusted by steps as well that name authorities of their own."""
+    """From the command line: steps that name authorities of their own trust these as well."""
     ignore_tls_errors: tuple[str, ...] | bool = ()
     client_certificates: Mapping[str, Mapping[str, str]] = field(default_factory=lambda: MappingProxyType({}))
     dns_servers: tuple[str, ...] = ()

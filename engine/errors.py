@@ -1,6 +1,6 @@
-"""What can go wrong on the user's side, each with the exit code it ends the command with.
+"""Errors that end a command with a message, each with its exit code.
 
-A peer's fault is not an error here: it is data (a `Fault` part, a `client-error` record).
+What a client or a server does wrong is not such an error but data: a `Fault` part, a `client-error` record.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-_MOST_TOLD = 1000
-"""Problems of a rule file that are told."""
+_MOST_LISTED = 1000
+"""Problems of a rule file that a message lists."""
 
 
 class MockrecError(Exception):
-    """Base of everything that is told to the user as one message and an exit code."""
+    """Base of errors that the user gets as one message and an exit code."""
 
     exit_code = 2
 
@@ -24,20 +24,20 @@ class ConfigError(MockrecError):
 
 
 class RecordingError(MockrecError):
-    """The recording could not be kept: disk full, output not writable."""
+    """The recording could not be written: disk full, output not writable."""
 
     exit_code = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong in a rule file. `line` and `column` count from 1."""
+    """One mistake in a rule file. `line` and `column` count from 1."""
 
     file: str
     line: int
     column: int
     where: str
-    """The place in the file's own terms, for example `rules[2].then.reply.status`; may be empty."""
+    """The path in the document, for example `rules[2].then.reply.status`; may be empty."""
     message: str
 
     def __str__(self) -> str:
@@ -46,18 +46,18 @@ class Problem:
 
 
 class RuleFileError(MockrecError):
-    """A rule file cannot be used; holds every problem that was found, in file order."""
+    """A rule file cannot be used; has every problem that was found, in file order."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
-        told = [str(problem) for problem in self.problems[:_MOST_TOLD]]
-        if len(self.problems) > _MOST_TOLD:
-            told.append(f"{self.problems[0].file}: and {len(self.problems) - _MOST_TOLD:,} more problems")
-        super().__init__("\n".join(told))
+        lines = [str(problem) for problem in self.problems[:_MOST_LISTED]]
+        if len(self.problems) > _MOST_LISTED:
+            lines.append(f"{self.problems[0].file}: and {len(self.problems) - _MOST_LISTED:,} more problems")
+        super().__init__("\n".join(lines))
 
 
 def described(error: BaseException) -> dict[str, str]:
-    """An exception as the log holds it, with its traceback."""
+    """An exception as records have it, with its traceback."""
     return {
         "name": type(error).__name__,
         "message": str(error),

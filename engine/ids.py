@@ -12,7 +12,7 @@ _last = 0
 
 
 def new_id() -> str:
-    """A lower-case UUIDv7; later ones of a process sort after earlier ones."""
+    """Return a new UUIDv7 in lower case; it sorts after all earlier ones of this process."""
     global _last
     # 48 bits of milliseconds and 12 bits of their fraction (RFC 9562, 6.2, method 3).
     tick = int(clock.wall(clock.now()) * 4096)
@@ -20,7 +20,7 @@ def new_id() -> str:
         tick = _last + 1
     _last = tick
     tail = _bits(62)
-    # Faster than an f-string with as many fields.
+    # Faster than an f-string with the same fields.
     return "%08x-%04x-7%03x-%04x-%012x" % (  # noqa: UP031
         tick >> 28,
         tick >> 12 & 0xFFFF,

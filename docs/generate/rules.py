@@ -1,4 +1,4 @@
-"""The page of rule-file keys, from the JSON Schema that the tables of the rule language describe themselves by."""
+"""The page of rule-file keys, generated from the JSON Schema of the rule language."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mockrec.engine.rules.language.load import json_schema
 Schema = dict[str, Any]
 
 _ABOUT = """
-The keys of a rule file. What they are for, with examples, is told in [The rule file](../rules.md), [Recording real
+The keys of a rule file. Their use, with examples, is described in [The rule file](../rules.md), [Recording real
 servers](../proxy.md) and [TLS interception](../tls.md); a default stands in brackets at the end of a meaning.
 `${NAME}` may stand wherever a value does. *Text* is any plain scalar, taken as written; a *duration* is `100ms`,
 `2s`, `1m`, `1h` or `0`; a *size* is `64KiB`, `10MB` or a number of bytes; *headers* are a mapping of names to texts
@@ -38,16 +38,16 @@ _SHORTER = (
     ("size", "whole number, at least 0", "size"),
     ("headers", "list of pair of name and value", "mapping of names to text or list of text"),
 )
-"""Words for what several words together say."""
+"""A short name → the kinds of values that it replaces together."""
 
 
 def text() -> str:
-    """The file, its settings, rules, matchers, steps; each mapping is a chapter."""
+    """The page: the file, its settings, rules, matchers, steps; each mapping is a chapter."""
     return page("Keys of the rule file", _ABOUT, *_Page(json_schema()).parts)
 
 
 class _Page:
-    """Chapters, each mapping once however often the language uses it."""
+    """The chapters; a mapping that the language uses several times has one."""
 
     def __init__(self, schema: Schema) -> None:
         self.parts: list[str] = []
@@ -80,7 +80,7 @@ class _Page:
         self.parts.insert(place, table(("step", "options", "what it does"), rows))
 
     def _add(self, title: str, schema: Schema) -> None:
-        """The chapters of the mappings in a value, unless they stand there already."""
+        """Add the chapters of the mappings in a value that have none yet."""
         for record in _records(schema):
             if _identity(record) not in self._known:
                 self._known[_identity(record)] = title
@@ -98,7 +98,7 @@ class _Page:
             self._add(_below(title, name, value), value)
 
     def _kind(self, schema: Schema, title: str) -> str:
-        """What may stand there, in words."""
+        """The valid values, in words."""
         if "$ref" in schema:
             name = schema["$ref"].removeprefix(_REF)
             return f"[{_TITLES[name]}](#{_slug(_TITLES[name])})" if name in _TITLES else ""
@@ -170,7 +170,7 @@ def _list_of(schema: Schema) -> bool:
 
 
 def _records(schema: Schema) -> list[Schema]:
-    """The mappings with known keys that a value may be, or may be made of."""
+    """The mappings with known keys that a value may be, or may contain."""
     if "properties" in schema:
         return [schema]
     inner = [*schema.get("anyOf", ()), schema.get("items"), schema.get("additionalProperties")]
@@ -182,7 +182,7 @@ def _identity(schema: Schema) -> str:
 
 
 def _groups(schema: Schema) -> list[str]:
-    """Which keys exclude each other, and of which one must be there."""
+    """The groups of keys of which at most one, or at least one, has to be given."""
     lines = []
     for condition in schema.get("allOf", ()):
         lists = condition.get("anyOf") or condition["not"]["anyOf"]

@@ -1,1 +1,1 @@
-"""Exchanges: one request and what answers it, and the words in which the log tells of it."""
+"""Exchanges in progress: what steps act on. `Exchange` sends through a channel and calls the log."""

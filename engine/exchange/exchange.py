@@ -1,7 +1,7 @@
-"""One request and what answers it: what steps act on, and what the notes tell the log about.
+"""One request and its response: what steps act on, whatever the protocol.
 
-Steps call `reply`, `begin`/`send`/`finish`, `inform`, `abort`; none of them sees a protocol. Whatever is
-sent is noted here, at the moment of the cause, so that no step can forget it.
+Steps call `reply`, `begin`/`send`/`finish`, `send_interim`, `abort`; none of them sees a protocol. Each of these calls
+sends through the `Channel` and calls the `ExchangeLog` at the moment of the cause, so that no step can forget the log.
 """
 
 from __future__ import annotations
@@ -13,325 +13,245 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from mockrec.engine import clock
-from mockrec.engine.exchange.changing import Changing
 from mockrec.engine.exchange.edited import EditedRequest
 from mockrec.engine.exchange.request_stream import RequestBodyStream
-from mockrec.engine.ids import new_id
+from mockrec.engine.exchange.response_editor import ResponseEditor
 from mockrec.engine.message.body import MessageBody
 from mockrec.engine.message.channel import Channel, ClientConnection
 from mockrec.engine.message.response import REASONS, PreparedResponse
 from mockrec.engine.message.target_uri import TargetUri
-from mockrec.engine.redaction.secret_map import SecretMap
+from mockrec.engine.recording.logged_exchange import LoggedExchange
 from mockrec.engine.rules.matching.request import RequestView
 from mockrec.engine.transport.byte_stream import ByteStream
 from mockrec.engine.wire.parts import RequestHead, ResponseHead
 from mockrec.engine.wire.syntax import BODILESS_STATUSES
 
 if TYPE_CHECKING:
-    from mockrec.engine.recording.chunk_batcher import BodyChunkBatcher
     from mockrec.engine.recording.exchange_log import ExchangeLog
     from mockrec.engine.rules.matching.select import CompiledRule
 
 
-class Exchange:
-    """The state of one exchange. Times are monotonic milliseconds, None until they happen."""
+class Exchange(LoggedExchange):
+    """One exchange in progress. Its state is in the base classes: `ExchangeState` and `LoggedExchange`."""
 
     __slots__ = (
-        "aborted_at",
-        "acting",
-        "address",
-        "answer",
         "body_complete",
-        "body_received_at",
-        "changing",
+        "body_stream",
         "channel",
         "chosen",
-        "continued",
         "edited",
         "extra_headers",
-        "finished",
-        "head",
-        "headers_sent_at",
-        "id",
-        "known",
-        "notes",
+        "log",
         "on_end",
-        "peer",
-        "reader",
-        "request_body",
-        "request_noted",
-        "request_pieces",
-        "response_body",
-        "response_head",
+        "response_editor",
         "response_limit",
-        "response_pieces",
-        "response_sent_at",
-        "response_trailers",
-        "rule",
-        "start_time",
-        "started_at",
-        "tags",
-        "unmatched",
         "view",
-        "waiting",
-        "websocket",
-        "ws_accepted_at",
-        "ws_closed_at",
     )
 
     def __init__(
         self,
         head: RequestHead,
-        address: TargetUri,
-        peer: ClientConnection,
+        target: TargetUri,
+        client: ClientConnection,
         channel: Channel,
-        notes: ExchangeLog,
+        log: ExchangeLog,
         request_limit: int,
         response_limit: int,
     ) -> None:
-        """The limits are bytes of each body that are kept."""
-        self.started_at = clock.now()
-        self.start_time = int(clock.wall(self.started_at))
-        self.id = new_id()
-        self.head = head
-        self.address = address
-        self.peer = peer
+        """The limits are the bytes of each body that are kept."""
+        open_spill = partial(log.request_spill, target) if head.has_body else None
+        request_body = MessageBody(request_limit, holds=True, open_spill=open_spill)
+        LoggedExchange.__init__(self, head, target, client, request_body)
         self.channel = channel
-        self.notes = notes
-        self.websocket = address.protocol in ("ws", "wss")
-        self.request_body = MessageBody(request_limit, holds=True, make_spill=partial(notes.request_spill, address))
-        self.reader: RequestBodyStream | None = None
-        """Where the request body goes that is passed on."""
+        self.log = log
+        self.body_stream: RequestBodyStream | None = None
+        """Carries the request body to an origin server while it arrives; None unless the rule forwards it so."""
         self.response_limit = response_limit
-        self.response_body: MessageBody | None = None
         self.body_complete: anyio.Event | None = None
-        """Set when the request body is complete or will never be; made by whoever waits for it first."""
-        self.body_received_at: float | None = None
-        self.headers_sent_at: float | None = None
-        self.response_sent_at: float | None = None
-        self.aborted_at: float | None = None
-        self.ws_accepted_at: float | None = None
-        self.ws_closed_at: float | None = None
-        self.rule: CompiledRule | None = None
-        self.continued: tuple[CompiledRule, ...] = ()
-        """The rules that went on: they have changed something, and `rule` answers."""
-        self.acting: CompiledRule | None = None
-        """Which of those acts at the moment; None: the one that answers."""
+        """Set when the request body is complete or never will be; made when a task first waits for that."""
         self.edited: EditedRequest | None = None
-        """What rules have made of the request, for later rules and for servers; None: it is as it came."""
-        self.changing: Changing | None = None
-        """What rules make of the answer, whatever gives it."""
+        """The request after changes by rules, for later rules and origin servers; None: unchanged."""
+        self.response_editor: ResponseEditor | None = None
+        """Changes the response, whichever step gives it."""
         self.chosen = False
-        """Whether the rule set has been asked; `rule` stays None where nothing matched."""
-        self.request_noted = False
-        self.finished = False
-        """Whether the terminal record is written."""
-        self.answer: PreparedResponse | None = None
-        self.response_head: ResponseHead | None = None
+        """Whether rules have been matched; `rule` stays None if none matched."""
         self.extra_headers: tuple[tuple[str, str], ...] = ()
-        """Headers that the server adds to whatever the rule answers (CORS)."""
-        self.tags: tuple[str, ...] = peer.tags
-        self.known: SecretMap | None = None
-        """The secrets that were replaced so far in its records."""
-        self.waiting = 0
-        """Its records that are redacted elsewhere."""
-        self.unmatched = False
-        """Whether no rule answers, which the answer then explains."""
-        self.response_trailers: Sequence[Sequence[str]] = ()
+        """Fields that the server adds to the response of any rule (CORS)."""
         self.on_end: list[Callable[[], None]] | None = None
-        """What is to be called when the exchange is over."""
-        self.request_pieces: BodyChunkBatcher | None = None
-        self.response_pieces: BodyChunkBatcher | None = None
-        self.view = RequestView(
-            "GET" if self.websocket else head.method,  # over HTTP/2 an upgrade is a CONNECT (RFC 8441)
-            address.protocol,
-            address.matched_url,
-            address.hostname,
-            address.port,
-            address.path,
-            address.headers,
-            address.raw_headers,
-            self.websocket,
-            # Nothing that leads back to this exchange: it has to be freed without the garbage collector.
-            partial(self.request_body.decoded, address.headers.get("content-encoding", "")),
-        )
+        """Called when the exchange has ended."""
+        # Nothing in it leads back to this exchange: it has to be freed without the garbage collector.
+        coding = target.headers.get("content-encoding", "")
+        self.view = _view(head.method, target, self.websocket, partial(request_body.decoded, coding))
 
     # ── the request ────────────────────────────────────────────────────────────────────────────────
 
     @property
-    def asked(self) -> TargetUri:
-        """Where the request goes, after the rules that have changed it."""
-        return self.address if self.edited is None else self.edited.address
+    def effective_target(self) -> TargetUri:
+        """The target URI after changes by rules."""
+        return self.target if self.edited is None else self.edited.target
 
     @property
-    def method(self) -> str:
-        """The same of its method."""
+    def effective_method(self) -> str:
+        """The method after changes by rules."""
         return self.head.method if self.edited is None else self.edited.method
 
     @property
-    def asked_body(self) -> bytes:
-        """The same of its body, on the wire: what is kept of the client's, or what rules have put in its place."""
+    def effective_body(self) -> bytes:
+        """The request body after changes by rules, still with its content codings: as much as is kept of the client's,
+        or the body that a rule has put in its place."""
         edited = self.edited
         return self.request_body.kept if edited is None or edited.body is None else edited.body
 
     def fits(self, size: int) -> bool:
-        """Whether that body has at most `size` bytes when it is decoded; see `MessageBody.fits`."""
+        """Return whether the effective body has at most `size` bytes when decoded; see `MessageBody.fits`."""
         if self.edited is not None:
             return self.edited.fits(size, self.request_body)
-        return self.request_body.fits(self.address.headers.get("content-encoding", ""), size)
+        return self.request_body.fits(self.target.headers.get("content-encoding", ""), size)
 
     def edit(self, edited: EditedRequest) -> None:
-        """Rules and servers see this request from now on."""
+        """Use this request from now on for rules and origin servers."""
         self.edited = edited
-        address, limit = edited.address, self.request_body.limit
+        body = self.request_body
         read = (
-            partial(self.request_body.decoded, address.headers.get("content-encoding", ""))
+            partial(body.decoded, edited.target.headers.get("content-encoding", ""))
             if edited.body is None
-            else partial(edited.decoded, limit)
+            else partial(edited.decoded, body.limit)
         )
-        before = self.view
-        self.view = RequestView(
-            "GET" if self.websocket else edited.method,
-            address.protocol,
-            address.matched_url,
-            address.hostname,
-            address.port,
-            address.path,
-            address.headers,
-            address.raw_headers,
-            self.websocket,
-            read,
-        )
-        self.view.body_complete = before.body_complete
+        was_complete = self.view.body_complete
+        self.view = _view(edited.method, edited.target, self.websocket, read)
+        self.view.body_complete = was_complete
 
     def take_data(self, data: bytes) -> None:
-        """A piece of the request body has arrived."""
+        """Take bytes of the request body that have arrived."""
         self.request_body.add(data)
-        if self.reader is not None:
-            self.reader.feed(data)
+        if self.body_stream is not None:
+            self.body_stream.feed(data)
         if self.aborted_at is None:
-            self.notes.request_data(self, data)
+            self.log.request_data(self, data)
 
     def take_end(self, trailers: Sequence[Sequence[str]]) -> None:
-        """The request is complete."""
+        """Take the end of the request."""
         self.request_body.complete = True
         self.request_body.trailers = trailers
         self.view.body_complete = True
         self.body_received_at = clock.now()
         if self.aborted_at is None:
-            self.notes.request_data_end(self)
+            self.log.request_data_end(self)
             if self.chosen:
-                self.notes.request(self)
-        if self.reader is not None:
-            self.reader.end()
+                self.log.request(self)
+        if self.body_stream is not None:
+            self.body_stream.end()
         if self.body_complete is not None:
             self.body_complete.set()
 
     async def wait_for_body(self, *, ahead: bool = False) -> None:
-        """Return when the request is complete, or will never be. `ahead`: before anybody passes the body on, so that
-        all of it has to be held."""
-        if ahead and self.reader is not None:
-            self.reader.unbound()
+        """Return when the request is complete or never will be. `ahead`: forwarding has not started, so lift the limit
+        of the buffer."""
+        if ahead and self.body_stream is not None:
+            self.body_stream.lift_limit()
         if not self.request_body.complete:
             if self.body_complete is None:
                 self.body_complete = anyio.Event()
             await self.body_complete.wait()
 
     def choose(self, rule: CompiledRule | None, *, streams_body: bool = False, needs_body: bool = True) -> None:
-        """Set the rule that answers (None: nothing matched). `streams_body`: it may forward the body while it arrives;
+        """Set the rule that answers (None: none matched). `streams_body`: it may forward the body while it arrives;
         `needs_body`: it needs the whole body in memory."""
         self.rule = rule
         self.chosen = True
         if self.head.has_body:
             held = self.request_body.release(wanted=needs_body)
             if streams_body:
-                self.reader = RequestBodyStream(held, ended=self.request_body.complete)
+                self.body_stream = RequestBodyStream(held, ended=self.request_body.complete)
         if self.request_body.complete:
-            self.notes.request(self)
+            self.log.request(self)
 
     def tag(self, *tags: str) -> None:
-        """Add tags for this and all later records of the exchange."""
+        """Add tags to all further records of the exchange."""
         self.tags = (*self.tags, *tags)
 
-    # ── the answer ─────────────────────────────────────────────────────────────────────────────────
+    # ── the response ───────────────────────────────────────────────────────────────────────────────
 
     @property
-    def answering(self) -> bool:
+    def response_started(self) -> bool:
         """Whether the final head has been sent."""
         return self.response_head is not None
 
     @property
     def sent_body(self) -> bytes:
-        """What was sent of the answer's body, as far as it is kept."""
+        """What was sent of the response body, as far as it is kept."""
         if self.response_body is not None:
             return self.response_body.kept
-        if self.answer is None or self.head.method == "HEAD" or self._status in BODILESS_STATUSES:
+        if self.prepared is None or self.head.method == "HEAD" or self._status in BODILESS_STATUSES:
             return b""
-        return self.answer.body
+        return self.prepared.body
 
-    async def reply(self, answer: PreparedResponse) -> None:
-        """Send a whole answer and finish the exchange. Raises ValueError for a head that cannot be sent."""
-        if self.changing is not None:
-            answer = await self.changing.whole(self, answer)
-        head = self._framed(answer, None, streamed=False)
-        body = answer.body
-        trailers: Sequence[Sequence[str]] = answer.trailers
-        if self.channel.bodiless or answer.status in BODILESS_STATUSES:
+    async def reply(self, response: PreparedResponse) -> None:
+        """Send a whole response and end the exchange. Raises ValueError for a head that cannot be sent."""
+        if self.response_editor is not None:
+            response = await self.response_editor.whole(self, response)
+        framed = response if not self.extra_headers else self._with_extra_headers(response)
+        head = framed.framed(self.channel)
+        body = response.body
+        trailers: Sequence[Sequence[str]] = response.trailers
+        if self.channel.bodiless or response.status in BODILESS_STATUSES:
             body, trailers = b"", ()
         elif trailers:
             trailers = self.channel.trailers(head, trailers)
-        self._begun(answer, head)
+        self._start_response(response, head)
         await self.channel.send_whole(head, body, trailers)
         self.response_trailers = trailers
-        self._sent_everything(body)
+        self._end_response(body)
 
-    async def begin(self, answer: PreparedResponse, length: int | None = None) -> None:
+    async def begin(self, response: PreparedResponse, length: int | None = None) -> None:
         """Send a head whose body follows in pieces; `length` if it is known. Raises ValueError as `reply` does."""
-        if self.changing is not None:
-            changed = await self.changing.begun(self, answer, length)
+        if self.response_editor is not None:
+            changed = await self.response_editor.begun(self, response, length)
             if changed is None:
-                return  # it is held, and sent when it is whole
-            answer, length = changed
-        head = self._framed(answer, length, streamed=True)
-        spill = partial(self.notes.response_spill, head, self.known)
-        # Only those who wait for the end look at what was sent.
-        self.response_body = MessageBody(self.response_limit, wanted=self.on_end is not None, make_spill=spill)
-        self._begun(answer, head)
+                return  # the editor holds it, and sends it when it is whole
+            response, length = changed
+        framed = response if not self.extra_headers else self._with_extra_headers(response)
+        head = framed.framed(self.channel, length, streamed=True)
+        open_spill = partial(self.log.response_spill, head, self.known)
+        # Apart from the log, only the callbacks of the end look at what was sent.
+        self.response_body = MessageBody(self.response_limit, wanted=self.on_end is not None, open_spill=open_spill)
+        self._start_response(response, head)
         await self.channel.send_head(head)
 
     async def send(self, data: bytes) -> None:
         """Send a piece of the body that `begin` announced."""
-        if self.changing is not None and self.changing.holds:
-            self.changing.take(data)
+        if self.response_editor is not None and self.response_editor.holds:
+            self.response_editor.take(data)
             return
         if not data or self.channel.bodiless or self._status in BODILESS_STATUSES:
             return
         assert self.response_body is not None
         await self.channel.send_data(data)
         self.response_body.add(data)
-        self.notes.response_data(self, data)
+        self.log.response_data(self, data)
 
     async def finish(self, trailers: Sequence[Sequence[str]] = ()) -> None:
-        """End the body that `begin` announced, and the exchange; `trailers` if the answer has no own."""
-        if self.changing is not None and self.changing.holds:
-            await self.changing.complete(self, trailers)
+        """End the body that `begin` announced, and the exchange. `trailers` are sent if the response has none of its
+        own."""
+        if self.response_editor is not None and self.response_editor.holds:
+            await self.response_editor.complete(self, trailers)
             return
-        assert self.answer is not None
+        assert self.prepared is not None
         assert self.response_head is not None
-        fields = self.answer.trailers or trailers
+        fields = self.prepared.trailers or trailers
         if fields and not self.channel.bodiless:
             self.response_trailers = self.channel.trailers(self.response_head, fields)
         await self.channel.send_end(self.response_trailers)
-        self._sent_everything(None)
+        self._end_response(None)
 
-    async def inform(self, status: int, headers: Sequence[tuple[str, str]] = ()) -> None:
+    async def send_interim(self, status: int, headers: Sequence[tuple[str, str]] = ()) -> None:
         """Send a 1xx."""
         reason = "" if self.head.version == "2.0" else REASONS.get(status, "Information")
-        self.notes.information(self, status, reason, headers)
+        self.log.information(self, status, reason, headers)
         await self.channel.send_interim(status, reason, headers)
 
     async def send_past_protocol(self, data: bytes, head: ResponseHead | None, body: bytes) -> None:
-        """Send bytes that need not be an answer; what of them looks like a head and body is kept for the log."""
+        """Send bytes that need not be a valid response. `head` and `body` are what they look like, for the log."""
         if head is not None:
             self.response_head = head
             self.headers_sent_at = clock.now()
@@ -340,38 +260,41 @@ class Exchange:
         await self.channel.send_raw(data)
 
     async def accept_websocket(self, fields: Sequence[tuple[str, str]]) -> tuple[ByteStream, bytes]:
-        """Accept an upgrade, with further head fields; the pipe of its frames, and what has come of them already."""
-        if self.changing is not None:
-            fields = self.changing.upgrade(fields)
+        """Accept an upgrade, with further header fields. Return the byte stream of its frames, and the bytes of it that
+        have been read already."""
+        if self.response_editor is not None:
+            fields = self.response_editor.upgrade(fields)
         head = self.channel.websocket_head(fields)
         self.response_head = head
         self.ws_accepted_at = clock.now()
-        self.notes.websocket.accepted(self)
+        self.log.websocket.accepted(self)
         return await self.channel.accept_websocket(head)
 
+    # ── the end ────────────────────────────────────────────────────────────────────────────────────
+
     def abort(self, error: Mapping[str, Any] | None) -> None:
-        """End the exchange before it is complete; once, and not after the answer is complete."""
+        """End the exchange before it is complete. Does nothing if it has ended."""
         if not self.finished:
             self.aborted_at = clock.now()
-            self.notes.abort(self, error)
+            self.log.abort(self, error)
             if self.body_complete is not None:
                 self.body_complete.set()
-            self.over()
+            self.notify_end()
 
-    def leave(self) -> None:
-        """The connection has ended: nothing more will come for this exchange."""
+    def client_left(self) -> None:
+        """The client's side of the connection has ended: no more of the request will arrive."""
         self.abort(None)
-        if self.request_pieces is not None:
-            self.request_pieces.give_up()
+        if self.request_chunks is not None:
+            self.request_chunks.give_up()
         if self.body_complete is not None:
             self.body_complete.set()
-        if self.reader is not None:
-            self.reader.end()
+        if self.body_stream is not None:
+            self.body_stream.end()
 
-    def over(self) -> None:
-        """The terminal record has been written: tell who waits for that."""
-        if self.reader is not None:
-            self.reader.drop()
+    def notify_end(self) -> None:
+        """Call the callbacks of `on_end`, once: the terminal record has been added to the log."""
+        if self.body_stream is not None:
+            self.body_stream.drop()
         if self.on_end is not None:
             calls, self.on_end = self.on_end, None
             for call in calls:
@@ -381,31 +304,43 @@ class Exchange:
     def _status(self) -> int:
         return self.response_head.status if self.response_head is not None else 0
 
-    def _framed(self, answer: PreparedResponse, length: int | None, *, streamed: bool) -> ResponseHead:
-        if self.extra_headers:
-            own = {name.lower() for name, _ in answer.headers}
-            added = tuple(pair for pair in self.extra_headers if pair[0].lower() not in own)
-            answer = PreparedResponse(
-                answer.status,
-                answer.headers + added,
-                answer.body,
-                reason=answer.reason,
-                trailers=answer.trailers,
-                relayed=answer.relayed,
-                is_own=answer.is_own,
-            )
-        return answer.framed(self.channel, length, streamed=streamed)
+    def _with_extra_headers(self, response: PreparedResponse) -> PreparedResponse:
+        """Return the response with `extra_headers`, except for those whose names it has already."""
+        own = {name.lower() for name, _ in response.headers}
+        added = tuple(pair for pair in self.extra_headers if pair[0].lower() not in own)
+        return PreparedResponse(
+            response.status,
+            response.headers + added,
+            response.body,
+            reason=response.reason,
+            trailers=response.trailers,
+            relayed=response.relayed,
+            is_own=response.is_own,
+        )
 
-    def _begun(self, answer: PreparedResponse, head: ResponseHead) -> None:
-        self.answer = answer
+    def _start_response(self, response: PreparedResponse, head: ResponseHead) -> None:
+        self.prepared = response
         self.response_head = head
         self.headers_sent_at = clock.now()
-        self.notes.response_initiated(self)
+        self.log.response_initiated(self)
 
-    def _sent_everything(self, whole: bytes | None) -> None:
+    def _end_response(self, whole: bytes | None) -> None:
         self.response_sent_at = clock.now()
-        if whole:
-            self.notes.response_data(self, whole)
-        self.notes.response_data_end(self)
-        self.notes.response(self, whole)
-        self.over()
+        self.log.response(self, whole)
+        self.notify_end()
+
+
+def _view(method: str, target: TargetUri, websocket: bool, read_body: Callable[[], bytes]) -> RequestView:
+    """Return the request as matchers see it."""
+    return RequestView(
+        "GET" if websocket else method,  # over HTTP/2 an upgrade is a CONNECT (RFC 8441)
+        target.protocol,
+        target.matched_url,
+        target.hostname,
+        target.port,
+        target.path,
+        target.headers,
+        target.raw_headers,
+        websocket,
+        read_body,
+    )

@@ -1,4 +1,4 @@
-"""A request body on its way to somebody who wants all of it: a server that it is passed on to."""
+"""A request body that is forwarded while it arrives: buffered between the client and the reader, with backpressure."""
 
 from __future__ import annotations
 
@@ -8,66 +8,71 @@ from collections.abc import Callable, Iterable
 import anyio
 
 _ROOM = 64 * 1024
-"""Bytes that may wait; the client waits while there are more. What was taken waits too, until more is asked for."""
+"""Bytes in the buffer above which the client has to wait. What `next` returned counts too, until it is called again:
+only then has it been sent on."""
 
 
 class RequestBodyStream:
-    """Pieces in at one end (`feed`, `end`), out at the other (`next`); a client is not read faster than that."""
+    """A buffer between the connection (`feed`, `end`) and the one who forwards the body (`next`). The client is read no
+    faster than the body is forwarded."""
 
-    __slots__ = ("_dropped", "_given", "_news", "_pieces", "_room", "_size", "_unbounded", "begun", "ended", "on_room")
+    __slots__ = (
+        *("_arrived", "_dropped", "_given", "_pieces", "_room", "_size", "_unlimited"),
+        *("begun", "ended", "on_room"),
+    )
 
     def __init__(self, pieces: Iterable[bytes], *, ended: bool) -> None:
-        """`pieces` have come already."""
+        """`pieces` have arrived already."""
         self._pieces = deque(pieces)
         self._size = sum(map(len, self._pieces))
         self._given = 0
-        """Bytes of what was taken last."""
+        """Bytes that `next` returned last."""
         self.ended = ended
-        """Whether nothing more will come: the body is complete, or its client has left."""
-        self._news: anyio.Event | None = None
+        """Whether no more will arrive: the body is complete, or the client has left."""
+        self._arrived: anyio.Event | None = None
+        """Set when a piece or the end arrives; made when a task first waits for that."""
         self._room: anyio.Event | None = None
-        self._unbounded = False
+        """Set when the client need not wait any longer; made likewise."""
+        self._unlimited = False
         self._dropped = False
         self.begun = False
-        """Whether somebody has had bytes of it."""
+        """Whether any bytes of it have been taken."""
         self.on_room: Callable[[], None] | None = None
-        """Called when the client need not wait any longer, by those who have told it to."""
+        """Called when the client need not wait any longer; set by a connection that has stopped reading."""
 
     def feed(self, data: bytes) -> None:
-        """A piece has come."""
+        """Add a piece that has arrived."""
         if self._dropped:
             return
         self._pieces.append(data)
         self._size += len(data)
-        self._tell()
+        self._wake_reader()
 
     def end(self) -> None:
-        """Nothing more will come."""
+        """No more will arrive."""
         self.ended = True
-        self._tell()
+        self._wake_reader()
 
-    def _tell(self) -> None:
-        if self._news is not None:
-            self._news.set()
-            self._news = None
+    def _wake_reader(self) -> None:
+        if self._arrived is not None:
+            self._arrived.set()
+            self._arrived = None
 
     async def next(self) -> bytes:
-        """What has come since, waiting for it; nothing at the end."""
+        """Return all bytes that have arrived since the last call, waiting for some; empty at the end."""
         self._given = 0
         if not self.full:
             self._make_room()
         while not self._pieces and not self.ended:
-            if self._news is None:
-                self._news = anyio.Event()
-            await self._news.wait()
+            await self._wait_for_data()
         return self._take()
 
     def ready(self) -> bytes | None:
-        """The whole body, if it has come and nobody has had any of it; whoever asks has it then."""
+        """Take and return the whole body, if all of it has arrived and none of it was taken; otherwise None."""
         if not self.ended or self.begun:
             return None
         data = self._take()
-        self._given = 0  # nothing more comes
+        self._given = 0  # no more will arrive, so nothing has to wait for it
         self._make_room()
         return data
 
@@ -78,26 +83,29 @@ class RequestBodyStream:
         self.begun = self.begun or bool(data)
         return data
 
-    def unbound(self) -> None:
-        """Somebody waits for the whole body before anybody reads it."""
-        self._unbounded = True
+    def lift_limit(self) -> None:
+        """Buffer everything that arrives: a task waits for the whole body before any of it is forwarded."""
+        self._unlimited = True
         self._make_room()
 
-    async def hold(self, limit: int) -> None:
-        """Return when the whole body has come, or more than `limit` bytes of it; nobody reads it meanwhile."""
-        self.unbound()
+    async def wait_until_buffered(self, limit: int) -> None:
+        """Return when the whole body has arrived, or more than `limit` bytes of it. It is not read meanwhile."""
+        self.lift_limit()
         while not self.ended and self._size <= limit:
-            if self._news is None:
-                self._news = anyio.Event()
-            await self._news.wait()
-        self._unbounded = False
+            await self._wait_for_data()
+        self._unlimited = False
 
     def drop(self) -> None:
-        """Nobody will read any more."""
+        """Discard the buffer and all that arrives from now on: the body will not be read any more."""
         self._dropped = True
         self._pieces.clear()
         self._size = self._given = 0
-        self.unbound()
+        self.lift_limit()
+
+    async def _wait_for_data(self) -> None:
+        if self._arrived is None:
+            self._arrived = anyio.Event()
+        await self._arrived.wait()
 
     def _make_room(self) -> None:
         if self.on_room is not None:
@@ -109,10 +117,10 @@ class RequestBodyStream:
     @property
     def full(self) -> bool:
         """Whether the client has to wait."""
-        return self._size + self._given > _ROOM and not self._unbounded
+        return self._size + self._given > _ROOM and not self._unlimited
 
     async def wait_for_room(self) -> None:
-        """Return when it need not wait any longer."""
+        """Return when the client need not wait any longer."""
         while self.full:
             if self._room is None:
                 self._room = anyio.Event()

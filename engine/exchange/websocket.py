@@ -1,4 +1,4 @@
-"""An accepted WebSocket as steps use it: messages in and out, whatever carries the frames. Both are told to the log.
+"""An accepted WebSocket as steps use it: receives and sends messages, whatever carries the frames, and logs them.
 
 Messages pass in fragments, so that a long one need not be in memory; of each, as much is kept as the log keeps.
 """
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 Part = Fragment | Ping | Pong | CloseFrame
 CLOSING_SECONDS = 5.0
-"""How long the second close frame may take."""
+"""How long the client's close frame is waited for after ours."""
 _GOING_AWAY = 1001
 
 
 class OpenSockets:
-    """Those that stay open until somebody closes them: at the end of the run that is us."""
+    """The WebSockets that stay open until a side closes them; `leave` closes them at the end of the run."""
 
     def __init__(self) -> None:
         self._sessions: set[WebSocketSession] = set()
@@ -35,7 +35,7 @@ class OpenSockets:
 
     @contextmanager
     def hold(self, session: WebSocketSession) -> Iterator[None]:
-        """It is one of them in this block."""
+        """Count `session` among them during this block."""
         self._sessions.add(session)
         if self._leaving:
             session.leave()
@@ -45,7 +45,7 @@ class OpenSockets:
             self._sessions.discard(session)
 
     def leave(self) -> None:
-        """Close all, also those that are still to come."""
+        """Close all, also those that are opened from now on."""
         self._leaving = True
         for session in self._sessions:
             session.leave()
@@ -61,11 +61,11 @@ class SocketSettings:
 
 
 class WebSocketLost(Exception):
-    """The client has gone without a close frame, or broke the protocol; the exchange has been ended."""
+    """The client disconnected without a close frame, or broke the protocol. The exchange has been ended."""
 
 
 class KeptContent:
-    """What the log keeps of a message on its way."""
+    """The part of a message that the log keeps, while the message passes."""
 
     __slots__ = ("_limit", "_pieces", "_room", "is_binary", "size")
 
@@ -75,13 +75,13 @@ class KeptContent:
         self.clear()
 
     def clear(self) -> None:
-        """A next message begins."""
+        """Begin the next message."""
         self._pieces: list[bytes] = []
         self._room = self._limit
         self.size = 0
 
     def add(self, fragment: Fragment) -> None:
-        """The next piece."""
+        """Add the next fragment."""
         if fragment.starts:
             self.is_binary = fragment.is_binary
         data = fragment.data
@@ -92,37 +92,37 @@ class KeptContent:
 
     @property
     def data(self) -> bytes:
-        """The first bytes."""
+        """The first bytes of the message."""
         return b"".join(self._pieces)
 
 
 class WebSocketSession:
-    """One WebSocket. `receive` and the sends raise WebSocketLost once the client has gone."""
+    """One WebSocket. `receive` and the `send` methods raise WebSocketLost once the client has disconnected."""
 
-    def __init__(self, exchange: Exchange, pipe: ByteStream, codec: WebSocket, first: bytes, limit: int) -> None:
-        """`first`: what has come behind the request already; `limit`: bytes of a message that the log keeps."""
+    def __init__(self, exchange: Exchange, stream: ByteStream, codec: WebSocket, first: bytes, limit: int) -> None:
+        """`first`: bytes that were read after the request already; `limit`: bytes of a message that the log keeps."""
         self._exchange = exchange
-        self._pipe = pipe
+        self._stream = stream
         self._codec = codec
         self._parts: list[Part | WsFault] = list(codec.receive(first)) if first else []
         self._received = KeptContent(limit)
         self._sent = KeptContent(limit)
-        self._pieces: list[bytes] = []
-        """Of the message that is on its way; whoever waits for it may stop, and wait again."""
-        self._first: CloseFrame | None = None
-        """Our close frame, if it came before the client's."""
+        self._fragments: list[bytes] = []
+        """The message that is being received. It stays when a call of `message` is cancelled, for the next call."""
+        self._own_close: CloseFrame | None = None
+        """Our close frame, if it was sent before the client's was received."""
         self._writing = False
         self._leaving = False
         self._close: CloseFrame | None = None
-        """What the client has said in its close frame."""
+        """The client's close frame, once it is received."""
 
     # ── in ─────────────────────────────────────────────────────────────────────────────────────────
 
     async def receive(self) -> Part:
-        """The next fragment, ping, pong or close. A ping has not been answered, nor has a close."""
+        """Return the next fragment, ping, pong or close. The caller has to answer pings and the close."""
         while not self._parts:
             try:
-                self._parts += self._codec.receive(await self._pipe.receive())
+                self._parts += self._codec.receive(await self._stream.receive())
             except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError, TimeoutError):
                 self._lose()
         part = self._parts.pop(0)
@@ -131,21 +131,21 @@ class WebSocketSession:
         elif isinstance(part, Fragment):
             self._received.add(part)
             if part.ends:
-                self._note("received", self._received)
+                self._log("received", self._received)
         elif isinstance(part, CloseFrame):
             self._close = part
         return part  # type: ignore[return-value]
 
     async def message(self) -> tuple[bytes, bool] | None:
-        """The next whole message, and whether it is binary; pings are answered meanwhile. None after a close, which has
-        been answered and told."""
+        """Return the next whole message, and whether it is binary; answer pings meanwhile. None after a close, which is
+        answered and logged."""
         while True:
             part = await self.receive()
             if isinstance(part, Fragment):
-                self._pieces.append(part.data)
+                self._fragments.append(part.data)
                 if part.ends:
-                    pieces, self._pieces = self._pieces, []
-                    return b"".join(pieces), self._received.is_binary
+                    fragments, self._fragments = self._fragments, []
+                    return b"".join(fragments), self._received.is_binary
             elif isinstance(part, Ping):
                 await self.pong(part.data)
             elif isinstance(part, CloseFrame):
@@ -155,7 +155,7 @@ class WebSocketSession:
     # ── out ────────────────────────────────────────────────────────────────────────────────────────
 
     async def send_fragment(self, fragment: Fragment) -> None:
-        """A piece of a message to the client; nothing behind our close frame."""
+        """Send a fragment of a message. Does nothing after our close frame."""
         if self._codec.close_sent:
             return
         await self._write(
@@ -165,30 +165,30 @@ class WebSocketSession:
         )
         self._sent.add(fragment)
         if fragment.ends:
-            self._note("sent", self._sent)
+            self._log("sent", self._sent)
 
     async def send(self, data: bytes, *, is_binary: bool) -> None:
-        """A whole message to the client; nothing behind our close frame."""
+        """Send a whole message. Does nothing after our close frame."""
         if self._codec.close_sent:
             return
         await self._write(self._codec.send_message(data, is_binary=is_binary))
         self._sent.add(Fragment(data, is_binary, True, True))
-        self._note("sent", self._sent)
+        self._log("sent", self._sent)
 
     async def ping(self, data: bytes) -> None:
-        """A ping to the client."""
+        """Send a ping."""
         await self._write(self._codec.send_ping(data))
 
     async def pong(self, data: bytes) -> None:
-        """The answer to a ping."""
+        """Answer a ping."""
         await self._write(self._codec.send_pong(data))
 
     async def close(self, code: int | None, reason: str = "") -> None:
-        """Our close frame: the first, or the answer to the client's. After both the WebSocket is over."""
+        """Send our close frame, before or after the client's, wait for the client's, and log the close."""
         await self.send_close(code, reason)
         with anyio.move_on_after(CLOSING_SECONDS):
             while self._close is None:
-                part = await self.receive()  # what comes before the client's close frame still counts
+                part = await self.receive()  # messages before the client's close frame are still logged
                 if isinstance(part, Ping):
                     await self.pong(part.data)
         if self._close is None:
@@ -197,18 +197,18 @@ class WebSocketSession:
         self._end(self._close)
 
     async def send_close(self, code: int | None, reason: str = "") -> None:
-        """Our close frame, for those who receive the client's themselves, and call `finish` then."""
+        """Send our close frame. For callers that receive the client's themselves and then call `finish`."""
         if not self._codec.close_sent:
-            self._first = CloseFrame(code, reason) if self._close is None else None
+            self._own_close = CloseFrame(code, reason) if self._close is None else None
             await self._write(self._codec.send_close(code, reason))
 
     def leave(self) -> None:
-        """Our close frame, because the run is ending; not into the middle of a frame that is being written."""
+        """Send our close frame because the run is ending. If a frame is being written, it is sent after that."""
         self._leaving = True
         if not (self._writing or self._codec.close_sent):
             leaving = CloseFrame(_GOING_AWAY, "mockrec is stopping")
-            self._first = leaving if self._close is None else None
-            self._pipe.put(self._codec.send_close(leaving.code, leaving.reason))
+            self._own_close = leaving if self._close is None else None
+            self._stream.write_nowait(self._codec.send_close(leaving.code, leaving.reason))
 
     @property
     def close_sent(self) -> bool:
@@ -217,20 +217,20 @@ class WebSocketSession:
 
     @property
     def client_close(self) -> CloseFrame | None:
-        """The client's close frame, once it has come."""
+        """The client's close frame, once it is received."""
         return self._close
 
     def finish(self) -> None:
-        """Both close frames have passed."""
+        """Log the close: both close frames have passed."""
         if self._close is not None:
             self._end(self._close)
 
     def watch(self, left: Callable[[], None] | None) -> None:
-        """Call `left` when the client leaves, while nobody receives."""
-        self._pipe.watch(left)
+        """Call `left` when the client disconnects while `receive` is not running; None: no longer."""
+        self._stream.on_disconnect(left)
 
     def give_up(self) -> None:
-        """The client has not answered our close frame."""
+        """Abort the exchange: the client has not answered our close frame."""
         message = "the client has not answered the close frame"
         self._exchange.abort({"name": "WebSocketError", "code": "WS_CLOSE_TIMEOUT", "message": message})
 
@@ -238,16 +238,16 @@ class WebSocketSession:
         exchange = self._exchange
         if not exchange.finished:
             exchange.ws_closed_at = clock.now()
-            initiator = "client" if self._first is None else "server"
-            exchange.notes.websocket.closed(exchange, close.code, close.reason, initiator, self._first)
-            exchange.over()
+            initiator = "client" if self._own_close is None else "server"
+            exchange.log.websocket.closed(exchange, close.code, close.reason, initiator, self._own_close)
+            exchange.notify_end()
 
-    # ── ends that are none ─────────────────────────────────────────────────────────────────────────
+    # ── aborts and client errors ───────────────────────────────────────────────────────────────────
 
     async def _write(self, data: bytes) -> None:
         self._writing = True
         try:
-            await self._pipe.send(data)
+            await self._stream.send(data)
         except (anyio.BrokenResourceError, anyio.ClosedResourceError):
             self._lose()
         finally:
@@ -256,21 +256,21 @@ class WebSocketSession:
             self.leave()
 
     def _lose(self) -> None:
-        """The client has gone: without a word, unless its close frame has come."""
+        """End the exchange because the client has disconnected: an abort, unless its close frame was received."""
         if self._close is not None:
             self._end(self._close)
         self._exchange.abort(None)
         raise WebSocketLost
 
     async def _fail(self, fault: WsFault) -> None:
-        """The client has broken RFC 6455: it is told the code, and the log what was wrong."""
+        """The client has broken RFC 6455: send it the close code, and log what was wrong."""
         code = f"WS_ERR_{fault.code}"
-        self._pipe.put(self._codec.send_close(fault.code, fault.reason))
+        self._stream.write_nowait(self._codec.send_close(fault.code, fault.reason))
         exchange = self._exchange
-        exchange.notes.client_error(
-            exchange.peer,
+        exchange.log.client_error(
+            exchange.client,
             Fault(code, status=0, detail=fault.reason),
-            exchange.address.origin,
+            exchange.target.origin,
             started_at=exchange.started_at,
             answered=None,
             exchange=exchange,
@@ -278,6 +278,6 @@ class WebSocketSession:
         exchange.abort({"name": "WebSocketError", "code": code, "message": fault.reason})
         raise WebSocketLost
 
-    def _note(self, direction: str, kept: KeptContent) -> None:
-        self._exchange.notes.websocket.message(self._exchange, direction, kept.data, kept.size, kept.is_binary)
+    def _log(self, direction: str, kept: KeptContent) -> None:
+        self._exchange.log.websocket.message(self._exchange, direction, kept.data, kept.size, kept.is_binary)
         kept.clear()

@@ -1,1 +1,1 @@
-"""An exchange as data: request target, response, bodies, milestones. Below everything that acts on it."""
+"""An exchange as data: target URI, response, bodies, milestones. Below everything that acts on it or records it."""

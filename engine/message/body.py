@@ -1,22 +1,26 @@
-"""A body on its way: counted whole, kept up to the limit of the log, decoded when somebody asks."""
+"""The body of one message on its way: all of it counted, its first bytes kept for the log, decoded on demand."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-from mockrec.engine.wire.content import codings as content
 from mockrec.engine.wire.parts import RawHeaders
-
-if TYPE_CHECKING:
-    from mockrec.engine.recording.body_spill import Spill
+from mockrec.formats.content import codings as content
 
 SPILLED = 256 * 1024
-"""Bytes after which a body goes into the folder beside the log too."""
+"""Bytes above which a body is written to a spill file while it arrives, if it has one."""
+
+
+class BodySink(Protocol):
+    """The destination of a long body while it arrives: a spill file (`recording/body_spill.py`)."""
+
+    def feed(self, data: bytes) -> None:
+        """Take the next bytes of the body, as they were on the wire."""
 
 
 class MessageBody:
-    """One direction's body. `size` counts every byte on the wire (chunk framing removed)."""
+    """One body. `size` counts every byte on the wire (chunk framing removed)."""
 
     __slots__ = (
         "_chunks",
@@ -25,7 +29,7 @@ class MessageBody:
         "_wanted",
         "complete",
         "limit",
-        "make_spill",
+        "open_spill",
         "size",
         "spill",
         "trailers",
@@ -37,14 +41,14 @@ class MessageBody:
         *,
         holds: bool = False,
         wanted: bool = True,
-        make_spill: Callable[[], Spill | None] | None = None,
+        open_spill: Callable[[], BodySink | None] | None = None,
     ) -> None:
-        """`holds`: what is over the limit is kept too, until it is known who wants it; see `release`. `wanted`: by
-        others than the log; a long body that only the log wants is not held in memory. `make_spill` is called when the
-        body has become long; it leads back to nothing that holds the body."""
-        self.make_spill = make_spill
-        self.spill: Spill | None = None
-        """Where the log gets it from, if it is long."""
+        """Keep at most `limit` bytes. `holds`: keep what exceeds the limit too, until `release`, because it may have to
+        be forwarded. `wanted`: another than the log reads the body; a long body that only the log reads is not held in
+        memory. `open_spill` opens the spill file of a long body; it must not refer to an object that holds the body."""
+        self.open_spill = open_spill
+        self.spill: BodySink | None = None
+        """The spill file of a long body, from which the log takes it."""
         self.limit = limit
         self._holds = holds
         self._wanted = wanted
@@ -55,10 +59,10 @@ class MessageBody:
         self._kept = 0
 
     def add(self, data: bytes) -> None:
-        """The next piece."""
+        """Add the next bytes."""
         self.size += len(data)
-        if self.make_spill is not None and self.size > SPILLED:
-            self._spill_so_far()
+        if self.open_spill is not None and self.size > SPILLED:
+            self._start_spill()
         if self.spill is not None:
             self.spill.feed(data)
             if not (self._wanted or self._holds):
@@ -72,10 +76,11 @@ class MessageBody:
             self._chunks.append(piece)
             self._kept += len(piece)
 
-    def _spill_so_far(self) -> None:
-        assert self.make_spill is not None
-        self.spill = self.make_spill()
-        self.make_spill = None
+    def _start_spill(self) -> None:
+        """Open the spill file, once, and write to it what has been kept so far."""
+        assert self.open_spill is not None
+        self.spill = self.open_spill()
+        self.open_spill = None
         if self.spill is not None:
             for piece in self._chunks:
                 self.spill.feed(piece)
@@ -83,13 +88,13 @@ class MessageBody:
                 self._forget()
 
     def _forget(self) -> None:
-        """The log has it elsewhere, and nobody else asks."""
+        """Free the memory: the spill file has the bytes, and only the log reads them."""
         self._chunks = []
         self._kept = 0
 
     def release(self, *, wanted: bool = True) -> list[bytes]:
-        """From now on nothing over the limit is kept, and of a long body nothing that nobody wants. Returns everything
-        that was kept until now."""
+        """Stop keeping what exceeds the limit; if the body is not `wanted` and has a spill file, keep nothing. Return
+        all bytes that were kept until now."""
         held = self._chunks
         self._holds = False
         self._wanted = wanted
@@ -104,20 +109,20 @@ class MessageBody:
 
     @property
     def kept(self) -> bytes:
-        """The first bytes of the wire, as many as are in memory."""
+        """The first bytes on the wire, as many as are in memory and within the limit."""
         if len(self._chunks) > 1:
             self._chunks = [b"".join(self._chunks)]
         return self._chunks[0][: self.limit] if self._chunks else b""
 
     @property
     def truncated(self) -> bool:
-        """Whether more passed than is kept."""
+        """Whether the body is longer than the limit."""
         return self.size > self.limit
 
     def decoded(self, content_encoding: str) -> bytes:
-        """The whole body with its content codings undone, for matchers and handlers.
+        """Return the whole body with its content codings undone, for matchers and handlers.
 
-        Raises UndecodableError, also where the body is longer than what was kept.
+        Raises UndecodableError, also if the body is longer than what was kept.
         """
         if self.truncated:
             raise content.UndecodableError(
@@ -128,9 +133,9 @@ class MessageBody:
         return content.decoded_whole(self.kept, content.codings_of(content_encoding), self.limit)
 
     def fits(self, content_encoding: str, size: int) -> bool:
-        """Whether it has at most `size` bytes, on the wire and decoded; found out with no more work than that.
+        """Return whether it has at most `size` bytes, on the wire and decoded. No more than that is decoded.
 
-        True also where `decoded` raises at once.
+        True also if `decoded` would raise at once.
         """
         if self.truncated:
             return True

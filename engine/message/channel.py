@@ -1,4 +1,4 @@
-"""What an exchange needs of its connection, whatever the protocol."""
+"""What an exchange needs of its connection, whatever the HTTP version."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from mockrec.engine.transport.byte_stream import ByteStream
 from mockrec.engine.wire.parts import ResponseHead
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class ClientConnection:
-    """The client end of a connection, as every event of the connection names it, and what is kept for it."""
+    """The client's end of a connection: its addresses as records name them, and what belongs to the connection."""
 
     connection_id: str
     ip: str
@@ -20,62 +20,60 @@ class ClientConnection:
     local_port: int
     local_ip: str = ""
     tags: tuple[str, ...] = ()
-    """What tunnels have said of the client (`socket-metadata:…`)."""
+    """Tags that the client has sent when it opened a tunnel (`socket-metadata:…`)."""
     tls: dict[str, Any] | None = None
     """`tlsMetadata` of the innermost TLS connection."""
-    pool: Any = None
-    """Its connections to servers; made and known by `upstream/`."""
 
 
 class Channel(Protocol):
-    """The answering side of one exchange.
+    """Sends the response of one exchange.
 
-    The sends wait while the client is slow and raise anyio.BrokenResourceError when it has gone.
+    The `send_` methods wait while the client is slow, and raise anyio.BrokenResourceError if it has disconnected.
     """
 
     @property
     def framing_key(self) -> object:
-        """Two requests with an equal key get the same framing for the same answer."""
+        """Requests with equal keys get equal heads for the same response."""
 
     @property
     def bodiless(self) -> bool:
-        """Whether the answer has no body on the wire whatever it says (HEAD)."""
+        """Whether the response is sent without its body (HEAD)."""
 
     def trailers(self, head: ResponseHead, fields: Sequence[Sequence[str]]) -> Sequence[Sequence[str]]:
-        """The fields that follow the body behind such a head, as they are sent; none where none can."""
+        """Return the trailer fields as they are sent after a body with this head; empty if it can have none."""
 
     def frame(
         self, status: int, reason: str, headers: Sequence[tuple[str, str]], length: int | None, date: str
     ) -> ResponseHead:
-        """The final head with everything the protocol adds; `length` None: not known yet. Without a `date` it is
-        another server's head, to which only what this connection needs is added."""
+        """Return the final head with all fields that the protocol adds. `length` None: not known yet. Without a `date`
+        the head is relayed from an origin server, and gets only what this connection needs."""
 
     async def send_interim(self, status: int, reason: str, headers: Sequence[Sequence[str]]) -> None:
-        """A 1xx."""
+        """Send a 1xx."""
 
     async def send_whole(self, head: ResponseHead, body: bytes, trailers: Sequence[Sequence[str]]) -> None:
-        """Head, body and end in one write."""
+        """Send head, body and end in one write."""
 
     async def send_head(self, head: ResponseHead) -> None:
-        """A head whose body follows."""
+        """Send a head whose body follows."""
 
     async def send_data(self, data: bytes) -> None:
-        """A piece of the body."""
+        """Send a piece of the body."""
 
     async def send_end(self, trailers: Sequence[Sequence[str]]) -> None:
-        """The end of the body."""
+        """Send the end of the body."""
 
     async def send_raw(self, data: bytes) -> None:
-        """Bytes past the protocol; the connection ends after this exchange."""
+        """Send bytes that need not be HTTP. The connection ends after this exchange."""
 
     async def send_cut(self, data: bytes) -> None:
-        """A last piece of a body that ends before its time, whatever length its head has told."""
+        """Send a last piece of the body and end it early, whatever length its head has announced."""
 
     def websocket_head(self, fields: Sequence[tuple[str, str]]) -> ResponseHead:
-        """The head that accepts an upgrade to WebSocket, with these fields beside those that the protocol needs."""
+        """Return the head that accepts an upgrade to WebSocket: the fields of the handshake, and these."""
 
     async def accept_websocket(self, head: ResponseHead) -> tuple[ByteStream, bytes]:
-        """Send such a head. What follows is frames: their pipe, and what has come of them."""
+        """Send that head. Return the byte stream of the frames, and the bytes of it that have been read already."""
 
     def close(self) -> None:
         """End the connection with FIN after this exchange."""

@@ -1,25 +1,23 @@
-"""A final answer as a rule means it, and the reason phrases.
+"""A final response before it is framed for a connection, and the reason phrases.
 
-Most rules give the same answer every time, so an `PreparedResponse` keeps the heads it was framed into and the
-form its body has in the log. A framed head lives for a second, because it holds the `Date`.
+Most rules give the same response every time, so a `PreparedResponse` keeps the heads that it was framed into, and the
+log form of its body. A framed head is used for a second, because it holds the `Date`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any
 
 from mockrec.engine import clock
 from mockrec.engine.message.channel import Channel
-from mockrec.engine.redaction.secret_map import SecretMap
 from mockrec.engine.wire.parts import ResponseHead
 
 REASONS: Mapping[int, str] = {status.value: status.phrase for status in HTTPStatus}
 
 
 class PreparedResponse:
-    """Status, headers and, where it is known beforehand, the whole body."""
+    """Status, header fields, and the whole body unless it is sent in pieces."""
 
     __slots__ = (
         "_date",
@@ -27,8 +25,7 @@ class PreparedResponse:
         "body",
         "headers",
         "is_own",
-        "known",
-        "logged_body",
+        "log_form",
         "reason",
         "relayed",
         "status",
@@ -46,8 +43,8 @@ class PreparedResponse:
         relayed: bool = False,
         is_own: bool = False,
     ) -> None:
-        """`relayed`: a server has said this, so nothing is added that is not needed on this connection. `is_own`: the
-        recorder itself tells what is wrong, so that rules change nothing of it but its fields."""
+        """`relayed`: it is an origin server's, so no field is added that this connection does not need. `is_own`: an
+        error response of mockrec itself, of which rules change only the header fields."""
         self.is_own = is_own
         self.status = status
         self.reason = REASONS.get(status, "") if reason is None else reason
@@ -55,15 +52,13 @@ class PreparedResponse:
         self.body = body
         self.trailers = trailers
         self.relayed = relayed
-        self.logged_body: dict[str, Any] | None = None
-        """Filled by the notes: how this body stands in the log."""
-        self.known: SecretMap | None = None
-        """The secrets that were replaced in that."""
+        self.log_form: object = None
+        """Opaque here: how the body is written to the log. Filled and read only by `RecordCache`."""
         self._date = b""
         self._framed: dict[object, ResponseHead] = {}
 
     def framed(self, channel: Channel, length: int | None = None, *, streamed: bool = False) -> ResponseHead:
-        """The head for `channel`; `length` is that of a streamed body, where it is known.
+        """Return the head for `channel`. `length` is that of a `streamed` body, if it is known.
 
         Trailers need a body of unknown length (RFC 9112, 7.1.2).
         """

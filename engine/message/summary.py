@@ -1,36 +1,38 @@
-"""An exchange that is over, as people see it: in a line of the terminal, and in the summary."""
+"""The summary of a finished exchange that people see: one line in the terminal."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
-from mockrec.engine.exchange.exchange import Exchange
+from mockrec.engine.message.state import ExchangeState
 
-Shown = Callable[[str, Exchange | None], str]
-"""Leaves secrets out of a text, those of an exchange too."""
+AnyExchange = TypeVar("AnyExchange", bound=ExchangeState)
+
+Shown = Callable[[str, AnyExchange | None], str]
+"""Returns a text with its secrets replaced, and with those that are known from an exchange, if one is given."""
 
 
-class Ended(NamedTuple):
-    """What is told of it."""
+class ExchangeSummary(NamedTuple):
+    """A finished exchange in the fields that are printed."""
 
     what: str
-    """Method and path, without secrets."""
+    """Method and path, with secrets replaced."""
     status: int
-    """0 where there was no answer."""
+    """0 if no response was sent."""
     aborted: bool
     took: float
     """Milliseconds."""
     rule: str
-    """The id of its rule; empty if there was none to choose from."""
+    """The id of the rule that answered; empty if there was none."""
     unmatched: bool
 
 
-def ended_of(exchange: Exchange, shown: Shown) -> Ended:
-    """Looks at an exchange once it is over."""
+def summary_of(exchange: AnyExchange, shown: Shown[AnyExchange]) -> ExchangeSummary:
+    """Return the summary of a finished exchange."""
     end = exchange.aborted_at or exchange.response_sent_at or exchange.started_at
-    return Ended(
-        shown(f"{exchange.head.method} {exchange.address.path}", exchange),
+    return ExchangeSummary(
+        shown(f"{exchange.head.method} {exchange.target.path}", exchange),
         exchange.response_head.status if exchange.response_head is not None else 0,
         exchange.aborted_at is not None,
         end - exchange.started_at,

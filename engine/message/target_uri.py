@@ -1,20 +1,20 @@
-"""Where a request was meant to go: the absolute URL and destination behind a request target.
+"""The target URI of a request (RFC 9110, 7.1): its absolute URL and destination, from the request target.
 
-Origin-form targets are completed from the tunnel they came through, from `Host` or from the TLS server name, and
-normalised as the WHATWG URL standard does it; absolute-form targets (a proxy's, RFC 9112, 3.2.2) speak for
-themselves and are kept as they came.
+An origin-form target is completed from the tunnel of its connection, from `Host` or from the TLS server name, and
+normalised as the WHATWG URL standard does it. An absolute-form target (sent to a proxy, RFC 9112, 3.2.2) is complete,
+and kept as the client sent it.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv6Address, ip_address
 from typing import Any
 
-from mockrec.engine.redaction.secret_map import SecretMap
-from mockrec.engine.wire.http1.request_head import target_text
 from mockrec.engine.wire.parts import RequestHead, header_table
+from mockrec.engine.wire.request_line import target_text
+from mockrec.engine.wire.syntax import SCHEME_PATTERN
 from mockrec.engine.wire.urls import DEFAULT_PORTS, normal_path
 from mockrec.formats.text.hostnames import to_ascii
 from mockrec.formats.text.urls import normal_target
@@ -25,20 +25,20 @@ BAD_PORT = "PREPROCESSING_FAILED"
 _USERINFO = re.compile(r"[^@/]*@")
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:@\[\]]*)(?::(.*))?")
 _FORBIDDEN_IN_HOST = re.compile(r'[\x00-\x20#/:<>?@\[\\\]^|%`{}"]')
-_ABSOLUTE = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)(.*)", re.DOTALL)
+_ABSOLUTE = re.compile(rf"({SCHEME_PATTERN})://([^/?#]*)(.*)", re.DOTALL)
 _DROPPED_FOR_PROXIES = frozenset({"proxy-connection", "proxy-authorization"})
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectionContext:
-    """What a connection says of the requests on it before it has carried any."""
+    """What a connection determines for the target URIs of all its requests."""
 
     protocol: str = "http"
-    """`https` where the innermost layer is TLS."""
+    """`https` if the innermost layer is TLS."""
     tunnel: tuple[str, int | None] | None = None
-    """Host and port that the innermost tunnel was asked for; without a port, it is the protocol's default."""
+    """Host and port of the innermost tunnel; port None: the default of the protocol."""
     server_name: str | None = None
-    """By TLS (SNI)."""
+    """The name that the client sent in TLS (SNI)."""
 
 
 PLAIN = ConnectionContext()
@@ -46,42 +46,40 @@ PLAIN = ConnectionContext()
 
 @dataclass(slots=True)
 class TargetUri:
-    """The URL of a request, in the pieces that events and matchers ask for."""
+    """The URL of a request, in the parts that records and matchers use."""
 
     origin: ConnectionContext
-    """Of the connection it came on."""
+    """The context of the connection on which the request was received."""
     is_absolute: bool
-    """Whether the request target was a whole URL: it was meant for a proxy."""
+    """Whether the request target was in absolute form, as it is sent to a proxy."""
     protocol: str
     url: str
-    """As the log shows it."""
+    """As it is logged."""
     matched_url: str
-    """The same, normalised, as matchers see it."""
+    """The normalised URL, as matchers see it."""
     target: str
-    """Target with query, starting at the path; latin-1, as it is sent on."""
+    """Path and query as they are forwarded: text decoded as latin-1."""
     path: str
-    """The same as text."""
+    """`target` as text."""
     hostname: str
     port: int
     host: str
-    """With the port unless it is the protocol's default."""
+    """Host name, with the port unless it is the default of the protocol."""
     raw_headers: list[list[str]]
     headers: dict[str, Any]
     destination: dict[str, Any]
-    logged: dict[str, Any] | None = None
-    """How this head stands in the log; filled by the notes."""
-    known: SecretMap | None = None
-    """The secrets that were replaced in that."""
+    log_form: object = field(default=None, compare=False, repr=False)
+    """Opaque here: how the request head is written to the log. Filled and read only by `RecordCache`."""
 
 
-def read_address(head: RequestHead, local_port: int, origin: ConnectionContext = PLAIN) -> TargetUri | str:
-    """The address of a request, or the error code of a client-error.
+def read_target_uri(head: RequestHead, local_port: int, origin: ConnectionContext = PLAIN) -> TargetUri | str:
+    """Return the target URI of a request, or the code of a client error.
 
-    `local_port` serves requests that name no host.
+    `local_port` is the port of requests that name no host.
     """
-    known: TargetUri | None = head.address
-    if known is not None and (known.origin is origin or known.origin == origin):
-        return known
+    cached = head.target_uri
+    if isinstance(cached, TargetUri) and (cached.origin is origin or cached.origin == origin):
+        return cached
     protocol = origin.protocol
     absolute = _ABSOLUTE.fullmatch(head.target)
     raw_headers, headers = head.raw_headers, head.headers
@@ -103,24 +101,24 @@ def read_address(head: RequestHead, local_port: int, origin: ConnectionContext =
     if head.upgrade == "websocket" and (head.version == "2.0" or not head.has_body):
         protocol = {"http": "ws", "https": "wss"}.get(protocol, protocol)
     default_port = DEFAULT_PORTS.get(protocol, 80)
-    asked: str | None = None
+    tunnel_host: str | None = None
     if absolute is None and origin.tunnel is not None:
-        asked, tunnel_port = origin.tunnel
-        located = _in_tunnel(asked, tunnel_port or default_port, authority, origin)
+        tunnel_host, tunnel_port = origin.tunnel
+        located = _in_tunnel(tunnel_host, tunnel_port or default_port, authority, origin)
     else:
-        named = authority or origin.server_name
-        located = _split_authority(named, default_port) if named else ("localhost", local_port)
+        server = authority or origin.server_name
+        located = _split_authority(server, default_port) if server else ("localhost", local_port)
     if isinstance(located, str):
         return located
     hostname, port = located
     host = hostname if port == default_port else f"{hostname}:{port}"
     path = target_text(target)
     url = f"{protocol}://{host}{normal_target(path) if target.startswith('/') else ''}"
-    address = TargetUri(
+    uri = TargetUri(
         origin,
         absolute is not None,
         protocol,
-        _as_asked(absolute, url) if absolute is not None else url,
+        _as_sent(absolute, url) if absolute is not None else url,
         url,
         target,
         path,
@@ -129,15 +127,18 @@ def read_address(head: RequestHead, local_port: int, origin: ConnectionContext =
         host,
         raw_headers,
         headers,
-        {"hostname": asked if asked is not None and _is_address(asked) else hostname.strip("[]"), "port": port},
+        {
+            "hostname": tunnel_host if tunnel_host is not None and _is_address(tunnel_host) else hostname.strip("[]"),
+            "port": port,
+        },
     )
     if authority or origin.tunnel is not None:
-        head.address = address
-    return address
+        head.target_uri = uri
+    return uri
 
 
-def _as_asked(absolute: re.Match[str], url: str) -> str:
-    """A whole URL as it came, but for what is not ASCII in it."""
+def _as_sent(absolute: re.Match[str], url: str) -> str:
+    """Return a whole URL as it was sent, except for what is not ASCII in it."""
     whole = absolute[0]
     if whole.isascii():
         return whole
@@ -145,8 +146,8 @@ def _as_asked(absolute: re.Match[str], url: str) -> str:
     return before + normal_path(target_text(absolute[3])) if before.isascii() else url
 
 
-def edited_address(
-    address: TargetUri,
+def edited_target_uri(
+    original: TargetUri,
     protocol: str,
     hostname: str,
     port: int,
@@ -155,15 +156,15 @@ def edited_address(
     *,
     moved: bool,
 ) -> TargetUri:
-    """The address of a request that a rule has changed. `hostname` is without brackets; `moved`: it is for another
-    server than before, as if a proxy had been asked for that."""
+    """Return the target URI of a request that a rule has changed. `hostname` is without brackets. `moved`: it leads to
+    another server now, as if the client had sent it to a proxy."""
     named = f"[{hostname}]" if ":" in hostname else hostname
     host = named if port == DEFAULT_PORTS.get(protocol) else f"{named}:{port}"
     path = target_text(target)
     url = f"{protocol}://{host}{normal_target(path) if target.startswith('/') else ''}"
     return TargetUri(
-        address.origin,
-        address.is_absolute or moved,
+        original.origin,
+        original.is_absolute or moved,
         protocol,
         url,
         url,
@@ -174,13 +175,13 @@ def edited_address(
         host,
         raw_headers,
         header_table(raw_headers),
-        {"hostname": hostname, "port": port} if moved else address.destination,
+        {"hostname": hostname, "port": port} if moved else original.destination,
     )
 
 
 def _in_tunnel(host: str, port: int, authority: str, origin: ConnectionContext) -> tuple[str, int] | str:
-    """The name and port of a request in a tunnel: the tunnel's name; where that is an address, the name that the
-    request gives or TLS gave. The port is always the tunnel's, whatever else says another."""
+    """Return the host name and port of a request in a tunnel. The name is the tunnel's; if that is an IP address, the
+    name in the request or in TLS. The port is always the tunnel's, even if the request has another."""
     if _is_address(host):
         named = _split_authority(authority, port) if authority else origin.server_name or ""
         if isinstance(named, tuple):
@@ -219,11 +220,12 @@ def _split_authority(authority: str, default_port: int) -> tuple[str, int] | str
 
 
 def _normal_name(name: str) -> str:
-    """Lower case, international names as punycode, IPv6 addresses compressed. Raises ValueError."""
+    """Return a host name in lower case, international names as punycode, IPv6 addresses compressed. Raises
+    ValueError."""
     if name.startswith("["):
         return f"[{IPv6Address(name[1:-1])}]"
     name = to_ascii(name if name.isascii() else name.encode("latin-1").decode("utf-8"))
-    # Looked for last: the normal form of some letters is one of these (℀ gives a/c).
+    # Checked last: the normal form of some letters contains one of these (℀ gives a/c).
     if not name or _FORBIDDEN_IN_HOST.search(name):
         raise ValueError(name)
     return name

@@ -1,4 +1,4 @@
-"""The helper processes of a recorder: started when they are needed, replaced when their time is up."""
+"""The helper processes of a recorder: started when they are needed, replaced when they have reached the limit."""
 
 from __future__ import annotations
 
@@ -16,26 +16,27 @@ from typing import Any, Final
 import anyio
 from anyio.abc import Process, TaskGroup
 
-from mockrec.engine.offload.messages import LENGTH_BYTES, Done, Job, packed
+from mockrec.engine.offload.messages import Done, Job
+from mockrec.engine.pickle_frames import LENGTH_BYTES, to_frame
 
 MOST: Final = max(2, min(4, os.cpu_count() or 1))
-"""Helpers at a time. One job never keeps all of them busy."""
+"""Helpers at a time; at least two, so that one job never occupies all of them."""
 TAG: Final = "match-limit"
-"""Begins the tag of an exchange of which something could not be done within its limit."""
+"""The beginning of the tag of an exchange for which a job could not be done within the limit."""
 _START_SECONDS = 5.0
 _WALL_FACTOR = 6.0
-"""A limit counts CPU time, which a busy machine gives late."""
+"""Seconds of wall time for a second of CPU time: a busy machine gives it late."""
 
 
 class TooLong(Exception):
-    """A job has used up its time or memory, or found no helper in time; the text says which."""
+    """A job has used up its time or memory, or no helper was available in time; the text says which."""
 
 
 class Helpers:
     """Calls functions in other processes, each within a limit of CPU time."""
 
     def __init__(self, seconds: float, warn: Callable[[str], None] = lambda text: None, *, most: int = MOST) -> None:
-        """`seconds` of CPU time for each job. `warn` is told once of each place whose jobs reach their limit."""
+        """`seconds` of CPU time for each job. `warn` is called once for each place whose jobs reach the limit."""
         self.seconds = seconds
         self._warn = warn
         self._warned: set[str] = set()
@@ -48,7 +49,7 @@ class Helpers:
         self._group: TaskGroup | None = None
 
     async def run(self) -> None:
-        """Keep helpers until it is cancelled; then none is left."""
+        """Keep helpers until cancelled, and end them then."""
         try:
             async with anyio.create_task_group() as group:
                 self._group = group
@@ -62,9 +63,9 @@ class Helpers:
     async def call(
         self, function: Callable[..., Any], *arguments: Any, subject: tuple[str, Callable[[], Any]] | None = None
     ) -> Any:
-        """What `function` returns; raises what it raises, and TooLong.
+        """Call a module-level function in a helper, and return its result. Raises what it raises, and TooLong.
 
-        `function` is one of a module. `subject` is an id, and what makes the function's first argument if no helper has
+        `subject` is an id, and a function that makes the first argument; that is only sent to a helper that has not got
         it from the job before. Must run in a task of its own.
         """
         subject_id = None if subject is None else subject[0]
@@ -80,7 +81,7 @@ class Helpers:
             self._lose(helper)
             raise TooLong(f"took longer than {self.seconds:g}s of CPU time") from None
         except BaseException:
-            self._lose(helper)  # it is at work for somebody who does not wait any more
+            self._lose(helper)  # the caller was cancelled, and the helper is still at work
             raise
         self._give(helper)
         if isinstance(done.error, MemoryError):
@@ -89,17 +90,19 @@ class Helpers:
             raise done.error
         return done.result
 
-    def tell(self, tag: Callable[[str], None], name: str, place: str, why: str, result: str = "failed") -> None:
-        """Tag an exchange, and tell the user once: `name` is the key of the rule language that is at its limit."""
+    def report_limit(
+        self, tag: Callable[[str], None], name: str, place: str, reason: str, result: str = "failed"
+    ) -> None:
+        """Tag an exchange, and warn the user once for each `place`; `name` is the key of the rule language."""
         tag(f"{TAG}:{name}")
         if place not in self._warned:
             self._warned.add(place)
-            self._warn(f"{place} {why}, so it {result} (server.limits.matchTime)")
+            self._warn(f"{place} {reason}, so it {result} (server.limits.matchTime)")
 
-    # ── who is free ────────────────────────────────────────────────────────────────────────────────
+    # ── free helpers ───────────────────────────────────────────────────────────────────────────────
 
     async def _take(self, subject_id: str | None) -> _Helper:
-        """A helper that is free: the one that has the subject, or any."""
+        """Return a free helper: the one that has the subject, or any other."""
         with anyio.move_on_after(self._wall_seconds):
             while True:
                 for helper in reversed(self._idle):
@@ -124,7 +127,7 @@ class Helpers:
         raise TooLong("found all helpers busy")
 
     def _give(self, helper: _Helper) -> None:
-        """It is free."""
+        """Make a helper available: it is free."""
         while self._waiting:
             future = self._waiting.popleft()
             if not future.done():
@@ -133,10 +136,10 @@ class Helpers:
         self._idle.append(helper)
 
     def _lose(self, helper: _Helper) -> None:
-        """It has ended, or has to."""
+        """End a helper that has reached the limit or was given up."""
         self._all.discard(helper)
         helper.kill()
-        while self._waiting:  # there is room for another
+        while self._waiting:  # one of those that wait may start another helper
             future = self._waiting.popleft()
             if not future.done():
                 future.set_result(None)
@@ -145,7 +148,7 @@ class Helpers:
             self._group.start_soon(helper.end)
 
     def _start_spare(self) -> None:
-        """Nobody should have to wait for a start because somebody else's text keeps the only helper busy."""
+        """Start another helper if none is idle, so that the next job need not wait for that."""
         if self._group is not None and not self._idle and len(self._all) + self._starting < self._most:
             self._group.start_soon(self._spare)
 
@@ -167,21 +170,21 @@ class Helpers:
 
 
 class _Helper:
-    """One process."""
+    """One helper process."""
 
     def __init__(self, process: Process, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._process = process
         self._reader = reader
         self._writer = writer
         self.subject_id: str | None = None
-        """Of the subject that it has."""
+        """The id of the subject that it has."""
 
     @classmethod
     async def start(cls, seconds: float) -> _Helper:
-        """Raises OSError."""
+        """Start a process. Raises OSError."""
         ours, its = socket.socketpair()
         try:
-            # Of a session of its own: a terminal's Ctrl-C is for the recorder, which says when to end.
+            # In a session of its own: a terminal's Ctrl-C is for the recorder, which decides when a helper ends.
             process = await anyio.open_process(
                 [sys.executable, "-P", "-m", "mockrec.engine.offload.helper", str(its.fileno()), str(seconds)],
                 stdin=subprocess.DEVNULL,
@@ -199,21 +202,21 @@ class _Helper:
         return cls(process, reader, writer)
 
     async def do(self, job: Job) -> Done:
-        """Raises OSError or EOFError (IncompleteReadError is one) where the process has ended."""
+        """Do a job. Raises OSError or EOFError (of which IncompleteReadError is one) if the process has ended."""
         self.subject_id = job.subject_id
-        self._writer.write(packed(job))
+        self._writer.write(to_frame(job))
         length = int.from_bytes(await self._reader.readexactly(LENGTH_BYTES))
         done: Done = pickle.loads(await self._reader.readexactly(length))
         return done
 
     def kill(self) -> None:
-        """Without asking."""
+        """Kill the process."""
         if self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
 
     async def end(self) -> None:
-        """Returns when it is gone."""
+        """Kill the process and return when it has ended."""
         self.kill()
         self._writer.close()
         await self._process.wait()

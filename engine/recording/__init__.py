@@ -1,1 +1,1 @@
-"""The log while it is recorded: numbering, batches, backpressure, the writer thread, callbacks."""
+"""The log while it is recorded: builders of records, their redaction, numbers, batches, writer threads, callbacks."""

@@ -1,4 +1,4 @@
-"""Bodies and heads in the form the log has them, from what the engine keeps."""
+"""Encodes bodies and unread heads for the log: decoded, redacted, as text or base64, inline or in a file."""
 
 from __future__ import annotations
 
@@ -8,95 +8,86 @@ from typing import Any
 
 from mockrec.engine.message.body import MessageBody
 from mockrec.engine.recording.body_files import INLINE_BYTES, BodyFiles
-from mockrec.engine.recording.body_spill import Spill
+from mockrec.engine.recording.body_spill import BodySpill
 from mockrec.engine.redaction.backlog import Backlog, TooMuch
 from mockrec.engine.redaction.records import RAW_HEAD
 from mockrec.engine.redaction.redactor import Knows, Redactor, replaced_body
 from mockrec.engine.redaction.secret_map import SecretMap
-from mockrec.engine.wire.content import codings as content
-from mockrec.engine.wire.content.streaming import decoded_size
 from mockrec.engine.wire.multipart import header_parameter
-from mockrec.engine.wire.parts import RawHeaders, header_table
+from mockrec.formats.content import codings as content
+from mockrec.formats.content.streaming import decoded_size
 from mockrec.formats.text.charsets import codec_of
 
 EMPTY_BODY: dict[str, Any] = {"size": 0, "text": ""}
+LARGE = 32 * 1024
+"""Bytes above which a body is not kept in memory until a batch of records is full: the log is flushed."""
 
 _COUNTED = 8 * 1024 * 1024
-"""Bytes of a decoded body beyond the limit that are counted: that takes the loop some 10 ms."""
+"""Bytes beyond the limit for which a body is decoded only to count them: that takes the event loop some 10 ms."""
 _UTF8_NAMES = frozenset({"", "utf-8", "utf8", "us-ascii", "ascii"})
-# Codecs between texts, or for names: no character set of a message is meant.
 
 
-class Taken:
-    """What is in a body at one time. It is taken once: nothing goes to the disk any more."""
+class BodySnapshot:
+    """A body as it was when its record was built, which may be encoded later. Taken once: the spill file of the body
+    is closed with it."""
 
     __slots__ = ("kept", "size", "spill")
 
     def __init__(self, body: MessageBody) -> None:
         self.kept = body.kept
         self.size = body.size
-        self.spill = body.spill
-        body.spill = body.make_spill = None
+        spill = body.spill
+        assert spill is None or isinstance(spill, BodySpill)
+        self.spill = spill
+        body.spill = body.open_spill = None
 
 
-class BodyLogger:
-    """Makes the log's form of bodies as `record.bodies` and `record.maxBodySize` say."""
+class BodyEncoder:
+    """Makes the log forms of bodies as `record.bodies` and `record.maxBodySize` require."""
 
-    def __init__(self, mode: str, limit: int, redactor: Redactor | None = None, spool: BodyFiles | None = None) -> None:
-        """`mode` is `decoded`, `raw` or `both`; `limit` in bytes. Without a `redactor`, secrets stay; without a
-        `spool`, long bodies are in the log itself.
+    def __init__(self, mode: str, limit: int, redactor: Redactor | None = None, files: BodyFiles | None = None) -> None:
+        """`mode` is `decoded`, `raw` or `both`; `limit` in bytes. Without a `redactor`, secrets stay in the log;
+        without `files`, long bodies are written into the log itself.
 
-        In all methods, `owner` learns the secrets that are found, and those that it knows are replaced too; `side` is
-        `request` or `response`. They raise TooMuch where the redactor has a bound.
+        In all methods, `owner` remembers the secrets that are found, and its earlier ones are replaced too; `side`
+        is `request` or `response`. They raise TooMuch if the redactor is bounded and the body is longer.
         """
         self._mode = mode
         self._redactor = redactor
-        self._spool = spool
+        self._files = files
         self._limit = limit
         self.backlog: Backlog | None = None
-        """Where long bodies are redacted, if not at once."""
+        """Redacts long bodies in its thread; None: they are redacted at once."""
         self.truncated = 0
-        """Bodies that were cut."""
+        """How many bodies were truncated."""
 
-    def unbounded(self, redactor: Redactor) -> BodyLogger:
-        """The same with another redactor and a count of its own: for another thread."""
+    def unbounded(self, redactor: Redactor) -> BodyEncoder:
+        """Return a copy with another redactor and a count of its own, for the thread of the backlog."""
         other = copy(self)
         other._redactor, other.truncated = redactor, 0
         return other
 
     @property
     def redactor(self) -> Redactor | None:
-        """What bodies are redacted by."""
+        """The redactor of the bodies."""
         return self._redactor
 
     def whole(self, data: bytes, headers: dict[str, Any], side: str = "", owner: Knows | None = None) -> dict[str, Any]:
-        """A body that is in memory as it went over the wire."""
+        """Return the log form of a whole body, given as it was on the wire."""
         if not data:
             return EMPTY_BODY
         return self._logged(data, len(data), headers, side, owner)
 
-    def kept(
+    def snapshot(
         self,
-        body: MessageBody,
+        body: BodySnapshot,
         headers: dict[str, Any],
         side: str = "",
         owner: Knows | None = None,
         *,
         incomplete: bool = False,
     ) -> dict[str, Any]:
-        """A body of which the first bytes were kept. `incomplete`: its end has not come."""
-        return self.taken(Taken(body), headers, side, owner, incomplete=incomplete)
-
-    def taken(
-        self,
-        body: Taken,
-        headers: dict[str, Any],
-        side: str = "",
-        owner: Knows | None = None,
-        *,
-        incomplete: bool = False,
-    ) -> dict[str, Any]:
-        """The same for one that may go on meanwhile."""
+        """Return the log form of a snapshot, whose body may have grown since."""
         truncated = self.truncated
         spilled = (
             body.spill.finish(owner, incomplete=incomplete, redactor=self._redactor) if body.spill is not None else None
@@ -111,29 +102,29 @@ class BodyLogger:
             raise
         return {**record, "incomplete": True} if incomplete else record
 
-    def spill(self, headers: dict[str, Any], side: str, known: SecretMap | None) -> Spill | None:
-        """Where a long body goes while it comes; None where it has to be in memory: to be put into the log, to be kept
-        as it was on the wire, or to be looked at as a whole."""
+    def spill(self, headers: dict[str, Any], side: str, known: SecretMap | None) -> BodySpill | None:
+        """Open a spill file for a long body; None if the body must stay in memory: because it is logged inline, or with
+        its content codings (`raw`, `both`), or redacted as a whole."""
         encoding = headers.get("content-encoding")
         codings = content.codings_of(encoding) if encoding else []
-        if self._spool is None or (codings and self._mode != "decoded"):
+        if self._files is None or (codings and self._mode != "decoded"):
             return None
         if self._limit <= INLINE_BYTES or (self._redactor is not None and self._redactor.needs_whole):
             return None
-        file = self._spool.open()
+        file = self._files.open()
         if file is None:
             return None
         try:
-            return Spill(file, headers, self._limit, self._redactor, side, known, self.backlog)
+            return BodySpill(file, headers, self._limit, self._redactor, side, known, self.backlog)
         except content.UndecodableError:
             file.abandon()
             return None
 
     def message(self, kept: bytes, size: int, side: str = "", owner: Knows | None = None) -> dict[str, Any]:
-        """A message of which the first bytes were kept."""
+        """Return the log form of a WebSocket message of `size` bytes, of which `kept` are the first."""
         return self._form(kept[: self._limit], size, "", side, owner)
 
-    def piece(
+    def chunk(
         self,
         data: bytes,
         side: str = "",
@@ -142,17 +133,17 @@ class BodyLogger:
         content_type: str = "",
         before: bytes = b"",
     ) -> dict[str, Any]:
-        """A piece of a body as it stood on the wire; `coding`: UTF-16 or UTF-32, where the body began by saying so;
-        `content_type`, where secrets are found by it; `before`: what stands before it, is in the log already, and may
-        name what is secret."""
+        """Return the log form of a part of a body, as it was on the wire. `coding`: UTF-16 or UTF-32, if the first
+        bytes of the body show that it is in one of them; `content_type`, if secrets are found by it; `before`: the
+        bytes before the chunk, logged already, which may contain the name of a secret value in the chunk."""
         return self._form(data[: self._limit], len(data), content_type, side, owner, coding, before)
 
     def head(self, data: bytes, owner: Knows | None) -> dict[str, Any]:
-        """The bytes of a head that was not understood, and what came behind it."""
+        """Return the log form of a head that could not be parsed, with the bytes that were read after it."""
         return self._form(data[: self._limit], len(data), RAW_HEAD, "request", owner)
 
     def wire(self, data: bytes, headers: dict[str, Any], side: str, owner: Knows | None) -> dict[str, Any]:
-        """A whole body as it stood on the wire; decoded where it holds secrets."""
+        """Return the log form of a whole body with its content codings; decoded if it holds secrets."""
         return self._logged(data, len(data), headers, side, owner, mode="raw") if data else EMPTY_BODY
 
     def _logged(
@@ -165,7 +156,7 @@ class BodyLogger:
         incomplete: bool = False,
         mode: str = "",
     ) -> dict[str, Any]:
-        """`kept` may be more than the log keeps: matchers see more of a body."""
+        """`kept` may be longer than the log's limit, since matchers may need more of a body."""
         mode = mode or self._mode
         encoding, content_type = headers.get("content-encoding"), headers.get("content-type", "")
         codings = content.codings_of(encoding) if encoding else []
@@ -195,7 +186,7 @@ class BodyLogger:
         record["encodedSize"] = size
         if not (complete or incomplete):
             self._mark_truncated(record)
-        # What stands in the wire bytes behind the end of what was looked at may be a secret as well.
+        # The rest of the wire bytes was not searched, and may hold a secret as well.
         unseen = self._redactor is not None and "truncated" in record
         if mode == "both" and "redacted" not in record and not unseen:
             record["raw"] = base64.b64encode(kept[: self._limit]).decode("ascii")
@@ -214,38 +205,40 @@ class BodyLogger:
         truncated = size > len(kept)
         record = _encode(kept, size, content_type, truncated)
         if self._redactor is not None:
-            # A text of another charset is looked at as text, and one that is cut up to its last whole character.
+            # Text in another charset is searched as text; truncated text, up to its last whole character.
             data = record["text"].encode() if "charset" in record or (truncated and "text" in record) else kept
             kind = content_type if isinstance(content_type, str) else ""
             redacted = self._redactor.body(before + data if before else data, kind, side, owner, coding)
             if before:
-                redacted = data if redacted == before + data else self._behind(before, redacted, kind, side, owner)
+                redacted = data if redacted == before + data else self._after(before, redacted, kind, side, owner)
             if redacted is not data:
                 record.pop("charset", None)
                 record = replaced_body(record, redacted)
         if truncated:
             self._mark_truncated(record)
-        if self._spool is not None and len(kept) > INLINE_BYTES:
-            return self._beside(record, self._spool)
+        if self._files is not None and len(kept) > INLINE_BYTES:
+            return self._in_file(record, self._files)
         return record
 
-    def _behind(self, before: bytes, redacted: bytes, kind: str, side: str, owner: Knows | None) -> bytes:
-        """What of a redacted text stands behind what is in the log already."""
+    def _after(self, before: bytes, redacted: bytes, kind: str, side: str, owner: Knows | None) -> bytes:
+        """Return the part of a redacted text that follows `before`, which was logged already."""
         assert self._redactor is not None
-        told = self._redactor.body(before, kind, side, owner)
-        same = next((at for at, (one, other) in enumerate(zip(told, redacted, strict=False)) if one != other), None)
-        return redacted[min(len(told), len(redacted)) if same is None else same :]
+        logged = self._redactor.body(before, kind, side, owner)
+        different = next(
+            (at for at, (one, other) in enumerate(zip(logged, redacted, strict=False)) if one != other), None
+        )
+        return redacted[min(len(logged), len(redacted)) if different is None else different :]
 
-    def _beside(self, record: dict[str, Any], spool: BodyFiles) -> dict[str, Any]:
-        """A long body in a file of its own; where that cannot be written the run is about to end."""
+    def _in_file(self, record: dict[str, Any], files: BodyFiles) -> dict[str, Any]:
+        """Move a long body into a file of its own. If that cannot be written, the body stays: the run ends soon."""
         charset = record.get("charset")
         text = record.get("text")
         data = base64.b64decode(record["base64"]) if text is None else text.encode(charset or "utf-8")
-        sha256 = spool.put(data)
+        sha256 = files.put(data)
         if sha256 is None:
             return record
-        told = {key: item for key, item in record.items() if key not in ("size", "text", "base64", "charset")}
-        return {"size": record["size"], "file": f"{sha256[:2]}/{sha256}", "sha256": sha256, **told}
+        rest = {key: item for key, item in record.items() if key not in ("size", "text", "base64", "charset")}
+        return {"size": record["size"], "file": f"{sha256[:2]}/{sha256}", "sha256": sha256, **rest}
 
     def _mark_truncated(self, record: dict[str, Any]) -> None:
         if "truncated" not in record:
@@ -254,11 +247,11 @@ class BodyLogger:
 
 
 def _encode(data: bytes, size: int, content_type: Any, cut: bool) -> dict[str, Any]:
-    """`text` where the bytes are UTF-8 or of another charset that is declared, otherwise `base64`."""
+    """Return `text` if the bytes are UTF-8 or in the charset that the Content-Type declares, otherwise `base64`."""
     try:
         return {"size": size, "text": data.decode()}
     except UnicodeDecodeError as error:
-        # A cut may fall inside a character; what is before it is text all the same.
+        # The cut may be inside a character; the bytes before that are text.
         if cut and error.reason == "unexpected end of data" and len(data) - error.start < 4:
             return {"size": size, "text": data[: error.start].decode()}
     charset = header_parameter(content_type, "charset") if isinstance(content_type, str) else None
@@ -269,7 +262,7 @@ def _encode(data: bytes, size: int, content_type: Any, cut: bool) -> dict[str, A
 
 
 def _converted(data: bytes, charset: str) -> str | None:
-    """Text whose bytes in `charset` are exactly `data`, or None."""
+    """Return the text whose bytes in `charset` are exactly `data`; None if there is none."""
     codec = codec_of(charset)
     if codec is None:
         return None
@@ -278,10 +271,3 @@ def _converted(data: bytes, charset: str) -> str | None:
         return text if text.encode(codec) == data else None
     except ValueError:
         return None
-
-
-def trailer_fields(trailers: RawHeaders) -> dict[str, Any]:
-    """`trailers` and `rawTrailers`, where there are any."""
-    if not trailers:
-        return {}
-    return {"trailers": header_table(trailers), "rawTrailers": [list(pair) for pair in trailers]}

@@ -1,32 +1,32 @@
-"""A long body on its way to the folder beside the log: decoded, redacted, hashed and written as it comes, so that none
-of it has to be held in memory."""
+"""A long body is decoded, redacted, hashed and written to its file while it arrives, and is never whole in memory."""
 
 from __future__ import annotations
 
+import codecs
 from functools import partial
 from typing import Any
 
-from mockrec.engine.recording.body_coding import utf8_of
-from mockrec.engine.recording.body_files import SpooledFile
+from mockrec.engine.recording.body_files import BodyFile
 from mockrec.engine.redaction.backlog import AT_ONCE, Backlog, TooMuch
 from mockrec.engine.redaction.holdback import HoldBack
 from mockrec.engine.redaction.redactor import Knows, Redactor, SecretScope, learn
 from mockrec.engine.redaction.secret_map import SecretMap
-from mockrec.engine.wire.content import codings as content
-from mockrec.engine.wire.content.streaming import ContentDecoder
+from mockrec.engine.wire.multipart import header_parameter
+from mockrec.formats.content import codings as content
+from mockrec.formats.content.streaming import ContentDecoder
 
 _PIECE = 64 * 1024
-"""Bytes of the wire that are gone through at once,"""
+"""Bytes of a body without content coding that are processed at once."""
 _ENCODED_PIECE = 8 * 1024
-"""and of what is encoded: some of it becomes a thousand times as long."""
+"""Bytes of an encoded body that are processed at once: they can become a thousand times as long."""
 
 
-class Spill:
-    """One body. `feed` takes the bytes of the wire, `finish` gives the form that the log has."""
+class BodySpill:
+    """The spill file of one body. `feed` takes its bytes on the wire, `finish` returns its log form."""
 
     def __init__(
         self,
-        file: SpooledFile,
+        file: BodyFile,
         headers: dict[str, Any],
         limit: int,
         redactor: Redactor | None,
@@ -34,10 +34,10 @@ class Spill:
         known: SecretMap | None,
         backlog: Backlog | None = None,
     ) -> None:
-        """`limit`: how many bytes are kept; `known`: the secrets that the exchange holds so far; `backlog`: where what
-        may hold secrets is redacted, if not at once.
+        """`limit`: the bytes that are kept at most, decoded. `known`: the secrets of the exchange so far. `backlog`:
+        redacts what takes long; None: everything is redacted at once.
 
-        Raises UndecodableError for a coding that is not known.
+        Raises UndecodableError for an unknown content coding.
         """
         self._file = file
         self._limit = limit
@@ -45,16 +45,18 @@ class Spill:
         self._side = side
         self._backlog = backlog
         self.waiting = 0
+        """Pieces that are being redacted in the thread of the backlog."""
         self.found = SecretScope()
+        """The secrets of the exchange so far, and those found in this body."""
         self.found.known = known
-        self._hold = redactor.hold() if redactor is not None else None
+        self._holdback = redactor.hold() if redactor is not None else None
         self._encoding = headers.get("content-encoding", "")
         codings = content.codings_of(self._encoding)
         self._decoder = ContentDecoder(codings) if codings else None
         content_type = headers.get("content-type", "")
         self._type = content_type if isinstance(content_type, str) else ""
-        # Nobody finds a secret in two bytes a letter.
-        self._transcoder = utf8_of(self._type) if redactor is not None else None
+        # Secrets are searched for in UTF-8: they are not found in text with two or four bytes a letter.
+        self._transcoder = _wide_decoder(self._type) if redactor is not None else None
         self._encoded = 0
         self._decoded = 0
         self._kept = 0
@@ -62,7 +64,7 @@ class Spill:
         self._is_redacted = False
 
     def feed(self, data: bytes) -> None:
-        """The next bytes of the wire."""
+        """Take the next bytes of the body, as they were on the wire."""
         self._encoded += len(data)
         step = _PIECE if self._decoder is None else _ENCODED_PIECE
         for start in range(0, len(data), step):
@@ -76,57 +78,63 @@ class Spill:
                     self._is_broken = True
                     return
                 if self._decoded + len(piece) > content.longest_of(self._encoded):
-                    self._is_broken = True  # a few bytes of the wire must not fill the disk
+                    self._is_broken = True  # few bytes on the wire must not fill the disk
                     return
-                self._decoded += len(piece)  # what is over the limit is counted, and not kept
+                self._decoded += len(piece)  # beyond the limit, bytes are counted but not kept
             if self._kept < self._limit:
-                self._take(piece)
+                self._write(piece)
 
-    def _take(self, piece: bytes) -> None:
+    def _write(self, piece: bytes) -> None:
+        """Redact and write a decoded piece, as far as the limit allows."""
         room = self._limit - self._kept
         self._kept += len(piece)
         piece = piece[:room]
         if self._transcoder is not None:
             piece = self._transcoder.decode(piece).encode("utf-8", "replace")
             self._is_redacted = True
-        if self._hold is None:
+        if self._holdback is None:
             self._file.write(piece)
-        elif self._backlog is not None and self._takes_long(piece, self._hold):
-            self._backlog.put(self, partial(self._redact, piece), self._count, len(piece))
+        elif self._backlog is not None and self._takes_long(piece, self._holdback):
+            self._backlog.put(self, partial(self._redact, piece), self._add_count, len(piece))
         else:
-            self._count(self._redact(piece))
+            self._add_count(self._redact(piece))
 
-    def _takes_long(self, piece: bytes, hold: HoldBack) -> bool:
+    def _takes_long(self, piece: bytes, holdback: HoldBack) -> bool:
         assert self._redactor is not None
-        if self.waiting or hold.size > AT_ONCE or hold.is_coded(piece):
+        if self.waiting or holdback.size > AT_ONCE or holdback.is_coded(piece):
             return True
         return not self._redactor.is_plain(piece, self.found.known)
 
     def _redact(self, piece: bytes, *, is_last: bool = False) -> int:
-        """Write what of everything so far can be looked at on its own; how many secrets that held."""
-        assert self._hold is not None
+        """Write all bytes so far that can be redacted without the next piece. Return how many secrets they held."""
+        assert self._holdback is not None
         assert self._redactor is not None
         redactor = self._redactor.unbounded()
-        data = self._hold.feed(piece)
+        data = self._holdback.feed(piece)
         if is_last:
-            data += self._hold.end()
+            data += self._holdback.end()
         if data:
-            redacted = redactor.body(data, self._type, self._side, self.found, self._hold.coding)
+            redacted = redactor.body(data, self._type, self._side, self.found, self._holdback.coding)
             self._is_redacted = self._is_redacted or redacted is not data
             self._file.write(redacted)
         return redactor.count
 
-    def _count(self, count: int) -> None:
+    def _add_count(self, count: int) -> None:
         if self._redactor is not None:
             self._redactor.count += count
 
     def finish(
         self, owner: Knows | None, *, incomplete: bool, redactor: Redactor | None = None
     ) -> dict[str, Any] | None:
-        """What the log says of it, None if the file could not be kept; `owner` learns what was found. Raises TooMuch
-        while the rest of it is redacted elsewhere, or has to be."""
-        if self._hold is not None:
-            if redactor is not None and redactor.most is not None and (self.waiting or self._hold.size > redactor.most):
+        """Close the file and return the log form of the body, None if the file could not be written. `incomplete`: its
+        end was not received. `owner` remembers the secrets that were found. Raises TooMuch if `redactor` is bounded and
+        the rest of the body has to be redacted in the thread of the backlog."""
+        if self._holdback is not None:
+            if (
+                redactor is not None
+                and redactor.most is not None
+                and (self.waiting or self._holdback.size > redactor.most)
+            ):
                 raise TooMuch
             count = self._redact(b"", is_last=True)
             if redactor is not None:
@@ -155,5 +163,17 @@ class Spill:
         return record
 
     def abandon(self) -> None:
-        """Nobody wants it."""
+        """Remove the file: the body is not recorded."""
         self._file.abandon()
+
+
+def _wide_decoder(content_type: str) -> codecs.IncrementalDecoder | None:
+    """Return a decoder for a body that its Content-Type declares as UTF-16 or UTF-32; None for other charsets, whose
+    bytes can be searched as they are."""
+    charset = (header_parameter(content_type, "charset") or "").lower().replace("_", "-")
+    if not charset.startswith(("utf-16", "utf-32", "utf16", "utf32")):
+        return None
+    try:
+        return codecs.getincrementaldecoder(charset)("replace")
+    except LookupError:
+        return None

@@ -1,6 +1,7 @@
-"""What can be told of a request that was not understood, from the bytes or fields that came (`client-error`).
+"""The record of a client that broke the protocol (`client-error`), with as much of its request as could be read.
 
-Nothing is made up: what is not certain is left out, and the bytes themselves are in `rawHead`.
+The request is read again, leniently, from the bytes or fields that were received. Only what is certain is recorded; the
+bytes themselves are in `rawHead`.
 """
 
 from __future__ import annotations
@@ -8,90 +9,139 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from mockrec.engine import clock
+from mockrec.engine.ids import new_id
 from mockrec.engine.message.channel import ClientConnection
-from mockrec.engine.message.target_uri import PLAIN, ConnectionContext, read_address
-from mockrec.engine.recording.body_encoder import BodyLogger
+from mockrec.engine.message.state import ExchangeState
+from mockrec.engine.message.target_uri import PLAIN, ConnectionContext, read_target_uri
+from mockrec.engine.recording.body_encoder import BodyEncoder
+from mockrec.engine.recording.envelope import Record, envelope
 from mockrec.engine.redaction.redactor import Knows
-from mockrec.engine.wire.http1.request_head import target_text
-from mockrec.engine.wire.parts import Fault, RawHeaders, RequestHead, header_table
-from mockrec.engine.wire.syntax import TOKEN_BYTES
+from mockrec.engine.wire.fault_phrases import fault_words
+from mockrec.engine.wire.parts import Fault, RawHeaders, RequestHead, ResponseHead, header_table
+from mockrec.engine.wire.request_line import target_text
+from mockrec.engine.wire.syntax import SCHEME_PATTERN, TOKEN_BYTES
 from mockrec.engine.wire.urls import DEFAULT_PORTS
-
-if TYPE_CHECKING:
-    from mockrec.engine.exchange.exchange import Exchange
 
 _LONGEST_METHOD = 15
 _FOLD = re.compile(r"(?<=.)\n[ \t]++(?![^\s:]++[ \t]*+:)(?=.)")
 _VERSION = re.compile(r"HTTP/([0-9][0-9.]{0,7})")
-_WHOLE_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]")
+_WHOLE_URL = re.compile(SCHEME_PATTERN + r"://[^/?#]")
 _AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:@\[\]/?#\s]+):([0-9]{1,5})")
 
 
 @dataclass(frozen=True, slots=True)
-class Broken:
-    """What is known of a request that is at fault."""
+class FaultyRequest:
+    """What is known of a request with a fault."""
 
     id: str
-    """Of the record."""
-    peer: ClientConnection
+    """The id of the record."""
+    client: ClientConnection
     fault: Fault
     origin: ConnectionContext = PLAIN
-    """Of the connection that it came on."""
+    """The context of the connection on which it was received."""
     version: str = ""
-    """Of HTTP, where the connection speaks only one."""
-    exchange: Exchange | None = None
-    """The exchange that was broken, if there was one."""
+    """The HTTP version, if the connection speaks only one."""
+    exchange: ExchangeState | None = None
+    """The exchange that the fault broke, if there was one."""
+
+
+def client_error_record(
+    client: ClientConnection,
+    fault: Fault,
+    started_at: float,
+    answered: ResponseHead | None,
+    body: bytes,
+    exchange: ExchangeState | None,
+) -> tuple[Record, list[str], Record]:
+    """Return the record but for its `request` (see `partial_request`), and its tags and timing, which `request` has
+    too. `answered` and `body` are the response, None if none was sent."""
+    now = clock.now()
+    tags = [*client.tags, f"client-error:{fault.code}"]
+    if fault.status == 431 or fault.tag == "header-overflow":
+        tags.append("header-overflow")
+    elif fault.tag:
+        tags.append(f"client-error:{fault.tag}")
+    timing: Record = {"startTime": int(clock.wall(started_at)), "startTimestamp": started_at}
+    timing["responseSentTimestamp" if answered is not None else "abortedTimestamp"] = now
+    record = envelope("client-error", new_id(), client.connection_id, now)
+    if exchange is not None:
+        record["exchangeId"] = exchange.id
+    record["errorCode"] = fault.code
+    message = fault_words(fault)
+    if message:
+        record["errorMessage"] = message
+    record["request"] = {}
+    if answered is None:
+        record["aborted"] = True
+    else:
+        record["response"] = {
+            "id": record["id"],
+            "statusCode": answered.status,
+            "statusMessage": answered.reason,
+            "headers": answered.headers,
+            "rawHeaders": answered.raw_headers,
+            "body": {"size": len(body), "text": body.decode()},
+            "timingEvents": timing,
+            "tags": tags,
+        }
+    return record, tags, timing
 
 
 def partial_request(
-    broken: Broken, bodies: BodyLogger, timing: Mapping[str, Any], tags: Sequence[str], owner: Knows | None = None
-) -> dict[str, Any]:
-    """The `request` of a client-error: of the exchange that was broken, or as much as the fault shows.
+    request: FaultyRequest,
+    bodies: BodyEncoder,
+    timing: Mapping[str, Any],
+    tags: Sequence[str],
+    owner: Knows | None = None,
+) -> Record:
+    """Return the `request` of a client-error: that of the exchange, or what could be read of it.
 
-    What is found to be secret in the bytes is remembered by `owner`: other fields of the record repeat it.
+    `owner` remembers the secrets that are found in the bytes, since other fields of the record repeat them.
     """
-    peer, fault, exchange = broken.peer, broken.fault, broken.exchange
-    record: dict[str, Any] = {"id": broken.id}
+    client, fault, exchange = request.client, request.fault, request.exchange
+    record: Record = {"id": request.id}
     if exchange is not None:
-        address = exchange.address
+        target = exchange.target
         record |= {
-            "protocol": address.protocol,
+            "protocol": target.protocol,
             "httpVersion": exchange.head.version,
             "method": exchange.head.method,
-            "url": address.url,
-            "path": address.path,
-            "destination": address.destination,
+            "url": target.url,
+            "path": target.path,
+            "destination": target.destination,
         }
-        raw_headers = address.raw_headers
+        raw_headers = target.raw_headers
     elif fault.raw_headers:
         raw_headers = [list(pair) for pair in fault.raw_headers]
-        record |= _read_fields(raw_headers, broken)
+        record |= _read_fields(raw_headers, request)
     else:
-        found, raw_headers = _read(fault.raw, broken)
+        found, raw_headers = _read_bytes(fault.raw, request)
         record |= found
     if raw_headers:
         record["headers"] = header_table(raw_headers)
     record["rawHeaders"] = raw_headers
-    record["remoteIpAddress"] = peer.ip
-    record["remotePort"] = peer.port
+    record["remoteIpAddress"] = client.ip
+    record["remotePort"] = client.port
     record["timingEvents"] = timing
     record["tags"] = tags
-    if peer.tls:
-        record["tlsMetadata"] = peer.tls
+    if client.tls:
+        record["tlsMetadata"] = client.tls
     if fault.raw:
         record["rawHead"] = bodies.head(fault.raw, owner)
     return record
 
 
-def _read_fields(raw_headers: RawHeaders, broken: Broken) -> dict[str, Any]:
-    """What the pseudo-headers of HTTP/2 tell, the first of each; a CONNECT has no path (RFC 9113, 8.5)."""
+def _read_fields(raw_headers: RawHeaders, request: FaultyRequest) -> Record:
+    """Return what the pseudo-header fields of HTTP/2 show. If one is repeated, the first counts. A CONNECT has no path
+    (RFC 9113, 8.5)."""
     pseudo: dict[str, str] = {}
     for name, value in raw_headers:
         if name.startswith(":"):
             pseudo.setdefault(name, value)
-    found = _of_connection(broken, "2.0")
+    found = _of_connection(request, "2.0")
     method = pseudo.get(":method", "")
     if method:
         found["method"] = method[:_LONGEST_METHOD]
@@ -101,16 +151,16 @@ def _read_fields(raw_headers: RawHeaders, broken: Broken) -> dict[str, Any]:
         found["path"] = target_text(pseudo[":path"])
         fields = [[name, value.lower() if name == ":scheme" else value] for name, value in pseudo.items()]
         fields += [[name, value] for name, value in raw_headers if name.lower() == "host"]
-        found |= _whole(RequestHead(method, pseudo[":path"], "2.0", fields, header_table(fields)), broken)
+        found |= _destination(RequestHead(method, pseudo[":path"], "2.0", fields, header_table(fields)), request)
     elif method == "CONNECT" and ":authority" in pseudo:
         found |= _tunnel(pseudo[":authority"])
     return found
 
 
-def _of_connection(broken: Broken, version: str) -> dict[str, Any]:
-    """What the connection tells of all requests on it."""
-    found: dict[str, Any] = {}
-    origin = broken.origin
+def _of_connection(request: FaultyRequest, version: str) -> Record:
+    """Return what the connection determines for all its requests."""
+    found: Record = {}
+    origin = request.origin
     if version or origin.protocol == "https":
         found["protocol"] = origin.protocol
     if version:
@@ -121,25 +171,25 @@ def _of_connection(broken: Broken, version: str) -> dict[str, Any]:
     return found
 
 
-def _whole(head: RequestHead, broken: Broken) -> dict[str, Any]:
-    """URL, path and destination of a request that says where it was meant to go."""
-    origin, headers = broken.origin, head.headers
+def _destination(head: RequestHead, request: FaultyRequest) -> Record:
+    """Return URL, path and destination, if the request or its connection names a host."""
+    origin, headers = request.origin, head.headers
     names_host = headers.get(":authority") or headers.get("host") or _WHOLE_URL.match(head.target)
     if not (names_host or origin.tunnel or origin.server_name):
         return {}
-    address = read_address(head, broken.peer.local_port, origin)
-    if isinstance(address, str):
+    target = read_target_uri(head, request.client.local_port, origin)
+    if isinstance(target, str):
         return {}
     return {
-        "protocol": address.protocol,
-        "url": address.url,
-        "path": address.path,
-        "destination": address.destination,
+        "protocol": target.protocol,
+        "url": target.url,
+        "path": target.path,
+        "destination": target.destination,
     }
 
 
-def _tunnel(authority: str) -> dict[str, Any]:
-    """Where a CONNECT was meant to lead."""
+def _tunnel(authority: str) -> Record:
+    """Return the destination of a CONNECT."""
     found = _AUTHORITY.fullmatch(authority)
     if found is None or not 0 < int(found[2]) < 65536:
         return {}
@@ -147,21 +197,22 @@ def _tunnel(authority: str) -> dict[str, Any]:
 
 
 def _unfolded(text: str) -> str:
-    """A line that begins with a blank goes on with the field before it (RFC 9112, 5.2), unless it is a field itself."""
+    """Join folded lines: one that begins with a blank continues the field before it (RFC 9112, 5.2), unless it is a
+    field itself."""
     return _FOLD.sub(" ", text)
 
 
-def _read(raw: bytes, broken: Broken) -> tuple[dict[str, Any], list[list[str]]]:
-    """Method, target, version and header fields, each as far as the text looks like one."""
+def _read_bytes(raw: bytes, request: FaultyRequest) -> tuple[Record, list[list[str]]]:
+    """Return method, target and version, and the header fields, each as far as the bytes look like one."""
     first, *lines = _unfolded(raw.decode("latin-1").replace("\r\n", "\n")).split("\n")
     words = first.split(" ")
-    found = _of_connection(broken, broken.version)
+    found = _of_connection(request, request.version)
     if len(words) < 2 or not TOKEN_BYTES.fullmatch(words[0].encode("latin-1")):
         return found, []
     raw_headers = [
         [name, value.strip(" \t")] for name, colon, value in (line.partition(":") for line in lines) if colon
     ]
-    found["protocol"] = broken.origin.protocol
+    found["protocol"] = request.origin.protocol
     method = words[0]
     found["method"] = method[:_LONGEST_METHOD]
     version = _VERSION.fullmatch(words[-1]) if len(words) > 2 else None
@@ -176,5 +227,5 @@ def _read(raw: bytes, broken: Broken) -> tuple[dict[str, Any], list[list[str]]]:
     elif target:
         found["path"] = target_text(target)
     if target.startswith("/") or _WHOLE_URL.match(target):
-        found |= _whole(RequestHead(method, target, "1.1", raw_headers, header_table(raw_headers)), broken)
+        found |= _destination(RequestHead(method, target, "1.1", raw_headers, header_table(raw_headers)), request)
     return found, raw_headers

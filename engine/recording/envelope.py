@@ -1,30 +1,36 @@
-"""What all records of an exchange begin with, and its milestones."""
+"""The fields that every record of a kind begins with, and the milestones of an exchange."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mockrec.engine import clock
-
-if TYPE_CHECKING:
-    from mockrec.engine.exchange.exchange import Exchange
+from mockrec.engine.message.state import ExchangeState
 
 Record = dict[str, Any]
 
 
-def envelope(kind: str, exchange: Exchange, now: float) -> Record:
-    """Type, time and ids; the sequence number is set by the log."""
+def envelope(kind: str, record_id: str, connection_id: str, now: float) -> Record:
+    """Return a new record with type, time and ids: of an exchange, a tunnel or a client error.
+
+    The recorder replaces `seq`. `now` is in monotonic milliseconds.
+    """
     return {
         "seq": 0,
         "type": kind,
         "timestamp": clock.timestamp(now),
-        "id": exchange.id,
-        "connectionId": exchange.peer.connection_id,
+        "id": record_id,
+        "connectionId": connection_id,
     }
 
 
-def timing_of(exchange: Exchange) -> Record:
-    """The milestones so far. Milliseconds: `startTime` since the epoch, the others monotonic."""
+def session_envelope(kind: str, now: float) -> Record:
+    """Return a new record of the session itself, which belongs to no connection."""
+    return {"seq": 0, "type": kind, "timestamp": clock.timestamp(now)}
+
+
+def timing_of(exchange: ExchangeState) -> Record:
+    """Return the milestones so far. In milliseconds: `startTime` since the epoch, all others monotonic."""
     timing: Record = {"startTime": exchange.start_time, "startTimestamp": exchange.started_at}
     if exchange.body_received_at is not None:
         timing["bodyReceivedTimestamp"] = exchange.body_received_at

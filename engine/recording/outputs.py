@@ -19,7 +19,7 @@ from mockrec.formats.sessions.outputs import format_of, open_sink
 
 
 class OutputSettings(Protocol):
-    """What of a run's settings says where to write."""
+    """The settings of a run that name its outputs."""
 
     @property
     def outputs(self) -> tuple[str, ...]: ...
@@ -35,14 +35,14 @@ class OutputSettings(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Rotate:
-    """When a recording goes on in a next file: at a size in bytes, or after seconds."""
+    """When a recording continues in a new file: at a size in bytes, or after seconds."""
 
     most_bytes: int | None = None
     seconds: float | None = None
 
 
 def open_outputs(settings: OutputSettings) -> list[Sink]:
-    """The sinks. Raises OutputError or FormatError; files that were made by then are removed again."""
+    """Return the sinks. Raises OutputError or FormatError; files that it has made are removed then."""
     sinks: list[Sink] = []
     made: list[str] = []
     _check_places(settings)
@@ -75,7 +75,9 @@ def _open(path: str, settings: OutputSettings) -> Sink:
     rotate = settings.rotate
     if not may_have_parts(path, settings.output_format):
         if rotate is not None:
-            raise FormatError(f"{path}: only JSON Lines in files (.jsonl, .jsonl.gz, .jsonl.zst) go on in a next file")
+            raise FormatError(
+                f"{path}: only JSON Lines in files (.jsonl, .jsonl.gz, .jsonl.zst) can continue in a new file"
+            )
         return open_one(path, settings.force)
 
     def open_file(name: str, force: bool) -> FileSink:
@@ -93,14 +95,14 @@ def _open(path: str, settings: OutputSettings) -> Sink:
 
 
 def may_have_parts(path: str, output_format: str | None) -> bool:
-    """Whether an output is JSON Lines in a file, and not stdout, a device or a pipe."""
+    """Return whether an output is JSON Lines in a file, and not stdout, a device or a pipe."""
     if path == "-" or is_uri(path) or (os.path.exists(path) and not os.path.isfile(path)):
         return False
     return (output_format or format_of(path)).startswith("jsonl")
 
 
 def _clear_parts(path: str, *, force: bool) -> None:
-    """Parts of an earlier session have the names that those of this one will get. Raises OutputExistsError."""
+    """Remove the parts of an earlier session, whose names this one needs; without `force` raise OutputExistsError."""
     for part in numbered_parts(path):
         if not force:
             raise OutputExistsError(str(part))
@@ -110,19 +112,20 @@ def _clear_parts(path: str, *, force: bool) -> None:
 
 
 def _check_names(path: str, real: str) -> None:
-    """The folder of bodies has a longer name, which must not turn out to be too long in the middle of a recording."""
+    """Raise OutputError if a name is too long, also that of the folder of bodies, which is made during the
+    recording."""
     for name in (path, f"{real}.bodies"):
         try:
             os.lstat(name)
         except FileNotFoundError:
             pass
         except OSError as error:
-            beside = "" if name == path else f" (there may be a {os.path.basename(name)[-30:]} beside it)"
-            raise OutputError(path, f"{error.strerror or error}{beside}") from None
+            hint = "" if name == path else f" (the folder {os.path.basename(name)[-30:]} may be made next to it)"
+            raise OutputError(path, f"{error.strerror or error}{hint}") from None
 
 
 def _check_places(settings: OutputSettings) -> None:
-    """Refuse what cannot be written before --force empties anything."""
+    """Raise OutputError for outputs that cannot be written, before --force removes any file."""
     seen: set[str] = set()
     for path in settings.outputs:
         if path == "-" or is_uri(path):

@@ -1,81 +1,151 @@
-"""Parts of records that come again and again, heads above all: redacted and encoded once.
+"""The log forms of heads and bodies that repeat: redacted and encoded once, used in many records.
 
-To look for secrets takes several times as long as to encode what was looked at, and most heads are those of the
-exchange before, but for the second in which they were sent.
+Searching for secrets takes several times as long as encoding, and most heads equal those of the exchange before, except
+for the second in their `Date`. `RecordCache` owns all these forms. It leaves each in the slot `log_form` of the object
+that it was made from (`TargetUri`, `ResponseHead`, `PreparedResponse`), where the next record finds it without a
+search; no other module fills or reads that slot.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 import orjson
 
-from mockrec.engine.exchange.exchange import Exchange
+from mockrec.engine.bounded_cache import remember
+from mockrec.engine.message.response import PreparedResponse
+from mockrec.engine.message.state import ExchangeState
+from mockrec.engine.message.target_uri import TargetUri
+from mockrec.engine.recording.body_encoder import EMPTY_BODY, LARGE, BodyEncoder
 from mockrec.engine.recording.envelope import Record
-from mockrec.engine.redaction.redactor import Redactor
+from mockrec.engine.recording.logged_exchange import LoggedExchange
+from mockrec.engine.redaction.redactor import Knows, Redactor, SecretScope, learn
 from mockrec.engine.redaction.secret_map import SecretMap
 from mockrec.engine.wire.parts import ResponseHead
 
 _MOST: Final = 512
 _LARGEST: Final = 4096
-"""Bytes of a part that is kept. Both together bound the memory this takes at some MB."""
+"""Bytes of a part that is cached. Both together bound the memory of the cache at some MB."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogForm:
+    """Fields of a record as they are written to the log: encoded and redacted. Shared by records, so never changed."""
+
+    fields: Record
+    secrets: SecretMap | None
+    """The secrets that were replaced in `fields`."""
 
 
 class RecordCache:
-    """Of one recording."""
+    """The log forms of one recording."""
 
     def __init__(self, redactor: Redactor | None) -> None:
-        """Without a redactor, secrets stay."""
+        """Without a redactor, secrets stay in the log."""
         self._redactor = redactor
-        self._told: dict[bytes, tuple[Record, SecretMap | None]] = {}
+        self._forms: dict[bytes, LogForm] = {}
 
-    def request_head(self, exchange: Exchange) -> Record:
-        """What every record with the head of this request says; it is kept with the head's address."""
-        head, address = exchange.head, exchange.address
-        logged: Record = {
-            "protocol": address.protocol,
+    def request_head(self, exchange: ExchangeState) -> LogForm:
+        """Return the fields that every record with the head of this request has; kept with its target URI."""
+        target = exchange.target
+        form = target.log_form
+        if isinstance(form, LogForm):
+            return form
+        head = exchange.head
+        fields: Record = {
+            "protocol": target.protocol,
             "httpVersion": head.version,
             "method": head.method,
-            "url": address.url,
-            "path": address.path,
-            "destination": address.destination,
+            "url": target.url,
+            "path": target.path,
+            "destination": target.destination,
         }
-        if address.headers:
-            logged["headers"] = address.headers
-        logged["rawHeaders"] = address.raw_headers
-        address.logged, address.known = self.part(logged, "request")
-        return address.logged
+        if target.headers:
+            fields["headers"] = target.headers
+        fields["rawHeaders"] = target.raw_headers
+        form = target.log_form = self.part(fields, "request")
+        return form
 
-    def response_head(self, head: ResponseHead) -> Record:
-        """The same for the head of an answer; it is kept with it."""
-        logged: Record = {"statusCode": head.status, "statusMessage": head.reason}
+    def secrets_of_request(self, target: TargetUri) -> SecretMap | None:
+        """Return the secrets in a request head, if it has been logged and held any."""
+        form = target.log_form
+        return form.secrets if isinstance(form, LogForm) else None
+
+    def response_head(self, head: ResponseHead) -> LogForm:
+        """Return the fields that every record with this response head has; kept with the head."""
+        form = head.log_form
+        if isinstance(form, LogForm):
+            return form
+        fields: Record = {"statusCode": head.status, "statusMessage": head.reason}
         if head.headers:
-            logged["headers"] = head.headers
-        logged["rawHeaders"] = head.raw_headers
-        head.logged, head.known = self.part(logged, "response")
-        return head.logged
+            fields["headers"] = head.headers
+        fields["rawHeaders"] = head.raw_headers
+        form = head.log_form = self.part(fields, "response")
+        return form
 
-    def part(self, part: Record, side: str) -> tuple[Record, SecretMap | None]:
-        """How a part of a record stands in the log, which nobody may change, and what was found in it.
-
-        `side` is what it belongs to, `request` or `response`.
-        """
+    def part(self, part: Record, side: str) -> LogForm:
+        """Return the log form of some fields of a record; `side` is `request` or `response`, whose fields they are."""
         plain = orjson.dumps(part)
-        told = self._told.get(plain)
-        if told is None:
-            known = None
+        form = self._forms.get(plain)
+        if form is None:
+            secrets = None
             if self._redactor is not None:
-                part, known = self._redactor.head(part, side)
-            told = _encoded(part), known
+                part, secrets = self._redactor.head(part, side)
+            form = LogForm(_encoded(part), secrets)
             if len(plain) <= _LARGEST:
-                if len(self._told) >= _MOST:
-                    self._told.clear()  # what is said now is not what was said then
-                self._told[plain] = told
-        return told
+                remember(self._forms, plain, form, _MOST)  # heads with an older `Date` do not come again
+        return form
+
+    def ready_body(self, exchange: LoggedExchange, body: bytes | None) -> Record | None:
+        """Return the log form of a small `body` that was sent whole, if it needs no work at all: it was made for an
+        earlier exchange, is not truncated, and neither it nor the exchange has a secret. Otherwise None; see `body`."""
+        if body is None or exchange.known is not None or exchange.waiting or exchange.response_trailers:
+            return None
+        if not body:
+            return EMPTY_BODY
+        prepared = exchange.prepared
+        if prepared is None or len(body) > LARGE:
+            return None
+        form = prepared.log_form
+        if isinstance(form, LogForm) and form.secrets is None and "truncated" not in form.fields:
+            return form.fields
+        return None
+
+    def body(
+        self, body: bytes, prepared: PreparedResponse | None, head: ResponseHead, owner: Knows, bodies: BodyEncoder
+    ) -> Record:
+        """Return the log form of a body that was sent whole; that of a prepared response is made once and kept with it.
+
+        `owner` remembers the secrets that it holds. Raises TooMuch as `bodies` does.
+        """
+        if prepared is None or self._holds_secrets_of(owner.known, body, head):
+            return bodies.whole(body, head.headers, "response", owner)
+        form = prepared.log_form
+        if not isinstance(form, LogForm):
+            found = SecretScope()
+            fields = bodies.whole(body, head.headers, "response", found)
+            prepared.log_form = LogForm(fields, found.known)
+            if found.known is not None:
+                learn(owner, found.known)
+            return fields
+        if "truncated" in form.fields:
+            bodies.truncated += 1
+        if form.secrets is not None:
+            if bodies.redactor is not None:
+                bodies.redactor.count += form.secrets.count
+            learn(owner, form.secrets)
+        return form.fields
+
+    def _holds_secrets_of(self, known: SecretMap | None, body: bytes, head: ResponseHead) -> bool:
+        """Return whether a shared body may hold secrets of this exchange, so that it needs a log form of its own."""
+        if known is None or self._redactor is None:
+            return False
+        return "content-encoding" in head.headers or known.occurs(body)
 
 
 def _encoded(part: Record) -> Record:
-    """The fields that take long are encoded once."""
+    """Return the part with its lists and objects encoded: these take long."""
     return {
         key: orjson.Fragment(orjson.dumps(item)) if isinstance(item, (dict, list)) else item
         for key, item in part.items()

@@ -1,7 +1,7 @@
-"""The log while it is recorded: numbers records, encodes them, gathers them into batches for the writer.
+"""Numbers and encodes the records of a session, and passes them to the writers in batches.
 
-A batch is handed on when it has enough records, or 40 ms after its first one. When the disk cannot keep up,
-traffic waits (`behind`), or with `drop` records are left out and counted in a `gap` record.
+A batch is passed on when it has enough records, or 40 ms after its first one. When the disk cannot keep up, traffic
+waits (`behind`), or with `drop` records are left out and counted in a `gap` record.
 """
 
 from __future__ import annotations
@@ -11,36 +11,40 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import chain, repeat
 from operator import itemgetter
-from typing import Any
+from typing import ClassVar, Final
 
 import anyio
 import anyio.lowlevel
 
 from mockrec.engine import clock
 from mockrec.engine.recording.callbacks import Callbacks
+from mockrec.engine.recording.envelope import Record, session_envelope
 from mockrec.engine.recording.writer import Act, Writer
 from mockrec.engine.redaction.backlog import MOST_WAITING
 from mockrec.formats.files.frames import Sink
 from mockrec.formats.files.jsonl import encode_lines
 from mockrec.formats.schema.errors import FormatError
 
-Record = dict[str, Any]
-
 BATCH_RECORDS = 256
-"""About 160 KiB of small exchanges; whoever adds a large record calls `flush`."""
+"""About 160 KiB of small exchanges. After a large record, `flush` is called."""
 BATCH_SECONDS = 0.04
 QUEUE_BYTES = 16 * 1024 * 1024
-"""What may wait for the disk before traffic does, unless a sink wants less."""
+"""Bytes that may wait for the disk before traffic waits, unless a sink allows fewer."""
+UNNUMBERED: Final = b'{"seq":0'
+"""The beginning of a line whose record has no number yet: see `Recorder.add_lines`."""
 
 _LOOK_SECONDS = 0.25
-"""How often the end looks whether the writer gets on."""
+"""How often `close` checks that a writer makes progress."""
 _NEVER_LEFT_OUT = frozenset({"session-started", "session-ended", "gap"})
 
 _type_of = itemgetter("type")
 
 
 class Recorder:
-    """One session being recorded. Used by one event loop."""
+    """The recorder of one session. Used by one event loop; `WorkerRecorder` is that of a worker process."""
+
+    _step: ClassVar[int] = 1
+    """The difference between the numbers of two records."""
 
     def __init__(
         self,
@@ -48,23 +52,21 @@ class Recorder:
         *,
         drop: bool = False,
         callbacks: Callbacks | None = None,
-        encode: Callable[[Sequence[Record]], bytes] = encode_lines,
+        redact_lines: Callable[[bytes], bytes] | None = None,
         on_failure: Callable[[FormatError], None],
-        numbers: bool = True,
         watch: Callable[[], None] | None = None,
     ) -> None:
-        """`encode` makes lines of records; `on_failure` is called in the loop, once for each sink that takes no
-        more. Without `numbers` every record has the number 0: somebody else will number them. `watch` is called in a
-        thread now and then, and raises OutputError when something beside the outputs is lost."""
+        """`redact_lines` replaces the secrets of the session in encoded lines. `on_failure` is called in the loop, once
+        for each sink that fails. `watch` is called in a thread now and then, and raises OutputError if files that
+        belong to the outputs are lost."""
         self.counts: Counter[str] = Counter()
-        """Records by type."""
+        """The number of records by type."""
         self._loop = asyncio.get_running_loop()
         self._on_failure = on_failure
-        self._encode = encode
+        self._redact_lines = redact_lines
         self._drop = drop
         self._callbacks = callbacks
         self._seq = 0
-        self._step = int(numbers)
         self._records: list[Record] = []
         self._batch = 1 if callbacks is not None else BATCH_RECORDS
         self._queued = 0
@@ -81,14 +83,14 @@ class Recorder:
             (Writer(sink, self._failed, self._wrote, its), getattr(sink, "most_waiting", QUEUE_BYTES))
             for sink, its in zip(sinks, watches, strict=False)
         ]
-        """With the bytes that may wait for it."""
+        """Each with the bytes that may wait for it."""
 
     # ── records ────────────────────────────────────────────────────────────────────────────────────
 
     def add(self, record: Record) -> None:
-        """Take the next record, which nobody may change afterwards; its `seq` is set here.
+        """Number a record and add it to the batch. It must not be changed afterwards.
 
-        What comes after the last record is refused: the session is closed.
+        After the last record of the session, records are ignored.
         """
         if self._closed:
             return
@@ -103,22 +105,22 @@ class Recorder:
         elif self._timer is None:
             self._timer = self._loop.call_later(BATCH_SECONDS, self.flush)
 
-    def add_lines(self, kinds: Sequence[str], pieces: Sequence[bytes]) -> None:
-        """Take records that are encoded already: of each its type, and what of its line stands after the number, from
-        the comma on."""
+    def add_lines(self, kinds: Sequence[str], rests: Sequence[bytes]) -> None:
+        """Number and append lines encoded by a worker: their types, and each line without its leading `UNNUMBERED`."""
         if self._closed:
             return
         self.flush()
-        numbers = [b'{"seq":%d' % number for number in range(self._seq, self._seq + len(pieces))]
-        self._seq += len(pieces)
+        numbers = [b'{"seq":%d' % number for number in range(self._seq, self._seq + len(rests))]
+        self._seq += len(rests)
         self.counts.update(kinds)
         if self._callbacks is not None:
-            for kind, number, piece in zip(kinds, numbers, pieces, strict=True):
-                self._callbacks.offer(kind, number + piece)
-        self._write(b"".join(chain.from_iterable(zip(numbers, pieces, strict=True))))
+            for kind, number, rest in zip(kinds, numbers, rests, strict=True):
+                self._callbacks.offer(kind, number + rest)
+        self._write(b"".join(chain.from_iterable(zip(numbers, rests, strict=True))))
 
     def _resume(self, record: Record) -> bool:
-        """Whether there is room again; then what was left out is told first."""
+        """Return whether there is room for a record again; then the gap before it has been recorded. If not, the record
+        is counted as left out."""
         kind = record["type"]
         if kind in _NEVER_LEFT_OUT:
             return True
@@ -127,17 +129,16 @@ class Recorder:
             if self.on_left_out is not None:
                 self.on_left_out(record)
             return False
-        self._tell_gap()
+        self._add_gap()
         return True
 
-    def _tell_gap(self) -> None:
+    def _add_gap(self) -> None:
         if self._dropped:
             counts, self._dropped = dict(self._dropped), Counter()
-            now = clock.timestamp(clock.now())
-            self.add({"seq": 0, "type": "gap", "timestamp": now, "counts": counts})
+            self.add(session_envelope("gap", clock.now()) | {"counts": counts})
 
     def flush(self) -> None:
-        """Hand the batch on, however large it is."""
+        """Pass the batch to the writers, however small it is."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -154,15 +155,16 @@ class Recorder:
                 self._callbacks.offer(record["type"], line)
         self._write(b"".join(lines))
 
-    def then(self, act: Act) -> None:
-        """Do this with each sink when everything that was added before is written, in the threads that write."""
+    def _encode(self, records: Sequence[Record]) -> bytes:
+        """Return the bytes of records for the sinks."""
+        lines = encode_lines(records)
+        return lines if self._redact_lines is None else self._redact_lines(lines)
+
+    def run_in_writers(self, act: Act) -> None:
+        """Call `act` with each sink in the thread of its writer, after everything that was added so far is written."""
         self.flush()
         for writer, _ in self._writers:
             writer.then(act)
-
-    def soon(self, act: Callable[[], None]) -> None:
-        """Call this in the loop; for threads that write."""
-        self._call(act)
 
     def _write(self, batch: bytes) -> None:
         self._queued += len(batch)
@@ -172,13 +174,13 @@ class Recorder:
     # ── backpressure ───────────────────────────────────────────────────────────────────────────────
 
     def pending(self, size: int) -> None:
-        """So many bytes more, or fewer, will be recorded when they are redacted."""
+        """Add `size` bytes, which may be negative, to those that wait for redaction in the thread of the backlog."""
         self._pending += size
         if size < 0:
             self._wrote()
 
     def leave_out(self, kind: str) -> bool:
-        """Whether a record of this type is left out, with `drop`, because too much waits to be redacted."""
+        """Return whether a record of this type is left out, with `drop`, because too much waits for redaction."""
         if not (self._drop and self._pending > MOST_WAITING):
             return False
         self._dropped[kind] += 1
@@ -188,7 +190,7 @@ class Recorder:
         if self._pending > MOST_WAITING:
             return True
         queued = self._queued
-        for writer, most_waiting in self._writers:  # noqa: SIM110 - asked for every exchange
+        for writer, most_waiting in self._writers:  # noqa: SIM110 - called for every exchange
             if queued - writer.written > most_waiting:
                 return True
         return False
@@ -209,31 +211,31 @@ class Recorder:
             if self._room.is_set():
                 self._room = anyio.Event()
             self._waiting = True
-            # Looked at once more: the writer may have got ahead before it could see that somebody waits.
+            # Checked again: the writer may have caught up before it could see `_waiting`.
             if self.behind:
                 await self._room.wait()
 
     def _wrote(self) -> None:
         if self._waiting and not self._is_full():
             self._waiting = False
-            self._call(lambda: self._room.set())  # the one that is waited for by then
+            self.call_soon(lambda: self._room.set())  # not `_room.set`: a later event may be waited for by then
         if self._dropped and not self._is_full():
-            self._call(self._tell_gap)  # nothing else may happen for long
+            self.call_soon(self._add_gap)  # the next record may be long in coming
 
     def _failed(self, error: FormatError) -> None:
-        self._call(lambda: self._on_failure(error))
+        self.call_soon(lambda: self._on_failure(error))
 
-    def _call(self, act: Callable[[], None]) -> None:
-        """From the writer's thread into the loop."""
+    def call_soon(self, act: Callable[[], None]) -> None:
+        """Call `act` in the event loop; for the threads of writers."""
         try:
             self._loop.call_soon_threadsafe(act)
         except RuntimeError:
-            pass  # the loop has ended: nobody waits any more
+            pass  # the loop has ended, and with it all that could wait
 
     # ── the end ────────────────────────────────────────────────────────────────────────────────────
 
     async def finish_callbacks(self) -> None:
-        """Return when the callbacks have seen everything that is recorded so far."""
+        """Return when the callbacks of all records so far have returned."""
         self.flush()
         if self._callbacks is not None:
             await self._callbacks.finish()
@@ -243,11 +245,11 @@ class Recorder:
     ) -> None:
         """Write the last record, if there is one, and close the outputs.
 
-        `last` is called when everything else is recorded, so that it can hold the final counts. An output that takes
-        nothing for `patience` seconds, or is not closed when `hurry` is set, is given up, which is a failure.
+        `last` is called after everything else is recorded, so that its record has the final counts. An output that
+        makes no progress for `patience` seconds, or is not closed when `hurry` is set, is given up, which is a failure.
         """
-        self._tell_gap()
-        self.flush()  # counted when they are flushed, and the last record holds the counts
+        self._add_gap()
+        self.flush()  # `counts`, which the last record contains, is updated by a flush
         if last is not None:
             self.add(last())
         self._closed = True
@@ -258,13 +260,13 @@ class Recorder:
             async with anyio.create_task_group() as group:
                 for writer, _ in self._writers:
                     group.start_soon(self._await_writer, writer, hurry, patience)
-            await anyio.lowlevel.checkpoint()  # what the threads said at their ends has been heard
+            await anyio.lowlevel.checkpoint()  # lets the last calls from the threads run
 
     def close_now(self, last: Callable[[], Record], until: float) -> bool:
-        """The same from another thread, while the event loop is held up; whether all is written by then (in the
-        clock's milliseconds)."""
-        self._batch = 1  # no timer of a loop that hangs
-        self._tell_gap()
+        """Close from another thread while the event loop is blocked. Return whether all is written at `until` (in
+        monotonic milliseconds)."""
+        self._batch = 1  # the timer of a blocked loop does not run
+        self._add_gap()
         self.flush()
         self.add(last())
         self._closed = True
@@ -274,10 +276,10 @@ class Recorder:
         return all(writer.join(max(until - clock.now(), 0) / 1000) for writer, _ in self._writers)
 
     async def _await_writer(self, writer: Writer, hurry: anyio.Event | None, patience: float) -> None:
-        """Return when the writer is done, or takes too long: it may be held up by a reader who does not read."""
+        """Return when the writer has ended, or takes too long: the reader of a pipe may have stopped reading."""
         done = anyio.Event()
-        writer.on_end(lambda: self._call(done.set))
-        at, since = writer.progress, anyio.current_time()
+        writer.on_end(lambda: self.call_soon(done.set))
+        progress, since = writer.progress, anyio.current_time()
         while not done.is_set():
             with anyio.move_on_after(_LOOK_SECONDS):
                 await done.wait()
@@ -285,8 +287,8 @@ class Recorder:
             if writer.join(0):
                 return
             now = anyio.current_time()
-            if writer.progress != at:
-                at, since = writer.progress, now
+            if writer.progress != progress:
+                progress, since = writer.progress, now
             is_stuck = not writer.closing and now - since > max(patience, _LOOK_SECONDS)
             if is_stuck or (hurry is not None and hurry.is_set() and now - since > _LOOK_SECONDS):
                 error = writer.given_up()

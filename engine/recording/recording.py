@@ -1,40 +1,39 @@
-"""One session while it is recorded, put together: outputs, redaction, bodies beside the log, and the recorder itself.
+"""One recording assembled: outputs, redaction, files of bodies, and the recorder.
 
-Whatever records (`mockrec run`, `mockrec replay`) does it with this, so that no way to the disk goes past redaction.
+Everything that records (`mockrec run`, `mockrec replay`) uses this, so that nothing is written without redaction.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Sequence
-from typing import Any, Protocol
+from functools import partial
+from typing import Protocol
 
 import anyio
 
 from mockrec.engine import clock
 from mockrec.engine.config import RecordSettings
-from mockrec.engine.recording.body_encoder import BodyLogger
+from mockrec.engine.recording.body_encoder import BodyEncoder
 from mockrec.engine.recording.body_files import BodyFiles, has_folder
 from mockrec.engine.recording.callbacks import Callbacks
-from mockrec.engine.recording.exchange_log import ExchangeLog, Log
+from mockrec.engine.recording.envelope import Record
+from mockrec.engine.recording.event_log import Log
+from mockrec.engine.recording.exchange_log import ExchangeLog
 from mockrec.engine.recording.outputs import OutputSettings, open_outputs
 from mockrec.engine.recording.parts import SessionParts
 from mockrec.engine.recording.recorder import Recorder
 from mockrec.engine.recording.session_records import SessionEnding, session_ended
+from mockrec.engine.recording.worker_recorder import Pack, WorkerRecorder
 from mockrec.engine.redaction.backlog import AT_ONCE, Backlog
 from mockrec.engine.redaction.redactor import RedactingLog, Redactor
 from mockrec.engine.rules.matching.select import RuleSet
 from mockrec.formats.files.frames import Sink
-from mockrec.formats.files.jsonl import encode_each, encode_lines
 from mockrec.formats.schema.errors import FormatError
-
-Record = dict[str, Any]
-Pack = Callable[[Sequence[Record], Sequence[bytes]], bytes]
-"""Makes something of records and their lines."""
 
 
 class RecordingSettings(OutputSettings, Protocol):
-    """What of a command's settings says what to record, and where."""
+    """The settings of a command that determine what is recorded, and where."""
 
     @property
     def record(self) -> RecordSettings: ...
@@ -43,7 +42,8 @@ class RecordingSettings(OutputSettings, Protocol):
 
 
 class Recording:
-    """`log` takes records, `recorder` counts and writes them."""
+    """A recording that is open: `log` redacts and adds records of the session, `exchange_log` those of exchanges, and
+    `recorder` counts and writes them."""
 
     def __init__(
         self,
@@ -56,30 +56,29 @@ class Recording:
         sinks: Sequence[Sink] | None = None,
         pack: Pack | None = None,
     ) -> None:
-        """Opens the outputs, unless there are `sinks`. With `pack`, somebody else numbers the records, and sinks get
-        what it makes of them. Raises OutputError; nothing is open then."""
+        """Open the outputs, unless `sinks` are given. `pack` is given in a worker process: see `WorkerRecorder`. Raises
+        OutputError; nothing is open then."""
         record = settings.record
         sinks = open_outputs(settings) if sinks is None else sinks
         self.redactor = redactor
         self.unlocked = [sink.name for sink in sinks if not getattr(sink, "locked", True)]
-        """Outputs on file systems without locks: another program might write them as well."""
+        """Outputs on file systems without locks: another program could write to them at the same time."""
         try:
-            spool = _open_spool(settings, on_failure)
+            self.body_files = _open_body_files(settings, on_failure)
         except BaseException:
             for sink in sinks:
                 sink.close()
             raise
-        self.recorder = Recorder(
+        make = Recorder if pack is None else partial(WorkerRecorder, pack=pack)
+        self.recorder = make(
             sinks,
             drop=drop,
             callbacks=callbacks,
-            encode=_encoder(redactor, pack),
+            redact_lines=None if redactor is None else redactor.lines,
             on_failure=on_failure,
-            numbers=pack is None,
-            watch=None if spool is None else spool.check,
+            watch=None if self.body_files is None else self.body_files.check,
         )
-        self.spool = spool
-        self.bodies = BodyLogger(record.bodies, record.max_body_size, redactor, spool)
+        self.bodies = BodyEncoder(record.bodies, record.max_body_size, redactor, self.body_files)
         self.log: Log = self.recorder
         self._hold_time = record.hold_time
         self._backlog: Backlog | None = None
@@ -89,22 +88,22 @@ class Recording:
             self.log = RedactingLog(self.recorder.add, self.recorder.flush, redactor, self.bodies, self._backlog)
         self.parts = SessionParts(sinks, self.recorder, self.log)
 
-    def notes(self, types: Collection[str]) -> ExchangeLog:
-        """What builds the records of exchanges."""
+    def exchange_log(self, types: Collection[str]) -> ExchangeLog:
+        """Return the log of exchanges, which records these types."""
         return ExchangeLog(self.recorder, frozenset(types), self.bodies, self.redactor, self._backlog, self._hold_time)
 
     @property
     def redaction(self) -> Record | None:
-        """What the first record says of it."""
+        """The description of the redaction in the first record; None without redaction."""
         return None if self.redactor is None else self.redactor.told
 
     @property
     def redactions(self) -> int:
-        """How many secrets were replaced."""
+        """The number of secrets that were replaced."""
         return 0 if self.redactor is None else self.redactor.count
 
     def ended(self, ending: SessionEnding, rules: RuleSet, truncated: int = 0, redactions: int = 0) -> Record:
-        """The last record. `truncated` bodies and `redactions` were those of other processes."""
+        """Return the last record. `truncated` (bodies) and `redactions` are the counts of worker processes."""
         return session_ended(
             ending, self.recorder.counts, rules, self.bodies.truncated + truncated, self.redactions + redactions
         )
@@ -112,7 +111,8 @@ class Recording:
     async def close(
         self, last: Callable[[], Record] | None, hurry: anyio.Event | None = None, patience: float = 2.0
     ) -> None:
-        """Write the last record, made when everything else is recorded, and close the outputs; see `Recorder.close`."""
+        """Write the last record, which is made after everything else is recorded, and close the outputs; see
+        `Recorder.close`."""
         await self.settle()
         redactor = self.redactor
         if last is None or redactor is None:
@@ -122,53 +122,36 @@ class Recording:
             await self.recorder.close(lambda: redactor.record(last()), hurry, patience)
 
     def close_now(self, last: Callable[[], Record], seconds: float) -> bool:
-        """The same from another thread, while the event loop is held up; whether all is written in time."""
+        """Close from another thread while the event loop is blocked. Return whether all is written within `seconds`."""
         redactor, until = self.redactor, clock.now() + seconds * 1000
         if self._backlog is None or redactor is None:
             return self.recorder.close_now(last, until)
         drained = closed = False
         try:
             drained = self._backlog.drain_now(until)
-        finally:  # a defect there must not lose the rest
+        finally:  # a defect in redaction must not lose the rest of the log
             redactor.most = None
             closed = self.recorder.close_now(lambda: redactor.record(last()), until)
         return drained and closed
 
     async def settle(self) -> None:
-        """Return when everything that has happened is redacted and recorded."""
+        """Return when everything that has happened is redacted and added to the recorder."""
         if self._backlog is not None:
             await self._backlog.drain()
 
 
-def _encoder(redactor: Redactor | None, pack: Pack | None) -> Callable[[Sequence[Record]], bytes]:
-    """What makes the bytes for the sinks of records."""
-    if pack is None:
-        return encode_lines if redactor is None else lambda records: redactor.lines(encode_lines(records))
-
-    def encode(records: Sequence[Record]) -> bytes:
-        lines = encode_each(records)
-        if redactor is not None:
-            joined = b"".join(lines)
-            redacted = redactor.lines(joined)
-            if redacted is not joined:
-                lines = redacted.splitlines(keepends=True)
-        return pack(records, lines)
-
-    return encode
-
-
-def _open_spool(settings: RecordingSettings, on_failure: Callable[[FormatError], None]) -> BodyFiles | None:
-    """Where long bodies go; stdout has no place beside it. Raises OutputError."""
+def _open_body_files(settings: RecordingSettings, on_failure: Callable[[FormatError], None]) -> BodyFiles | None:
+    """Return the files of long bodies; None if an output (stdout, for one) can have none. Raises OutputError."""
     if settings.inline_bodies or not settings.outputs or not all(map(has_folder, settings.outputs)):
         return None
     loop = asyncio.get_running_loop()
 
-    def failed(error: FormatError) -> None:  # it may be in the thread that redacts
+    def failed(error: FormatError) -> None:  # may be called in the thread of the backlog
         loop.call_soon_threadsafe(on_failure, error)
 
-    spool = BodyFiles(settings.outputs, settings.file_mode, failed)
+    files = BodyFiles(settings.outputs, settings.file_mode, failed)
     if settings.force:
-        spool.clear()
+        files.clear()
     else:
-        spool.sweep_dead()
-    return spool
+        files.sweep_dead()
+    return files

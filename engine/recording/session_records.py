@@ -5,19 +5,18 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Collection, Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
 from mockrec.engine import clock
 from mockrec.engine.config import RecordSettings
 from mockrec.engine.ids import new_id
+from mockrec.engine.recording.envelope import Record, session_envelope
 from mockrec.engine.rules.explain.explain import explain_rule
 from mockrec.engine.rules.language.load import Loaded
 from mockrec.engine.rules.matching.select import RuleSet
 from mockrec.engine.rules.model import RuleFile
 from mockrec.formats.schema.events import EVENT_TYPES, SCHEMA_VERSION
 from mockrec.formats.schema.version import mockrec_version
-
-Record = dict[str, Any]
 
 
 class _Settings(Protocol):
@@ -30,7 +29,7 @@ class _Settings(Protocol):
 
 
 class Listening(Protocol):
-    """Where clients find what records."""
+    """The address at which clients reach the recorder."""
 
     @property
     def url(self) -> str: ...
@@ -52,21 +51,19 @@ class SessionEnding(Protocol):
 def session_started(
     settings: _Settings, listening: Listening | None, types: Collection[str], redaction: Record | None = None
 ) -> Record:
-    """What is recorded, by which rules, and where it listens (None: nowhere, it sends a session); `redaction` is what
-    is on of that."""
+    """Return the first record. `listening` is None for a replay, which listens nowhere; `redaction` describes the
+    redaction in force, None if there is none."""
     now = clock.now()
     rule_file = settings.loaded.rule_file
-    record: Record = {
-        "seq": 0,
-        "type": "session-started",
-        "timestamp": clock.timestamp(now),
+    record = session_envelope("session-started", now)
+    record |= {
         "schemaVersion": SCHEMA_VERSION,
         "mockrecVersion": mockrec_version(),
         "sessionId": new_id(),
         "startTime": int(clock.wall(now)),
         "startTimestamp": now,
         **({"listen": {"url": listening.url, "host": listening.host, "port": listening.port}} if listening else {}),
-        "rules": told_rules(rule_file),
+        "rules": described_rules(rule_file),
         "rulesSha256": rule_file.sha256,
         "events": [name for name in EVENT_TYPES if name in types],
         "bodies": settings.record.bodies,
@@ -81,25 +78,22 @@ def session_started(
 
 
 def rules_reloaded(rule_file: RuleFile) -> Record:
-    """The rules were replaced while recording."""
-    now = clock.timestamp(clock.now())
-    told: Record = {"seq": 0, "type": "rules-reloaded", "timestamp": now, "rules": told_rules(rule_file)}
-    return told | {"rulesSha256": rule_file.sha256}
+    """Return the record that the rules were replaced during the recording."""
+    record = session_envelope("rules-reloaded", clock.now())
+    return record | {"rules": described_rules(rule_file), "rulesSha256": rule_file.sha256}
 
 
-def told_rules(rule_file: RuleFile) -> list[Record]:
-    """The rules by id, line and sentence."""
+def described_rules(rule_file: RuleFile) -> list[Record]:
+    """Return id, line and description of each rule."""
     return [{"id": rule.id, "line": rule.place.line, "explanation": explain_rule(rule)} for rule in rule_file.rules]
 
 
 def session_ended(
     ending: SessionEnding, counts: Counter[str], rules: RuleSet, truncated: int, redactions: int = 0
 ) -> Record:
-    """How it ended, and what is in it; `truncated` bodies, and secrets that were replaced."""
-    return {
-        "seq": 0,
-        "type": "session-ended",
-        "timestamp": clock.timestamp(clock.now()),
+    """Return the last record: why the session ended and what it contains. `truncated`: the number of truncated bodies;
+    `redactions`: the number of replaced secrets."""
+    return session_envelope("session-ended", clock.now()) | {
         "reason": ending.reason,
         "exitCode": ending.exit_code,
         "counts": {**counts, "session-ended": 1},
@@ -109,7 +103,7 @@ def session_ended(
     }
 
 
-# Variable that says which CI this is → its name, and where the run's page and the commit are.
+# The variable that identifies a CI → its name, and the variable with the commit.
 _CI = {
     "GITHUB_ACTIONS": ("github", "GITHUB_SHA"),
     "GITLAB_CI": ("gitlab", "CI_COMMIT_SHA"),

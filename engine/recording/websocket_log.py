@@ -2,47 +2,50 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 from mockrec.engine import clock
-from mockrec.engine.recording.body_encoder import EMPTY_BODY, BodyLogger
+from mockrec.engine.recording.body_encoder import EMPTY_BODY, LARGE
 from mockrec.engine.recording.envelope import Record, envelope, timing_of
+from mockrec.engine.recording.event_log import EventLog, MakeBody
+from mockrec.engine.recording.exchange_records import add_outcome, response_record
+from mockrec.engine.recording.logged_exchange import LoggedExchange
+from mockrec.engine.recording.record_cache import RecordCache
 from mockrec.engine.wire.websocket.connection import CloseFrame
-
-if TYPE_CHECKING:
-    from mockrec.engine.exchange.exchange import Exchange
-    from mockrec.engine.recording.exchange_log import ExchangeLog, Make
-
-_LARGE = 32 * 1024
 
 
 class WebSocketLog:
-    """Tells the log what happens on WebSockets."""
+    """Logs what happens on WebSockets."""
 
-    def __init__(self, notes: ExchangeLog, types: frozenset[str], bodies: BodyLogger) -> None:
-        self._notes = notes
-        self._bodies = bodies
+    def __init__(
+        self, events: EventLog, cache: RecordCache, types: frozenset[str], end: Callable[[LoggedExchange], None]
+    ) -> None:
+        """`end` is called when the terminal record of an exchange has been added."""
+        self._events = events
+        self._cache = cache
+        self._end = end
         self._accepted = "websocket-accepted" in types
-        self._wanted = {
+        self._message = {
             "received": "websocket-message-received" in types,
             "sent": "websocket-message-sent" in types,
         }
         self._close = "websocket-close" in types
 
-    def accepted(self, exchange: Exchange) -> None:
-        """The head that accepts the upgrade is sent."""
+    def accepted(self, exchange: LoggedExchange) -> None:
+        """Log that the head that accepts the upgrade is being sent."""
         if self._accepted:
-            record = self._notes.response_head("websocket-accepted", exchange, clock.now())
+            assert exchange.response_head is not None
+            head = self._cache.response_head(exchange.response_head)
+            record = response_record("websocket-accepted", exchange, head.fields, clock.now())
             record["body"] = EMPTY_BODY
-            self._notes.add_known(record, exchange)
+            self._events.add(record, exchange, head=head, redacted=True)
 
-    def message(self, exchange: Exchange, direction: str, kept: bytes, size: int, is_binary: bool) -> None:
-        """A message is complete, of which the first bytes were kept."""
-        if not self._wanted[direction]:
+    def message(self, exchange: LoggedExchange, direction: str, kept: bytes, size: int, is_binary: bool) -> None:
+        """Log a complete message of `size` bytes, of which `kept` are the first."""
+        if not self._message[direction]:
             return
         now = clock.now()
-        record = envelope(f"websocket-message-{direction}", exchange, now)
-        record["streamId"] = exchange.id
+        record = _record(f"websocket-message-{direction}", exchange, now)
         record["direction"] = direction
         record["content"] = EMPTY_BODY
         record["isBinary"] = is_binary
@@ -50,30 +53,40 @@ class WebSocketLog:
         record["timingEvents"] = timing_of(exchange)
         record["tags"] = exchange.tags
         side = "request" if direction == "received" else "response"
-        make: Make = lambda bodies: bodies.message(kept, size, side, exchange)  # noqa: E731
-        self._notes.add_known(record, exchange, (record, "content", make))
-        if size > _LARGE:
-            self._notes.flush()
+        make: MakeBody = lambda bodies: bodies.message(kept, size, side, exchange)  # noqa: E731
+        self._events.add(record, exchange, ((record, "content", make),), redacted=True)
+        if size > LARGE:
+            self._events.flush()
 
     def closed(
-        self, exchange: Exchange, code: int | None, reason: str, initiator: str, first: CloseFrame | None = None
+        self,
+        exchange: LoggedExchange,
+        code: int | None,
+        reason: str,
+        initiator: str,
+        server_close: CloseFrame | None = None,
     ) -> None:
-        """Both close frames have passed; `code` and `reason` are the client's, `first` is the server's if it was the
-        first: clients need not answer with the same."""
+        """Log that both close frames have passed. `code` and `reason` are the client's; `server_close` is the server's
+        close frame if that came first: the client's may have another code."""
         exchange.finished = True
         if self._close:
-            now = exchange.ws_closed_at or clock.now()
-            record: Record = envelope("websocket-close", exchange, clock.now())
-            record["streamId"] = exchange.id
+            end = exchange.ws_closed_at or clock.now()
+            record = _record("websocket-close", exchange, clock.now())
             if code is not None:
                 record["closeCode"] = code
             record["closeReason"] = reason
             record["initiator"] = initiator
-            if first is not None and first.code is not None:
-                record["serverCloseCode"] = first.code
-                record["serverCloseReason"] = first.reason
+            if server_close is not None and server_close.code is not None:
+                record["serverCloseCode"] = server_close.code
+                record["serverCloseReason"] = server_close.reason
             record["timingEvents"] = timing_of(exchange)
             record["tags"] = exchange.tags
-            self._notes.ending(record, exchange, now)
-            self._notes.add(record, exchange)
-        self._notes.over(exchange)
+            add_outcome(record, exchange, self._cache.request_head(exchange).fields, end)
+            self._events.add(record, exchange)
+        self._end(exchange)
+
+
+def _record(kind: str, exchange: LoggedExchange, now: float) -> Record:
+    record = envelope(kind, exchange.id, exchange.client.connection_id, now)
+    record["streamId"] = exchange.id
+    return record

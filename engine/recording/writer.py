@@ -1,4 +1,4 @@
-"""The thread that writes one output: takes batches of whole lines and hands them to its sink.
+"""The thread that writes one output: takes batches of whole lines and passes them to its sink.
 
 Each output has a thread of its own, so that a slow one (a HAR takes twenty times as long as JSON Lines, a Parquet file
 is made at the end) never keeps another one's lines in memory, where a kill would lose them.
@@ -17,14 +17,15 @@ from mockrec.formats.schema.errors import FormatError, OutputError
 
 _SYNC_SECONDS = 0.05
 _PIECE = 64 * 1024
-"""Bytes that a sink is given at once: what the buffer of a pipe takes."""
+"""Bytes that a sink is given at once: the buffer of a pipe."""
 
 Act = Callable[[Sink], None]
-"""Something to be done with a sink between two batches. Raises `OutputError`."""
+"""An action on a sink between two batches. May raise `OutputError`."""
 
 
 def _pieces(lines: bytes, size: int) -> Iterator[bytes]:
-    """Whole lines of about `size` bytes each: that a slow reader of a pipe takes them is seen, and that it hangs."""
+    """Split a batch into whole lines of about `size` bytes, so that a slow reader of a pipe can be distinguished from
+    one that hangs."""
     start = 0
     while len(lines) - start > size:
         end = lines.find(b"\n", start + size) + 1 or len(lines)
@@ -35,7 +36,7 @@ def _pieces(lines: bytes, size: int) -> Iterator[bytes]:
 
 
 class Writer:
-    """Counts what it has written, so that others can tell how far it is behind."""
+    """Writes batches in a thread of its own. `written` shows the recorder how much of the queue is left."""
 
     def __init__(
         self,
@@ -44,14 +45,14 @@ class Writer:
         wrote: Callable[[], None],
         watch: Callable[[], None] | None = None,
     ) -> None:
-        """`failed` and `wrote` are called in the thread: when the sink takes no more (once), and after each batch.
-        `watch` is called in it now and then, and raises `OutputError` when something beside the output is lost."""
+        """`failed` and `wrote` are called in the thread: once when the sink fails, and after each batch. `watch` is
+        called in it now and then, and raises `OutputError` if files that belong to the output are lost."""
         self.written = 0
-        """Bytes taken from the queue and written, or given up. Changed by the thread alone."""
+        """Bytes taken from the queue and written, or discarded after a failure. Changed by the thread alone."""
         self.progress = 0
-        """Grows with everything that the thread has brought behind it."""
+        """Grows with each step of the thread, so that one that hangs is noticed."""
         self.closing = False
-        """Whether everything is written, and the sink is being closed: for some that is work."""
+        """Whether everything is written and the sink is being closed, which takes some formats long."""
         self._sink = sink
         self._piece = getattr(sink, "most_at_once", _PIECE)
         self._has_failed = False
@@ -69,7 +70,7 @@ class Writer:
         self._queue.put(lines)
 
     def then(self, act: Act) -> None:
-        """Do this with the sink when all batches before are written, and before the next one is."""
+        """Call `act` with the sink after all batches so far are written, and before the next one."""
         self._queue.put(act)
 
     def finish(self) -> None:
@@ -77,18 +78,19 @@ class Writer:
         self._queue.put(None)
 
     def join(self, seconds: float | None = None) -> bool:
-        """Wait until the thread is done, but not longer than that; whether it is."""
+        """Wait for the end of the thread, at most `seconds`. Return whether it has ended."""
         self._thread.join(seconds)
         return not self._thread.is_alive()
 
     def on_end(self, call: Callable[[], None]) -> None:
-        """Call it, in some thread, when this one is done."""
+        """Call `call` when the thread has ended, in either thread."""
         self._ended.append(call)
         if not self._thread.is_alive():
             call()
 
     def given_up(self) -> OutputError | None:
-        """Nobody waits any longer: what is to be said of that, unless it was said already that the sink has failed."""
+        """The recorder stops waiting for this thread. Return the error to report; None if the sink's failure was
+        reported."""
         if self._has_failed:
             return None
         why = "it was not closed in time; what was written of it stays" if self.closing else "it takes no more"
@@ -100,10 +102,10 @@ class Writer:
             try:
                 batches = [self._queue.get(timeout=_SYNC_SECONDS)]
             except queue.Empty:
-                # Compressed logs close a frame that has become old, also while nothing happens.
+                # Compressed logs finish a frame of a certain age, also while no records are added.
                 self._sync()
                 continue
-            # Everything that waits goes out in one write: a busy loop lets this thread run only now and then.
+            # All waiting batches in one write: while the event loop is busy, this thread runs only now and then.
             while not (callable(batches[-1]) or self._queue.empty()):
                 batches.append(self._queue.get())
             finished = None in batches
@@ -120,7 +122,7 @@ class Writer:
         self.closing = True
         if self._watch is not None:
             self._do(self._watch)
-        self._try(self._sink.close)  # one that has failed as well
+        self._try(self._sink.close)  # also if it has failed
         self.progress += 1
         for call in self._ended:
             call()
@@ -133,7 +135,7 @@ class Writer:
             self._do(self._watch)
 
     def _do(self, act: Callable[[], None]) -> None:
-        """Nothing more is asked of a sink that has failed, but to close."""
+        """Run an action on the sink, unless the sink has failed: then it is only closed."""
         if not self._has_failed:
             self._try(act)
 
@@ -144,8 +146,8 @@ class Writer:
             return
         except FormatError as found:
             error = found
-        except Exception as found:  # a thread that dies in silence would lose everything that follows
+        except Exception as found:  # a thread that ends silently would lose all that follows
             error = OutputError(self._sink.name, f"{type(found).__name__}: {found}")
-        was_told, self._has_failed = self._has_failed, True
-        if not was_told:
+        had_failed, self._has_failed = self._has_failed, True
+        if not had_failed:
             self._failed(error)

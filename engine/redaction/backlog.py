@@ -34,7 +34,7 @@ class Later(dict[str, Any]):
     """A part of a record that is made when the record is redacted, because it takes long: see `completed`."""
 
     def __init__(self, make: Callable[[Any], Record]) -> None:
-        """`make` gets the `BodyLogger` to make it with."""
+        """`make` gets the `BodyEncoder` to make it with."""
         super().__init__()
         self.make = make
 

@@ -8,14 +8,16 @@ import re
 from collections.abc import Callable
 from typing import Final
 
+from mockrec.engine.wire.syntax import SCHEME_PATTERN, TOKEN_PATTERN
+
 # A field: blanks, name, blanks, colon or (as in "Authorization Bearer x") none, and a value that goes on in lines that
 # begin with a blank unless such a line is a field itself, as the first one behind the request line may be.
-_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
+_TOKEN = TOKEN_PATTERN.encode() + b"+"  # possessive
 _FIELD = re.compile(
     rb"(?:^|(?<=[\r\n]))(?P<before>[ \t]*+)(?P<name>" + _TOKEN + rb")(?P<colon>[ \t]*+:[ \t]*+|[ \t]++)"
     rb"(?P<value>[^\r\n]*(?:(?:\r\n|\r|\n)[ \t]++(?!" + _TOKEN + rb"[ \t]*+:)[^\r\n]*)*)"
 )
-_TARGET_USER = re.compile(rb"^[A-Za-z]{1,20} +(?:[A-Za-z][A-Za-z0-9+.-]*://|//)?([^/?#\s@]+)@", re.ASCII)
+_TARGET_USER = re.compile(rb"^[A-Za-z]{1,20} +(?:" + SCHEME_PATTERN.encode() + rb"://|//)?([^/?#\s@]+)@", re.ASCII)
 _COOKIES = re.compile(r"(,[ \t]*+|(?<![\r\n])[\r\n]++[ \t]*+)(?=[^\s;,=]+=)")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z-]{0,15}\Z|[A-Z0-9]{2,8}(?:-[A-Z0-9]{1,8}){1,3}\Z")
 # Their fields are of those that are secret but for a part of them; without a colon, only they are looked at.

@@ -9,6 +9,8 @@ import hashlib
 import re
 from typing import Final
 
+from mockrec.engine.bounded_cache import remember
+
 MARK: Final = re.compile(r"redacted-[0-9a-f]{8}")
 _MOST_REMEMBERED = 4096
 _ROUNDS = 20_000
@@ -36,8 +38,6 @@ class Placeholders:
         """What stands for a value."""
         made = self._made.get(value)
         if made is None:
-            if len(self._made) >= _MOST_REMEMBERED:
-                self._made.clear()
             digest = hashlib.blake2b(value.encode("utf-8", "surrogatepass"), key=self._key, digest_size=4)
-            made = self._made[value] = f"redacted-{digest.hexdigest()}"
+            made = remember(self._made, value, f"redacted-{digest.hexdigest()}", _MOST_REMEMBERED)
         return made

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
+from mockrec.engine.bounded_cache import remember
 from mockrec.engine.redaction.names import is_secret_name
 from mockrec.engine.rules.json_paths import compile_path
 from mockrec.formats.schema.vocabulary import VALUE_KINDS, Selector, parse_selector
@@ -49,9 +50,7 @@ class Policy:
         key = (place, side, name)
         judged = self._judged.get(key)
         if judged is None:
-            if len(self._judged) >= _MOST_REMEMBERED:
-                self._judged.clear()
-            judged = self._judged[key] = self._judge(place, name, side)
+            judged = remember(self._judged, key, self._judge(place, name, side), _MOST_REMEMBERED)
         return judged
 
     def keeps(self, place: str, name: str, side: str) -> bool:

@@ -1,1 +1,1 @@
-"""Rules: the YAML language, its matchers, the choice of a rule and the words that explain it. Pure."""
+"""Rules: the YAML language, its matchers, the selection of a rule and its explanation. Pure: no I/O, no clock."""

@@ -1,6 +1,6 @@
-"""JSONPath (RFC 9535), with what the library leaves open: linear time for patterns, and what a query may cost.
+"""JSONPath (RFC 9535), with two additions to the library: patterns take linear time, and queries have a cost.
 
-`jsonpath_rfc9535` is imported where a path is used: it is slow to import, and few files have one.
+`jsonpath_rfc9535` is imported where a path is used: it is slow to import, and few rule files have one.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from typing import Any
 from mockrec.formats.text.regex import RegexError, compile_regex
 
 _MOST_PATTERN = 1000
-"""Characters of an I-Regexp (RFC 9485); one may come from the document."""
+"""Limit of characters of an I-Regexp (RFC 9485), which may come from the document."""
 
 
 def compile_path(path: str) -> Any:
-    """A query. `match` and `search` are RE2's, so that no text makes them run away. Raises JSONPathError."""
+    """Compile a query. `match` and `search` use RE2, so they take linear time for every text. Raises JSONPathError."""
     return _environment().compile(path)
 
 
 def path_cost(path: str) -> str:
-    """How a query's work grows at most: `singular` (one value), `linear` (the size of the document), or `any`."""
+    """The growth of a query's work: `singular` (one value), `linear` (in the size of the document), or `any`."""
     query = compile_path(path)
     if query.singular_query():
         return "singular"
@@ -35,7 +35,7 @@ def path_cost(path: str) -> str:
 
 
 def _is_cheap(expression: Any) -> bool:
-    """Whether a filter looks at a value or two for each node: no queries for many, and no functions of texts."""
+    """Whether a filter looks at one or two values for each node: no query for many values, no text function."""
     from jsonpath_rfc9535 import filter_expressions as parts
 
     match expression:
@@ -86,7 +86,7 @@ def _environment() -> Any:
 
 
 def _for_re2(pattern: str) -> str:
-    """An I-Regexp (RFC 9485) in RE2's syntax: its `.` is neither line feed nor carriage return."""
+    """An I-Regexp (RFC 9485) in RE2's syntax: its `.` matches neither line feed nor carriage return."""
     pieces = []
     escaped = in_class = False
     for character in pattern:

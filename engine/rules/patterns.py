@@ -1,10 +1,10 @@
 r"""Regular expressions of a rule file: in RE2's syntax, or in Python's where a rule says so.
 
-RE2 takes time in proportion to the text, whatever the pattern and the text are; Python's `re` may take ages. So a
-pattern is RE2's unless it is a `PythonRegex`, which only a helper process searches with (`deferral.py`).
+RE2 takes time in proportion to the text for every pattern and text; Python's `re` may take exponential time. So a
+pattern is RE2's unless it is a `PythonRegex`, which only a helper process searches with (`matching/deferral.py`).
 
-A pattern without look-arounds and back references means the same in both, but for this: in RE2 `\d`, `\w`, `\s` and
-`\b` know ASCII only, and `$` without `(?m)` is the very end of the text.
+A pattern without look-arounds and back references means the same in both, with two exceptions: in RE2 `\d`, `\w`, `\s`
+and `\b` know ASCII only, and `$` without `(?m)` is the very end of the text.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from mockrec.formats.text.short_regex import for_short_texts
 
 Search = Callable[[str], bool]
 Replacer = Callable[[str, int], str]
-"""A text, and the most bytes of UTF-8 that the result may have → the result. Raises ReplacedTooLong."""
+"""A text, and the limit of the result in bytes of UTF-8 → the result. Raises ReplacedTooLong."""
 
 QUICK_STEPS = 4_000_000
-"""Instructions of a pattern times bytes of a text: up to here RE2 is through within some milliseconds at its worst."""
+"""Instructions of a pattern times bytes of a text up to which RE2 takes some milliseconds at most."""
 
 
 class ReplacedTooLong(ValueError):
-    """The replacements would make a text of more bytes than they may."""
+    """The result of the replacements would be longer than the limit."""
 
 
 class PythonRegex(str):
@@ -48,9 +48,9 @@ def check_regex(pattern: str, *, python_allowed: bool = True) -> None:
 
 
 def searcher(pattern: str) -> Search:
-    """A function that says whether the pattern is found in a text. Raises RegexError.
+    """A function that returns whether the pattern is found in a text. Raises RegexError.
 
-    That of a PythonRegex may take any time.
+    The function of a PythonRegex may take any time.
     """
     if isinstance(pattern, PythonRegex):
         with warnings.catch_warnings():
@@ -69,12 +69,12 @@ def searcher(pattern: str) -> Search:
 
 
 def quick_length(pattern: str) -> int:
-    """Bytes of a text in which the pattern is surely found or not found within some milliseconds."""
+    """Bytes of a text up to which a search for the pattern takes some milliseconds at most."""
     return 0 if isinstance(pattern, PythonRegex) else QUICK_STEPS // max(compile_regex(pattern).programsize, 1)
 
 
 def replacer(pattern: str, replacement: str) -> Replacer:
-    r"""A function that replaces all that a pattern finds; the replacement may hold `\1` and `\g<name>` as in Python.
+    r"""A function that replaces every match of a pattern; the replacement may hold `\1` and `\g<name>` as in Python.
 
     The function raises ReplacedTooLong. Raises RegexError.
     """
@@ -133,7 +133,7 @@ _ESCAPES = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v
 
 
 def _template(text: str, groups: int, names: Mapping[str, int]) -> list[bytes | int]:
-    """A replacement as literal bytes and numbers of groups, as Python's `re` reads it."""
+    """A replacement as literal bytes and numbers of groups, parsed as Python's `re` does."""
     pieces: list[bytes | int] = []
     position = 0
     for found in _REFERENCE.finditer(text):

@@ -1,20 +1,18 @@
-"""A rule file on disk → `Loaded`: the one place that reads it, its neighbours and the environment."""
+"""Reads a rule file, the files that it names and the environment, and returns the checked rules (`Loaded`)."""
 
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 from pathlib import Path
 
 from mockrec.engine.errors import ConfigError
-from mockrec.engine.rules.language.load import Loaded, load_rules, session_words
-from mockrec.engine.rules.model import RuleFile
+from mockrec.engine.rules.language.load import Loaded, load_rules, no_rules, session_words
 from mockrec.formats.files.small_file import RULES_LIMIT, read_small
 
 
 def load_file(path: Path) -> Loaded:
-    """Reads and checks a rule file; files it names are looked for beside it.
+    """Read and check a rule file; the names of other files in it are relative to its folder.
 
     Raises ConfigError if the file cannot be read, RuleFileError with every problem if it cannot be used.
     """
@@ -35,7 +33,7 @@ def load_file(path: Path) -> Loaded:
 
 
 def _session_words(path: Path) -> str | None:
-    """What to say of a file that is too long for rules, where it is a session."""
+    """If a file that is too long for rules is a session, return what is wrong with that."""
     try:
         with open(path, "rb") as file:
             return session_words(file.read(1000))
@@ -44,7 +42,7 @@ def _session_words(path: Path) -> str | None:
 
 
 def reload_file(loaded: Loaded) -> Loaded:
-    """Reads the file of a rule set again; raises what `load_file` raises."""
+    """Read the file of a rule set again. Raises what `load_file` raises."""
     return load_file(Path(loaded.rule_file.path))
 
 
@@ -53,11 +51,11 @@ def _read(path: str) -> bytes:
 
 
 def _probe(path: str) -> None:
-    """Raises OSError if a file cannot be read; a folder is none."""
+    """Raise OSError if `path` cannot be read or is a folder."""
     with open(path, "rb") as file:
         file.read(1)
 
 
 def no_file() -> Loaded:
-    """What a run without a rule file has: the defaults, and no rule."""
-    return Loaded(RuleFile(path="", folder=os.getcwd(), sha256=hashlib.sha256(b"").hexdigest()), (), ())
+    """The rules of a run without a rule file."""
+    return no_rules(os.getcwd())

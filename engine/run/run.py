@@ -1,6 +1,6 @@
-"""One recording from its first record to its last: what every run does, whoever answers in it.
+"""One recording from its first record to its last.
 
-`single.py` answers in this process, `workers/supervisor.py` in several others.
+`single.py` answers requests in this process, `workers/supervisor.py` in several others.
 """
 
 from __future__ import annotations
@@ -17,16 +17,17 @@ from anyio.abc import TaskGroup
 from mockrec.engine.config import RecordSettings
 from mockrec.engine.errors import ConfigError
 from mockrec.engine.recording.callbacks import callbacks_of
-from mockrec.engine.recording.exchange_log import wanted_types
+from mockrec.engine.recording.ending import Ending
+from mockrec.engine.recording.event_log import wanted_types
 from mockrec.engine.recording.recording import Recording
 from mockrec.engine.recording.session_records import Listening, rules_reloaded, session_started
 from mockrec.engine.redaction.redactor import Redactor
 from mockrec.engine.replay.serve.cassettes import Replays
 from mockrec.engine.rules.language.load import Loaded
 from mockrec.engine.rules.matching.select import RuleSet
+from mockrec.engine.run.responder import Responder
 from mockrec.engine.run.rulefile import reload_file
-from mockrec.engine.run.server import Server
-from mockrec.engine.run.settings import Ending, Hooks, RunSettings
+from mockrec.engine.run.settings import Hooks, RunSettings
 from mockrec.engine.steps.handlers import Handlers
 from mockrec.engine.usercode.calls import own_call
 from mockrec.engine.usercode.watch import left_behind, watch_functions
@@ -37,52 +38,52 @@ HELD_UP: Final = {
     "code": "E_HELD_UP",
     "message": "mockrec ended while its event loop was held up",
 }
-"""The error of exchanges that are open then."""
+"""The error of exchanges that are open when a run ends although its event loop is blocked."""
 _CALLBACK_SECONDS = 0.3
-"""What callbacks get at the end beyond the grace."""
+"""What callbacks get at the end in addition to the grace."""
 
 
 class Run(ABC):
     """A recording. The constructor checks everything and takes the port; `record` does the rest."""
 
     def __init__(self, settings: RunSettings, hooks: Hooks, *, drop: bool, key: bytes | None = None) -> None:
-        """`drop`: leave out what the disk is too slow for; `key`: of marks, see `Redactor.of`.
+        """`drop`: leave out records for which the disk is too slow; `key`: of placeholders, see `Redactor.of`.
 
-        Raises ConfigError (handlers, port); no connection is accepted and no file is touched yet.
+        Raises ConfigError (handlers, port). It accepts no connection and touches no file.
         """
         self.settings = settings
         self.failure: FormatError | None = None
-        """Why the recording could not be kept."""
+        """Why the recording could not be written."""
         self.stop_asked = anyio.Event()
-        """Set when the run cannot go on: its log failed, or nobody is there to answer."""
+        """Set when the run cannot continue: its log failed, or its workers cannot start."""
         self.hooks = hooks
         self.redactor = Redactor.of(settings.record.redact, os.environ, settings.loaded.secrets, key)
-        """What keeps secrets out of the log; None where they stay."""
+        """Keeps secrets out of the log; None if they are not redacted."""
         handlers = Handlers()
-        self._server = self._make_server(handlers)
+        self._responder = self._make_responder(handlers)
         self._callbacks = callbacks_of(settings.record, handlers.resolve, hooks.failure)
         self._drop = drop
         self._patience = anyio.CancelScope()
         self._hurry = anyio.Event()
         self._ends_at = -math.inf
-        """When the grace of exchanges and callbacks is over, in the loop's seconds."""
+        """When the grace of exchanges and callbacks ends, in the event loop's seconds."""
         self._background: TaskGroup
         self._recording: Recording
         self._listening: Listening
 
     @property
     def ca(self) -> str | None:
-        """Path of the authority's certificate."""
-        return self._server.ca
+        """Path of the authority's certificate; None if there is no authority."""
+        return self._responder.ca.certificate
 
     @property
     def ca_problem(self) -> ConfigError | None:
-        """Why there is no authority: only TLS needs one."""
-        return self._server.ca_problem
+        """Why there is no authority. Only TLS needs one."""
+        return self._responder.ca.problem
 
     @property
     def url(self) -> str:
-        """Where clients find the recorder."""
+        """The URL at which clients on this machine reach the recorder."""
         return self._listening.url
 
     @property
@@ -91,45 +92,49 @@ class Run(ABC):
 
     @property
     def rules(self) -> RuleSet:
-        """The rule set in force, and how often each was used."""
-        return self._server.rules
+        """The rule set in force, with the number of uses of each rule."""
+        return self._responder.rules
 
     @property
     def replays(self) -> Replays:
-        """The sessions that rules answer from."""
-        return self._server.replays
+        """The sessions that rules replay."""
+        return self._responder.replays
 
     @property
     def unlocked(self) -> Sequence[str]:
-        """Outputs that other programs might write as well, because their file systems have no locks."""
+        """Outputs without a lock: their file systems have none, so other programs might write them as well."""
         return self._recording.unlocked
 
-    # ── who answers ────────────────────────────────────────────────────────────────────────────────
+    # ── defined by subclasses ──────────────────────────────────────────────────────────────────────
 
-    @abstractmethod
-    def _make_server(self, handlers: Handlers) -> Server:
-        """What answers by the rules of the settings."""
+    def _make_responder(self, handlers: Handlers) -> Responder:
+        """Compile the rules of the settings. Raises ConfigError."""
+        return Responder(self.settings, self.hooks, handlers)
 
     @abstractmethod
     def _listen(self) -> Listening:
-        """Be ready to accept connections, now that there is a recording."""
+        """Prepare to accept connections: the recording has begun. Return where the server listens."""
 
     @abstractmethod
     async def _start(self, serving: TaskGroup) -> bool:
-        """Accept from now on, in tasks of `serving`; False where that cannot be."""
+        """Accept connections from now on, in tasks of `serving`. Return False if that fails."""
 
     @abstractmethod
     async def _stop(self, serving: TaskGroup) -> None:
-        """Let what runs in `serving` end, with the grace that exchanges have."""
+        """End what runs in `serving`, with the grace that exchanges have."""
+
+    @abstractmethod
+    async def _use(self, loaded: Loaded) -> None:
+        """Answer by other rules from now on. Raises what `Responder.use` raises, and keeps the present rules then."""
 
     @abstractmethod
     def _close(self) -> None:
-        """Take no more connections; also where none was ever accepted."""
+        """Close the listening sockets, also if they were never used."""
 
     # ── a recording ────────────────────────────────────────────────────────────────────────────────
 
     async def record(self, body: Callable[[Self], Awaitable[Ending]]) -> Ending:
-        """Record while `body` runs, and end as it says. Raises OutputError if an output cannot be opened."""
+        """Record while `body` runs, and return how it ended. Raises OutputError if an output cannot be opened."""
         settings = self.settings
         try:
             recording = self._recording = Recording(
@@ -161,20 +166,21 @@ class Run(ABC):
                     await recording.settle()
                     await self._finish_callbacks()
                     await recording.close(lambda: self._last_record(ending), self._hurry, settings.grace)
-                    await self._finish_callbacks()  # one may wait for the last record
-                self._server.close()
-                self._tell_left_behind()
+                    await self._finish_callbacks()  # a callback may wait for the last record
+                self._responder.close()
+                self._warn_of_unfinished()
                 self._background.cancel_scope.cancel()
         return ending
 
     async def _finish_callbacks(self) -> None:
-        """Wait for callbacks as long as there is time: they share the grace of exchanges, and a little more."""
+        """Wait for callbacks until the grace of exchanges is over, and a little longer."""
         recorder = self._recording.recorder
         left = self._ends_at - anyio.current_time()
         with self._patience, anyio.move_on_after(max(left, 0.0) + _CALLBACK_SECONDS):
             await recorder.finish_callbacks()
 
-    def _tell_left_behind(self) -> None:
+    def _warn_of_unfinished(self) -> None:
+        """Warn of functions that have not returned, and of events that callbacks have not got."""
         for sentence in left_behind():
             self.hooks.warn(sentence)
         left = 0 if self._callbacks is None else self._callbacks.left
@@ -187,19 +193,19 @@ class Run(ABC):
     # ── while it runs ──────────────────────────────────────────────────────────────────────────────
 
     async def reload(self) -> Loaded:
-        """Read the rule file again. Raises ConfigError or RuleFileError, and keeps the rules there are."""
+        """Read the rule file again. Raises ConfigError or RuleFileError, and keeps the present rules then."""
         loaded = await own_call(reload_file, self.settings.loaded)
-        await self._server.use(loaded)
+        await self._use(loaded)
         if self.redactor is not None:
             self.redactor.learn_values(loaded.secrets)
-        told = rules_reloaded(loaded.rule_file)
-        self._recording.parts.know_rules(told)
+        record = rules_reloaded(loaded.rule_file)
+        self._recording.parts.set_rules(record)
         if "rules-reloaded" in kept_types(self.settings):
-            self._recording.log.add(told)
+            self._recording.log.add(record)
         return loaded
 
     def reopen(self) -> tuple[list[str], list[str]]:
-        """Begin outputs that were renamed again under their names: see `Parts.reopen`."""
+        """Open new outputs under the names of those that were renamed; see `SessionParts.reopen`."""
         return self._recording.parts.reopen()
 
     def hurry(self) -> None:
@@ -208,18 +214,20 @@ class Run(ABC):
         self._hurry.set()
 
     def end_now(self, ending: Ending, seconds: float) -> bool:
-        """Abort what is open and write the last record, from another thread, because the event loop is held up; whether
-        all is written within so many seconds. The process has to end then."""
+        """Abort open exchanges and write the last record, from another thread, because the event loop is blocked.
+
+        Return whether everything was written within `seconds`. The process has to end afterwards.
+        """
         self._give_up(HELD_UP)
         return self._recording.close_now(lambda: self._last_record(ending), seconds)
 
     @abstractmethod
     def _give_up(self, error: dict[str, str]) -> None:
-        """Abort what is open, while the event loop is held up."""
+        """Abort open exchanges, while the event loop is blocked."""
 
     @abstractmethod
     def stop_answering(self) -> None:
-        """Let connections end after the exchange they are at."""
+        """End each connection after its present exchange."""
 
     def _recording_failed(self, error: FormatError) -> None:
         self.failure = worse(self.failure, error)
@@ -228,12 +236,12 @@ class Run(ABC):
 
 
 def kept_types(settings: RunSettings) -> frozenset[str]:
-    """Types of records that are made: without an output only those that callbacks want."""
+    """The types of the records that are made; without an output, only those for callbacks."""
     return wanted_types(settings.record.events) if settings.outputs else frozenset(settings.record.callbacks)
 
 
 def check_callbacks(record: RecordSettings) -> list[str]:
-    """Sentences about callbacks that would never be called, because nothing of their type is recorded."""
+    """Return a sentence for each callback that would never be called, because its type is not recorded."""
     types = wanted_types(record.events)
     return [
         f"record.callbacks: {kind} is not among the recorded events, so {os.path.basename(name)} is never called"

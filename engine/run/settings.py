@@ -1,4 +1,4 @@
-"""What a recording is asked for, how it ends, and what the command line wants to hear of it meanwhile."""
+"""The settings of a recording, and the hooks through which it reports to the command line."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from mockrec.engine.config import RecordSettings, ServerSettings, TlsSettings, UpstreamSettings
-from mockrec.engine.exchange.exchange import Exchange
-from mockrec.engine.message.summary import Ended
+from mockrec.engine.message.summary import ExchangeSummary
+from mockrec.engine.recording.ending import Ending
+from mockrec.engine.recording.logged_exchange import LoggedExchange
 from mockrec.engine.recording.outputs import Rotate
 from mockrec.engine.rules.language.load import Loaded
 from mockrec.engine.usercode.failure import Failure
@@ -25,48 +26,43 @@ class RunSettings:
     upstream: UpstreamSettings = field(default_factory=UpstreamSettings)
     unmatched: str = "reject"
     """`reject` or `passthrough`."""
-    before: tuple[str, str, int] | None = None
-    """Protocol, host and port of the server that we stand before (a reverse proxy)."""
+    reverse_target: tuple[str, str, int] | None = None
+    """Protocol, host and port of the origin server, if this is a reverse proxy."""
     is_open: bool = False
-    """Whether everybody may use the proxy without a password, also from other machines."""
+    """Whether other machines may use the proxy without a password."""
     outputs: tuple[str, ...] = ()
-    """Paths, `-` for stdout; empty: nothing is recorded."""
+    """Paths, `-` for stdout; empty if nothing is recorded."""
     output_format: str | None = None
     force: bool = False
     file_mode: int = 0o600
     rotate: Rotate | None = None
-    """When the log goes on in a next file."""
+    """When the log continues in another file."""
     inline_bodies: bool = False
-    """Keep long bodies in the log, not beside it."""
+    """Keep long bodies in the log, not in files next to it."""
     drop: bool = False
-    """Leave records out where the disk is too slow, instead of slowing the traffic down."""
+    """Leave records out if the disk is too slow, instead of slowing the traffic down."""
     grace: float = 2.0
     command: tuple[str, ...] | None = None
 
 
 @dataclass(slots=True)
-class Ending:
-    """Why a run ends, and with which exit code."""
-
-    reason: str
-    exit_code: int = 0
-
-
-@dataclass(slots=True)
 class Hooks:
-    """What the command line wants to hear."""
+    """Functions of the command line that a recording calls."""
 
-    exchange_ended: Callable[[Exchange], None] | None = None
+    exchange_ended: Callable[[LoggedExchange], None] | None = None
     defect: Callable[[BaseException], None] = field(default=lambda error: None)
+    """An exception that must not happen."""
     failure: Callable[[Failure], None] = field(default=lambda failure: None)
     """A function of the user's has failed."""
-    progress: Callable[[int, int, Sequence[Ended]], None] = field(default=lambda exchanges, unmatched, ended: None)
-    """The same from workers, now and then: how many have ended, how many matched no rule, and what to tell of them."""
+    progress: Callable[[int, int, Sequence[ExchangeSummary]], None] = field(
+        default=lambda exchanges, unmatched, ended: None
+    )
+    """Exchanges that ended in workers: how many, how many matched no rule, and a description of each."""
     lost: Callable[[str, int], None] = field(default=lambda words, ended: None)
-    """A worker has died: which and why, and how many exchanges and tunnels it had open."""
+    """A worker has died: which one and why, and how many exchanges and tunnels it had open."""
     failed: Callable[[FormatError], None] = field(default=lambda error: None)
-    """The recording cannot be kept, and why: called at once, the run ends after that."""
+    """The recording cannot be written, and why. Called at once; the run ends after that."""
     warn: Callable[[str], None] = field(default=lambda sentence: None)
-    """Something that the user should know and may mend, in a sentence. To be told once, however often it comes."""
+    """A warning, in a sentence. The command line shows each sentence once."""
     settle: Callable[[Ending], Ending] = field(default=lambda ending: ending)
-    """Called when everything has ended but the log: the last word on reason and exit code."""
+    """Called when everything but the log has ended: decides on the reason and the exit code."""

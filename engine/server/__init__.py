@@ -1,1 +1,1 @@
-"""Sockets and tasks. Knows no rule and no log format."""
+"""The server side: accepts connections, finds out what is spoken on each, and turns requests into exchanges."""

@@ -1,6 +1,6 @@
-"""One client connection, layer by layer: its first bytes say what it is, and so do those of each tunnel inside it.
+"""One client connection, layer by layer: the first bytes of each layer show which protocol it is.
 
-TLS → certificate, and what is inside; SOCKS and CONNECT → a tunnel, and what is inside; HTTP → a conversation
+TLS → a certificate, and the layer inside; SOCKS and CONNECT → a tunnel, and the layer inside; HTTP → exchanges
 """
 
 from __future__ import annotations
@@ -14,17 +14,18 @@ from mockrec.engine import clock
 from mockrec.engine.ids import new_id
 from mockrec.engine.message.channel import ClientConnection
 from mockrec.engine.message.target_uri import PLAIN, ConnectionContext
-from mockrec.engine.recording.connection_log import ConnectionTimes, FailureCause
-from mockrec.engine.server import tls as secure
+from mockrec.engine.recording.connection_log import ConnectionTimes, FailureCause, Kind
 from mockrec.engine.server import tunnel
 from mockrec.engine.server.context import ServerContext
 from mockrec.engine.server.http1 import Http1Connection
 from mockrec.engine.server.http2 import Http2Connection
+from mockrec.engine.server.proxy_auth import AUTH_REQUIRED, socks_authenticator
 from mockrec.engine.server.refusal import http1_refusal
 from mockrec.engine.server.relay import relay
-from mockrec.engine.server.unverified import find_tls_failure
+from mockrec.engine.server.tls import HandshakeFailed, ReceivedHello, read_hello, rejection_cause, tls_metadata
+from mockrec.engine.server.tls_failures import find_tls_failure
 from mockrec.engine.transport.byte_stream import ByteStream
-from mockrec.engine.upstream.dialer import Route
+from mockrec.engine.upstream.route import Route
 from mockrec.engine.wire.parts import Fault, ResponseHead
 from mockrec.engine.wire.sniff import sniff
 from mockrec.engine.wire.socks.server import SocksServer
@@ -35,254 +36,269 @@ NO_PORT = "UNKNOWN_PROTOCOL_NO_DESTINATION_PORT"
 _MOST_LAYERS = 32
 
 
-class _Over(Exception):
-    """There is nothing more to do on this connection."""
+class _Ended(Exception):
+    """The connection has ended, or was relayed to its end."""
 
 
 class Connection:
-    """One accepted connection. `serve` returns when it is over."""
+    """One accepted connection, or the inside of a tunnel through HTTP/2. `serve` returns when it has ended."""
 
     def __init__(
         self,
         stream: ByteStream,
-        site: ServerContext,
-        peer: ClientConnection | None = None,
-        origin: ConnectionContext = PLAIN,
+        context: ServerContext,
+        client: ClientConnection | None = None,
+        connection_context: ConnectionContext = PLAIN,
         times: ConnectionTimes | None = None,
         layers: int = _MOST_LAYERS,
     ) -> None:
-        """`peer`, `origin`, `times` and how many `layers` it may have are given where it is a tunnel through HTTP/2."""
+        """The arguments after `context` are given for the inside of a tunnel through HTTP/2."""
         self.deadline = math.inf
-        """When the client has taken too long, in monotonic milliseconds; the listener looks at it."""
+        """When the client has taken too long, in monotonic milliseconds; the listener checks it."""
         self.stalled = False
-        """Whether it has been ended because the client took nothing of what was sent."""
-        self._stream = stream
-        self._pipe: ByteStream = stream
-        self._site = site
-        self._conversation: Http1Connection | Http2Connection | None = None
-        self._inside: set[Connection] = set()
-        """Those in tunnels through streams of HTTP/2."""
-        self._speaks_http2 = False
-        """Whether HTTP/2 was agreed on in TLS."""
-        self._layers = layers
-        """Of tunnels and TLS that may still come; each costs something for every byte that goes through it."""
-        self._passes_on = False
+        """Whether the listener has reset the connection because the client did not read."""
+        self._bottom = stream
+        self._stream: ByteStream = stream
+        """The stream of the innermost layer."""
+        self._context = context
+        self._http: Http1Connection | Http2Connection | None = None
+        self._tunnels: set[Connection] = set()
+        """The insides of tunnels through HTTP/2 streams."""
+        self._negotiated_http2 = False
+        """Whether HTTP/2 was negotiated in TLS (ALPN)."""
+        self._layers_left = layers
+        """Layers of tunnels and TLS that may follow; each costs time for every byte that passes through it."""
+        self._relaying = False
         self._stopping = False
         ip, port = stream.peer
-        self._peer = peer or ClientConnection(new_id(), ip, port, stream.local[1], stream.local[0])
-        self._origin = origin
+        self._client = client or ClientConnection(new_id(), ip, port, stream.local[1], stream.local[0])
+        self._connection_context = connection_context
         self._times = times or ConnectionTimes(clock.now())
 
-    # ── from outside ───────────────────────────────────────────────────────────────────────────────
+    # ── called by the listener ─────────────────────────────────────────────────────────────────────
 
-    def look_at_clock(self, now: float) -> None:
-        """End what waits for the client for too long."""
+    def check_deadline(self, now: float) -> None:
+        """End what has waited for the client for too long."""
         if self.deadline < now:
             self.deadline = math.inf
-            self._stream.expire()
-        for connection in list(self._inside):
-            connection.look_at_clock(now)
+            self._bottom.set_expired()
+        for inner in list(self._tunnels):
+            inner.check_deadline(now)
 
     async def stop(self) -> None:
-        """End as soon as nothing is under way: now, or after the exchange at hand."""
+        """End after the present exchange, or now if there is none."""
         self._stopping = True
-        for connection in list(self._inside):
-            await connection.stop()
-        if self._conversation is not None:
-            await self._conversation.stop()
-        elif not self._passes_on:
-            await self._pipe.aclose()
+        for inner in list(self._tunnels):
+            await inner.stop()
+        if self._http is not None:
+            await self._http.stop()
+        elif not self._relaying:
+            await self._stream.aclose()
 
     def give_up(self, error: dict[str, str]) -> None:
-        """The process ends now: abort what is open. May be called while the event loop is held up."""
-        for connection in list(self._inside):
-            connection.give_up(error)
-        if self._conversation is not None:
-            self._conversation.give_up(error)
+        """Abort every open exchange: the process ends now. May be called while the event loop is blocked."""
+        for inner in list(self._tunnels):
+            inner.give_up(error)
+        if self._http is not None:
+            self._http.give_up(error)
 
-    async def refuse(self, *, patient: bool) -> None:
-        """Turn the client away: there are as many connections as there may be. `patient`: it has time to read that."""
-        await Http1Connection(self._pipe, self._site, self._peer, PLAIN, self).refuse(patient=patient)
-        await self._pipe.aclose()
+    async def refuse(self, *, linger: bool) -> None:
+        """Answer 503: there are too many connections. With `linger`, the client gets time to read that."""
+        await Http1Connection(self._stream, self._context, self._client, PLAIN, self).refuse(linger=linger)
+        await self._stream.aclose()
 
     # ── the layers ─────────────────────────────────────────────────────────────────────────────────
 
     async def serve(self) -> None:
-        """Do what the client wants, until one side ends the connection."""
+        """Serve the client until one side ends the connection."""
         try:
             await self._serve()
-        except (_Over, anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError, TimeoutError):
+        except (_Ended, anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError, TimeoutError):
             pass
         except Exception as error:
-            self._site.report_defect(error)
+            self._context.report_defect(error)
         finally:
-            if self._peer.pool is not None:
-                self._peer.pool.close()
-            await self._pipe.aclose()
+            self._context.upstream_client.close_pool(self._client)
+            await self._stream.aclose()
 
     async def _serve(self) -> None:
         first = b""
-        while self._layers > 0:
-            self._layers -= 1
-            opening, first = await self._sniff(first)
-            if opening == "tls":
+        while self._layers_left > 0:
+            self._layers_left -= 1
+            protocol, first = await self._sniff(first)
+            if protocol == "tls":
                 await self._secure(first)
                 first = b""
-            elif opening in ("socks4", "socks5"):
+            elif protocol in ("socks4", "socks5"):
                 first = self._enter(await self._negotiate_socks(first))
-            elif opening == "h2" and self._site.http2:
-                held = Http2Connection(self._pipe, self._site, self._peer, self._origin, self, self._serve_inside)
-                self._conversation = held
-                await held.hold(first)
+            elif protocol == "h2" and self._context.http2:
+                http2 = Http2Connection(
+                    self._stream, self._context, self._client, self._connection_context, self, self._serve_tunnel
+                )
+                self._http = http2
+                await http2.serve(first)
                 return
-            elif opening == "unknown" and self._site.passes_unknown:
-                await self._pass_raw_on(first)
+            elif protocol == "unknown" and self._context.relays_unknown:
+                await self._relay_unknown(first)
                 return
             else:
-                conversation = Http1Connection(self._pipe, self._site, self._peer, self._origin, self)
-                self._conversation = conversation
-                opened = await conversation.hold(first)
-                self._conversation = None
+                http1 = Http1Connection(self._stream, self._context, self._client, self._connection_context, self)
+                self._http = http1
+                opened = await http1.serve(first)
+                self._http = None
                 if opened is None:
                     return
                 first = self._enter(opened)
 
     async def _sniff(self, first: bytes) -> tuple[str, bytes]:
-        """What the first bytes of the innermost layer begin; there is at least one of them."""
-        self.deadline = clock.now() + self._site.timeouts.head * 1000.0
-        while (opening := sniff(first, socks=self._site.socks is not None)) == "more":
+        """Read the first bytes of the innermost layer. Return its protocol and the bytes, at least one."""
+        self.deadline = clock.now() + self._context.timeouts.head * 1000.0
+        while (protocol := sniff(first, socks=self._context.socks_methods is not None)) == "more":
             try:
-                first += await self._pipe.receive()
+                first += await self._stream.receive()
             except (anyio.EndOfStream, anyio.BrokenResourceError, TimeoutError) as error:
                 if first:
-                    break  # HTTP says what is wrong with them
-                self._note_rejection(error)
-                raise _Over from None
+                    break  # the HTTP codec finds the fault in them
+                self._log_rejection(error)
+                raise _Ended from None
         self.deadline = math.inf
-        return "h2" if self._speaks_http2 else opening, first
+        return "h2" if self._negotiated_http2 else protocol, first
 
-    def _enter(self, opened: tunnel.Opened) -> bytes:
-        """What comes now is inside a tunnel; its first bytes."""
-        self._origin = ConnectionContext("http", opened.target)
-        self._peer.tls = None  # it was of the layer around the tunnel
-        self._peer.tags = tuple(dict.fromkeys((*self._peer.tags, *opened.tags)))
+    def _enter(self, opened: tunnel.OpenedTunnel) -> bytes:
+        """Go on inside a tunnel; return its first bytes."""
+        self._connection_context = ConnectionContext("http", opened.target)
+        self._client.tls = None  # that of the layer around the tunnel
+        self._client.tags = tuple(dict.fromkeys((*self._client.tags, *opened.tags)))
         self._times = self._times.entered(clock.now())
         return opened.rest
 
-    async def _serve_inside(self, pipe: ByteStream, opened: tunnel.Opened) -> None:
-        """A tunnel through a stream of HTTP/2: a connection of its own, of the same client."""
-        peer = replace(self._peer, tags=tuple(dict.fromkeys((*self._peer.tags, *opened.tags))), tls=None, pool=None)
-        times = self._times.entered(clock.now())
-        connection = Connection(pipe, self._site, peer, ConnectionContext("http", opened.target), times, self._layers)
-        self._inside.add(connection)
+    async def _serve_tunnel(self, stream: ByteStream, opened: tunnel.OpenedTunnel) -> None:
+        """Serve the inside of a tunnel through an HTTP/2 stream: a connection of its own, of the same client."""
+        client = replace(self._client, tags=tuple(dict.fromkeys((*self._client.tags, *opened.tags))), tls=None)
+        connection_context, times = ConnectionContext("http", opened.target), self._times.entered(clock.now())
+        inner = Connection(stream, self._context, client, connection_context, times, self._layers_left)
+        self._tunnels.add(inner)
         try:
-            await connection.serve()
+            await inner.serve()
         finally:
-            self._inside.discard(connection)
+            self._tunnels.discard(inner)
 
     # ── TLS ────────────────────────────────────────────────────────────────────────────────────────
 
     async def _secure(self, first: bytes) -> None:
-        """Put TLS over the pipe. Raises _Over if there is none to be had, or the connection was passed on."""
-        site, interception = self._site, self._site.interception
-        self.deadline = clock.now() + site.timeouts.handshake * 1000.0
-        hello = None
+        """Put TLS over the stream. Raises _Ended if the handshake failed or the connection was relayed."""
+        context, interception = self._context, self._context.interception
+        self.deadline = clock.now() + context.timeouts.handshake * 1000.0
+        received = None
         try:
-            hello = await secure.read_hello(self._pipe, first)
-            self.deadline, deadline = math.inf, self.deadline  # the client waits for us meanwhile
-            passes = interception.passes(self._origin, hello.server_name)
-            if not passes and (failure := await find_tls_failure(site, self._peer, self._origin, hello)) is not None:
-                self._peer.tags = (*self._peer.tags, *failure.tags)
-                passes = True
-            if passes:
-                await self._pass_tls_on(hello)
-                raise _Over
+            received = await read_hello(self._stream, first)
+            self.deadline, deadline = math.inf, self.deadline  # meanwhile, the client waits for us
+            is_relayed = interception.is_relayed(self._connection_context, received.server_name)
+            if not is_relayed:
+                failure = await find_tls_failure(context, self._client, self._connection_context, received)
+                if failure is not None:
+                    self._client.tags = (*self._client.tags, *failure.tags)
+                    is_relayed = True
+            if is_relayed:
+                await self._relay_tls(received)
+                raise _Ended
             self.deadline = deadline
-            secured = await interception.accept(self._pipe, hello, self._origin, self._peer.local_ip)
-        except secure.HandshakeFailed as failed:
-            self._note_failure(failed.cause, None if hello is None else hello.metadata)
-            raise _Over from None
+            secured = await interception.accept(self._stream, received, self._connection_context, self._client.local_ip)
+        except HandshakeFailed as failed:
+            self._log_tls_failure(failed.cause, None if received is None else received.metadata)
+            raise _Ended from None
         self.deadline = math.inf
-        self._pipe = secured
-        self._speaks_http2 = secured.tls.get_alpn_proto_negotiated() == b"h2"
-        self._origin = ConnectionContext("https", self._origin.tunnel, hello.server_name)
+        self._stream = secured
+        self._negotiated_http2 = secured.tls.get_alpn_proto_negotiated() == b"h2"
+        self._connection_context = ConnectionContext("https", self._connection_context.tunnel, received.server_name)
         self._times = self._times.secured(clock.now())
-        self._peer.tls = secure.negotiated(secured, hello)
+        self._client.tls = tls_metadata(secured, received)
 
-    def _note_failure(self, cause: FailureCause, metadata: dict[str, object] | None) -> None:
+    def _log_tls_failure(self, cause: FailureCause, metadata: dict[str, object] | None) -> None:
         if self._stopping:
-            return  # it was us
-        notes = self._site.connection_notes
-        notes.tls_client_error(self._peer, self._times, cause, self._destination(), metadata)
+            return  # the handshake was ended by us
+        log = self._context.connection_log
+        log.tls_client_error(self._client, self._times, cause, self._destination(), metadata)
 
-    def _note_rejection(self, error: Exception) -> None:
-        """A client that leaves right after the handshake, without a word, has not liked our certificate."""
+    def _log_rejection(self, error: Exception) -> None:
+        """Record a disconnect right after the handshake, without a request, as a rejection of our certificate."""
         times = self._times
-        if times.handshake is None or self._site.closing:
+        if times.handshake is None or self._context.closing:
             return
-        cause = secure.rejected_after(error, times.handshake, times.tunnel or times.connect)
+        cause = rejection_cause(error, times.handshake, times.tunnel or times.connect)
         if cause is not None:
-            told = {key: value for key, value in (self._peer.tls or {}).items() if key not in ("version", "cipher")}
-            self._note_failure(cause, told)
+            metadata = self._client.tls or {}
+            self._log_tls_failure(
+                cause, {key: value for key, value in metadata.items() if key not in ("version", "cipher")}
+            )
 
-    async def _pass_tls_on(self, hello: secure.Hello) -> None:
-        """To the tunnel's own address, or else to the server that SNI names."""
-        host, port = self._origin.tunnel or (hello.server_name or "", 443)
-        route = Route(False, host, port or 443, hello.server_name or host, self._site.options, raw=True)
-        # Without a tunnel nobody has been asked for a password yet, and TLS has no way to ask.
-        refused = tunnel.AUTH_REQUIRED if self._origin.tunnel is None and self._site.auth is not None else ""
-        await self._pass_on("tls-passthrough", hello.received, route, hello.metadata, refused)
+    async def _relay_tls(self, received: ReceivedHello) -> None:
+        """Relay a TLS connection to the tunnel's target or, without a tunnel, to the server that SNI names."""
+        host, port = self._connection_context.tunnel or (received.server_name or "", 443)
+        name = received.server_name or host
+        route = Route(False, host, port or 443, name, self._context.upstream_options, raw=True)
+        # Without a tunnel, the client has not given a password so far, and TLS has no way to ask for one.
+        is_allowed = self._connection_context.tunnel is not None or self._context.proxy_auth is None
+        await self._relay(
+            "tls-passthrough", received.received, route, received.metadata, "" if is_allowed else AUTH_REQUIRED
+        )
 
     # ── tunnels ────────────────────────────────────────────────────────────────────────────────────
 
-    async def _negotiate_socks(self, first: bytes) -> tunnel.Opened:
-        site = self._site
-        assert site.socks is not None
-        self.deadline = clock.now() + site.timeouts.head * 1000.0
-        result = await tunnel.negotiate_socks(self._pipe, first, SocksServer(site.socks, site.accepts_user))
+    async def _negotiate_socks(self, first: bytes) -> tunnel.OpenedTunnel:
+        """Speak SOCKS until the tunnel is open. Raises _Ended if it is refused."""
+        context = self._context
+        assert context.socks_methods is not None
+        self.deadline = clock.now() + context.timeouts.head * 1000.0
+        server = SocksServer(context.socks_methods, socks_authenticator(context.proxy_auth))
+        result = await tunnel.negotiate_socks(self._stream, first, server)
         self.deadline = math.inf
         if isinstance(result, Fault):
             if result.code and not self._stopping:
-                self._note_fault(result)
-            raise _Over
+                self._log_fault(result)
+            raise _Ended
         return result
 
-    async def _pass_raw_on(self, first: bytes) -> None:
-        """Another protocol than ours, to where the tunnel leads."""
-        host, port = self._origin.tunnel or ("", None)
+    async def _relay_unknown(self, first: bytes) -> None:
+        """Relay a protocol other than ours to the target of the tunnel."""
+        host, port = self._connection_context.tunnel or ("", None)
         if port is None:
-            code = NO_DESTINATION if self._origin.tunnel is None else NO_PORT
+            code = NO_DESTINATION if self._connection_context.tunnel is None else NO_PORT
             fault = Fault(code, raw=first)
-            head, body, answer = http1_refusal(fault)
-            self._site.refusals.tell(fault, str(fault.status))
-            await self._pipe.send(answer)
-            self._note_fault(fault, head, body)
+            head, body, encoded = http1_refusal(fault)
+            self._context.refusals.warn(fault, str(fault.status))
+            await self._stream.send(encoded)
+            self._log_fault(fault, head, body)
             return
-        secured = self._origin.protocol == "https"
-        name = self._origin.server_name or host
-        alpn = tuple(str(offer).encode("latin-1") for offer in (self._peer.tls or {}).get("clientAlpn", ()))
-        route = Route(secured, host, port, name, self._site.options, alpn if secured else (), raw=True)
-        await self._pass_on("raw-passthrough", first, route, None)
+        is_tls = self._connection_context.protocol == "https"
+        name = self._connection_context.server_name or host
+        alpn = tuple(str(offer).encode("latin-1") for offer in (self._client.tls or {}).get("clientAlpn", ()))
+        route = Route(is_tls, host, port, name, self._context.upstream_options, alpn if is_tls else (), raw=True)
+        await self._relay("raw-passthrough", first, route, None)
 
-    async def _pass_on(
-        self, kind: str, first: bytes, route: Route, metadata: dict[str, object] | None, refused: str = ""
+    async def _relay(
+        self, kind: Kind, first: bytes, route: Route, metadata: dict[str, object] | None, refused: str = ""
     ) -> None:
+        """Relay the connection to its end, or reset it with the code `refused`."""
         destination = {"hostname": route.host, "port": route.port}
-        opened = self._site.connection_notes.tunnel(kind, self._peer, self._times, destination, metadata)  # type: ignore[arg-type]
+        log = self._context.connection_log.tunnel(kind, self._client, self._times, destination, metadata)
         if refused:
-            opened.closed(refused)
-            self._pipe.reset()
+            log.closed(refused)
+            self._stream.reset()
             return
-        self._passes_on = True
-        await relay(self._site, self._pipe, first, route, opened)
+        self._relaying = True
+        await relay(self._context, self._stream, first, route, log)
 
-    def _note_fault(self, fault: Fault, answered: ResponseHead | None = None, body: bytes = b"") -> None:
-        self._site.notes.client_error(
-            self._peer, fault, self._origin, started_at=self._times.connect, answered=answered, body=body
+    def _log_fault(self, fault: Fault, answered: ResponseHead | None = None, body: bytes = b"") -> None:
+        """Record a client-error."""
+        client, connection_context, started_at = self._client, self._connection_context, self._times.connect
+        self._context.exchange_log.client_error(
+            client, fault, connection_context, started_at=started_at, answered=answered, body=body
         )
 
     def _destination(self) -> dict[str, object] | None:
-        if self._origin.tunnel is None:
+        """The target of the tunnel, as records have it."""
+        if self._connection_context.tunnel is None:
             return None
-        host, port = self._origin.tunnel
+        host, port = self._connection_context.tunnel
         return {"hostname": host, "port": port or DEFAULT_PORTS["https"]}

@@ -1,4 +1,4 @@
-"""Cross-origin requests (the Fetch standard's CORS protocol): preflights answered, headers added to answers."""
+"""Cross-origin requests (the Fetch standard's CORS protocol): answers preflights and adds headers to responses."""
 
 from __future__ import annotations
 
@@ -11,25 +11,26 @@ _ANY = ("*",)
 
 
 def prepare(exchange: Exchange, settings: Cors) -> bool:
-    """Put the headers on whatever answers `exchange`; True if it is a preflight, to be answered by `PREFLIGHT`."""
-    headers = exchange.address.headers
+    """Add the headers to the response of `exchange`. Return True for a preflight, which `PREFLIGHT` answers."""
+    headers = exchange.target.headers
     origin = headers.get("origin")
     if origin is None:
         return False
     exchange.extra_headers = _allowed(settings, origin)
     if exchange.head.method != "OPTIONS" or "access-control-request-method" not in headers:
         return False
-    asked = settings.headers or (headers.get("access-control-request-headers", ""),)
+    requested = settings.headers or (headers.get("access-control-request-headers", ""),)
     exchange.extra_headers += (
         ("Access-Control-Allow-Methods", ", ".join(settings.methods)),
-        *((("Access-Control-Allow-Headers", ", ".join(asked)),) if any(asked) else ()),
+        *((("Access-Control-Allow-Headers", ", ".join(requested)),) if any(requested) else ()),
         *((("Access-Control-Max-Age", str(settings.max_age)),) if settings.max_age is not None else ()),
     )
     return True
 
 
 def _allowed(settings: Cors, origin: str) -> tuple[tuple[str, str], ...]:
-    # With credentials, or where not everybody may, the one origin is named and caches have to know that.
+    """The headers that every response to `origin` gets."""
+    # With credentials, or if not every origin is allowed, the one origin is named, and caches have to know that.
     if settings.origins == _ANY and not settings.credentials:
         pairs: tuple[tuple[str, str], ...] = (("Access-Control-Allow-Origin", "*"),)
     elif settings.origins == _ANY or origin in settings.origins:

@@ -1,11 +1,11 @@
-"""Which plan answers an exchange: the same question for every protocol."""
+"""Selects the rule that answers an exchange, in the same way for every protocol."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
 from mockrec.engine.exchange.exchange import Exchange
-from mockrec.engine.rules.matching.match import AskUser, MatcherError, judged
+from mockrec.engine.rules.matching.match import AskUser, MatcherError, verdict_of
 from mockrec.engine.rules.matching.request import NO_PARAMS, RequestView
 from mockrec.engine.rules.matching.select import NEED_BODY, CompiledRule, NeedBody
 from mockrec.engine.server import cors
@@ -18,36 +18,36 @@ from mockrec.engine.steps.python import matcher_failed
 from mockrec.engine.usercode.calls import call
 from mockrec.engine.usercode.failure import UserError
 
-More = Callable[[], Awaitable[None]]
-"""Returns when more of a request has come."""
+ReadMore = Callable[[], Awaitable[None]]
+"""Returns when more of the request has been received."""
 
 
-async def select_plan(site: ServerContext, exchange: Exchange, more: More) -> CompiledSteps:
-    """Find the rule that answers, or what does where none matches; the exchange knows it then.
+async def select_plan(context: ServerContext, exchange: Exchange, read_more: ReadMore) -> CompiledSteps:
+    """Select the rule for `exchange`, and return its steps, or those for an unmatched request.
 
-    `more` is only called while a matcher needs the body.
+    `read_more` is only called while a matcher needs the body.
     """
     if exchange.head.expects_continue and not exchange.request_body.complete:
-        await exchange.inform(100)
-    if site.cors is not None and cors.prepare(exchange, site.cors):
+        await exchange.send_interim(100)
+    if context.cors is not None and cors.prepare(exchange, context.cors):
         exchange.choose(None)
         return cors.PREFLIGHT
-    rules = site.rules
+    rules = context.rules
     plan: CompiledSteps | None = None
     try:
-        rule = await _selected(site, exchange, more, -1)
+        rule = await _select(context, exchange, read_more, -1)
         while rule is not None and rule.continues:
             rules.use(rule)
-            plan = await rule.plan.edit(exchange, rule, more)
+            plan = await rule.plan.edit(exchange, rule, read_more)
             if plan is not None:
-                break  # it could not do what it is for, or it has answered
-            rule = await _selected(site, exchange, more, rule.rank)
+                break  # the rule has answered, or has failed
+            rule = await _select(context, exchange, read_more, rule.rank)
         else:
-            plan = site.unmatched if rule is None else rule.plan
+            plan = context.unmatched if rule is None else rule.plan
             if rule is not None:
                 rules.use(rule)
     except MatcherError as error:
-        rule, plan = None, matcher_failed(error, site.report_failure)
+        rule, plan = None, matcher_failed(error, context.report_failure)
     assert plan is not None
     if exchange.continued:
         plan = stacked(exchange.continued, plan)
@@ -55,46 +55,46 @@ async def select_plan(site: ServerContext, exchange: Exchange, more: More) -> Co
     return plan
 
 
-async def _selected(site: ServerContext, exchange: Exchange, more: More, after: int) -> CompiledRule | None:
-    """The first rule after this rank that matches, once everything is there that choosing it needs.
+async def _select(context: ServerContext, exchange: Exchange, read_more: ReadMore, after: int) -> CompiledRule | None:
+    """Return the first matching rule after the rank `after`, once its matchers have what they need.
 
     Raises MatcherError.
     """
-    rules, view = site.rules, exchange.view
+    rules, view = context.rules, exchange.view
     if rules.asks_user and view.answers is None:
         view.answers = {}
-    if rules.defers and site.judge is not None and view.deferral is None:
+    if rules.defers and context.deferred_matcher is not None and view.deferral is None:
         view.deferral = deferral_of(exchange)
     rule = rules.select(view, after)
     while rule is NEED_BODY or isinstance(rule, AskUser):
-        await _find_out(rule, site, exchange, more)
+        await _obtain(rule, context, exchange, read_more)
         rule = rules.select(view, after)
     return rule
 
 
-async def _find_out(missing: NeedBody | AskUser, site: ServerContext, exchange: Exchange, more: More) -> None:
-    """Get what the choice could not go on without: an answer of the user's or of a helper, or more of the body.
+async def _obtain(missing: NeedBody | AskUser, context: ServerContext, exchange: Exchange, read_more: ReadMore) -> None:
+    """Obtain what the selection lacks: the result of a user's function or of a helper, or more of the body.
 
     Raises MatcherError.
     """
     view = exchange.view
     if isinstance(missing, AskUser):
         assert view.answers is not None
-        view.answers[missing.key] = await _ask(missing, view)
-        view.params = NO_PARAMS  # the choice begins again
-    elif site.judge is not None and view.deferral is not None and view.deferral.wanted:
-        await detach()
-        await site.judge.answer(exchange, view.deferral)
+        view.answers[missing.key] = await _call_matcher(missing, view)
+        view.params = NO_PARAMS  # the selection begins again
+    elif context.deferred_matcher is not None and view.deferral is not None and view.deferral.wanted:
+        await detach()  # a helper is called under a timeout, and so in a task
+        await context.deferred_matcher.evaluate(exchange, view.deferral)
     else:
-        await more()
+        await read_more()
         if exchange.request_body.truncated:
-            view.body_complete = True  # as far as matchers may see: they find that it is too long
+            view.body_complete = True  # matchers get no more of it: they find that the body is too long
 
 
-async def _ask(asked: AskUser, view: RequestView) -> bool:
-    """What a `python` matcher answers. Raises MatcherError."""
+async def _call_matcher(missing: AskUser, view: RequestView) -> bool:
+    """Call a `python` matcher and return its result. Raises MatcherError."""
     try:
-        answer = await call(asked.function, view)
+        result = await call(missing.function, view)
     except UserError as failed:
-        raise MatcherError(asked.rule_id, failed.error, failed.failure) from failed.error
-    return judged(answer, asked.rule_id)
+        raise MatcherError(missing.rule_id, failed.error, failed.failure) from failed.error
+    return verdict_of(result, missing.rule_id)

@@ -1,4 +1,4 @@
-"""The answering side of an HTTP/1 connection: answers in, bytes out. One object for all its exchanges."""
+"""The response side of an HTTP/1 connection: encodes responses and sends them. One object for all its exchanges."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from mockrec.engine.wire.parts import ResponseHead, header_table
 from mockrec.engine.wire.websocket.handshake import accept_key
 
 
-class H1Channel:
-    """See `message/channel.py` for what each method means."""
+class Http1Channel:
+    """Implements `message/channel.py`, which describes the methods."""
 
     __slots__ = ("_codec", "_stream", "ended")
 
@@ -30,7 +30,7 @@ class H1Channel:
         return self._codec.bodiless
 
     def trailers(self, head: ResponseHead, fields: Sequence[Sequence[str]]) -> Sequence[Sequence[str]]:
-        return fields if "transfer-encoding" in head.headers else ()  # an HTTP/1.0 client knows none
+        return fields if "transfer-encoding" in head.headers else ()  # HTTP/1.0 has no trailers
 
     def frame(
         self, status: int, reason: str, headers: Sequence[tuple[str, str]], length: int | None, date: str
@@ -70,13 +70,13 @@ class H1Channel:
             for name, value in (("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Accept", accept))
             if name.lower() not in given
         ]
-        # A server's own stay where they stood; the proof is that of this connection.
+        # Fields that a server sent keep their places; the accept key has to be that of this connection.
         raw += [[name, accept if name.lower() == "sec-websocket-accept" else value] for name, value in fields]
         return ResponseHead(101, "Switching Protocols", raw, header_table(raw))
 
     async def accept_websocket(self, head: ResponseHead) -> tuple[ByteStream, bytes]:
         self.ended = True
-        self._stream.watch(None)  # from now on the frames tell when the client leaves
+        self._stream.on_disconnect(None)  # from now on the session reads, and so sees when the client leaves
         await self._stream.send(self._codec.send_switch(head))
         return self._stream, self._codec.take_rest()
 

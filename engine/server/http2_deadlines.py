@@ -7,53 +7,53 @@ import math
 from mockrec.engine.config import Timeouts
 
 
-class H2Deadlines:
-    """The times of one connection, in monotonic milliseconds."""
+class Http2Deadlines:
+    """The deadlines of one connection, in monotonic milliseconds."""
 
     def __init__(self, timeouts: Timeouts) -> None:
         self._head = timeouts.head * 1000.0
         self._body = timeouts.body_idle * 1000.0
         self._keep_alive = timeouts.keep_alive * 1000.0
-        self._block: float | None = None
-        """When the head began that is not complete."""
+        self._head_began: float | None = None
+        """When the field block began that is not complete; None if there is none."""
         self._bodies: dict[int, float] = {}
-        """When something was last heard of each body that is to come, those first that are waited for longest."""
+        """Stream → when data of its incomplete request body was last received, the longest ago first."""
 
-    def block(self, open_: bool, now: float) -> None:
-        """Whether a head is not complete."""
-        if not open_:
-            self._block = None
-        elif self._block is None:
-            self._block = now
+    def set_head_open(self, is_open: bool, now: float) -> None:
+        """Say whether a field block has begun that is not complete."""
+        if not is_open:
+            self._head_began = None
+        elif self._head_began is None:
+            self._head_began = now
 
-    def heard(self, stream: int, now: float) -> None:
-        """A body is to come, or more of it has."""
+    def restart_body(self, stream: int, now: float) -> None:
+        """Expect (more) data of a request body; its time begins now."""
         self._bodies.pop(stream, None)
         self._bodies[stream] = now
 
-    def forget(self, stream: int) -> None:
-        """No more is to come, or nobody would read it now."""
+    def forget_body(self, stream: int) -> None:
+        """Expect no data: the body is complete, or it is the reader of the body that has to go on."""
         self._bodies.pop(stream, None)
 
-    def waited(self, now: float) -> None:
-        """It was us who did not read."""
+    def restart_all(self, now: float) -> None:
+        """Begin all times again: it was this server that did not read."""
         self._bodies = dict.fromkeys(self._bodies, now)
-        if self._block is not None:
-            self._block = now
+        if self._head_began is not None:
+            self._head_began = now
 
     def next(self, now: float, *, idle: bool) -> float:
-        """When the next one passes. `idle`: no stream is open."""
+        """The next deadline. `idle`: no stream is open."""
         found = now + self._keep_alive if idle else math.inf
-        if self._block is not None:
-            found = min(found, self._block + self._head)
+        if self._head_began is not None:
+            found = min(found, self._head_began + self._head)
         for oldest in self._bodies.values():
             return min(found, oldest + self._body)
         return found
 
     def head_is_late(self, now: float) -> bool:
-        """Whether a head has taken too long."""
-        return self._block is not None and self._block + self._head <= now
+        """Whether a field block has taken too long."""
+        return self._head_began is not None and self._head_began + self._head <= now
 
     def late_bodies(self, now: float) -> list[int]:
-        """The streams of the bodies that have taken too long."""
+        """The streams whose request bodies have taken too long."""
         return [stream for stream, last in self._bodies.items() if last + self._body <= now]

@@ -1,21 +1,67 @@
-"""Who may use us as a proxy for single requests (those without a tunnel)."""
+"""Who may use this recorder as a proxy: the credentials of requests (RFC 7617), of tunnels, and of SOCKS clients."""
 
 from __future__ import annotations
 
-from mockrec.engine.message.channel import ClientConnection
+import base64
+import binascii
+import hmac
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
 from mockrec.engine.message.target_uri import ConnectionContext, TargetUri
-from mockrec.engine.server import tunnel
 from mockrec.engine.server.context import ServerContext
 from mockrec.engine.wire.parts import RequestHead
+from mockrec.engine.wire.socks.server import METADATA_USER, read_metadata_tags
+
+AUTH_REQUIRED: Final = "ERR_PROXY_AUTH_REQUIRED"
 
 
 def authenticate(
-    site: ServerContext, peer: ClientConnection, origin: ConnectionContext, address: TargetUri, head: RequestHead
+    context: ServerContext, connection_context: ConnectionContext, target_uri: TargetUri, head: RequestHead
 ) -> tuple[str, ...] | None:
-    """The tags that its credentials give a request, which hold for it alone; None where a password is wanted."""
-    auth = site.auth
-    if auth is None and not address.is_absolute:
+    """Return the tags that its credentials give a single request, or None if a password is required and missing.
+
+    For every request but CONNECT. The tags hold for this request only.
+    """
+    auth = context.proxy_auth
+    if auth is None and not target_uri.is_absolute:
         return ()
-    if auth is not None and (origin.tunnel is not None or not site.is_for_others(address, peer)):
-        auth = None  # it has come through a tunnel that was admitted, or is for us
-    return tunnel.admitted(head.headers, auth) if address.is_absolute or auth is not None else ()
+    if auth is not None and (connection_context.tunnel is not None or not context.is_proxy_request(target_uri)):
+        auth = None  # the tunnel was authenticated, or the request is for this recorder itself
+    return proxy_tags(head.headers, auth) if target_uri.is_absolute or auth is not None else ()
+
+
+def proxy_tags(headers: Mapping[str, Any], auth: tuple[str, str] | None) -> tuple[str, ...] | None:
+    """Return the tags that `Proxy-Authorization` gives a client, or None if the client must not use the proxy.
+
+    With the user `metadata` the password is JSON about the client, whose `tags` go to all its events.
+    """
+    given = _credentials(headers.get("proxy-authorization", ""))
+    if auth is not None:
+        return () if given is not None and is_allowed(given, auth) else None
+    if given is None or given[0] != METADATA_USER:
+        return ()
+    return read_metadata_tags(given[1]) or ()
+
+
+def socks_authenticator(auth: tuple[str, str] | None) -> Callable[[bytes, bytes], bool] | None:
+    """The check of the user name and password of a SOCKS client; None if none are required."""
+    return None if auth is None else lambda user, password: is_allowed((user, password), auth)
+
+
+def is_allowed(given: tuple[bytes, bytes], auth: tuple[str, str]) -> bool:
+    """Whether user and password are right; the time that this takes does not depend on how wrong they are."""
+    user = hmac.compare_digest(given[0], auth[0].encode())
+    password = hmac.compare_digest(given[1], auth[1].encode())
+    return user and password
+
+
+def _credentials(header: str) -> tuple[bytes, bytes] | None:
+    scheme, _, encoded = header.partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        user, colon, password = base64.b64decode(encoded.strip(), validate=True).partition(b":")
+    except (binascii.Error, ValueError):
+        return None
+    return (user, password) if colon else None

@@ -1,5 +1,5 @@
-"""How a request that cannot be served is refused: an answer that says who refuses it, with what and why, and a line for
-the user."""
+"""Refusals of requests that cannot be served: the response says who refuses, with which code and why; the user gets a
+warning."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ REASONS: Final = {
     431: "Request Header Fields Too Large",
     503: "Service Unavailable",
 }
-_MOST_LINES: Final = 20
-"""What clients do may be said only so often; all of it is in the log."""
+_MOST_WARNINGS: Final = 20
+"""Warnings about clients. There may be any number of causes; the log has all of them."""
 
 
 def refusal_body(fault: Fault) -> bytes:
-    """The text of the answer to a request that is refused."""
+    """The content of the response to a refused request: plain text."""
     words = fault_words(fault)
     first = f"mockrec refused this request: {fault.status} {REASONS[fault.status]} ({fault.code})\n"
     return (f"{first}\n{words[0].upper()}{words[1:]}.\n" if words else first).encode()
 
 
 def refusal_fields(fault: Fault) -> list[tuple[str, str]]:
-    """The fields that go with it, whatever the protocol."""
+    """The header fields of that response in every protocol version."""
     fields = [("Content-Type", "text/plain; charset=utf-8")]
     return [_CHALLENGE, *fields] if fault.status == 407 else fields
 
 
 def http1_refusal(fault: Fault) -> tuple[ResponseHead, bytes, bytes]:
-    """The answer of HTTP/1: its head, its body, and both as they are sent. The connection ends with it."""
+    """The HTTP/1 response to a refused request: its head, its content, and both encoded. It closes the connection."""
     body = refusal_body(fault)
     fields = [*refusal_fields(fault), ("Content-Length", str(len(body))), ("Connection", "close")]
     raw = [list(pair) for pair in fields]
@@ -47,19 +47,19 @@ def http1_refusal(fault: Fault) -> tuple[ResponseHead, bytes, bytes]:
 
 
 class Refusals:
-    """Tells the user of requests that were refused: each cause once, and not without end."""
+    """Warns the user of refused requests: once for each cause, and of a limited number of causes."""
 
     def __init__(self, warn: Callable[[str], None]) -> None:
         self._warn = warn
-        self._told: set[str] = set()
+        self._seen: set[str] = set()
 
-    def tell(self, fault: Fault, answer: str) -> None:
-        """A request was refused with `answer`, for example `400`."""
+    def warn(self, fault: Fault, response: str) -> None:
+        """A request was refused with `response`, for example `400`."""
         words = fault_words(fault)
-        text = f"refused a request with {answer} ({fault.code}){f': {words}' if words else ''}"
-        if text in self._told or len(self._told) > _MOST_LINES:
+        text = f"refused a request with {response} ({fault.code}){f': {words}' if words else ''}"
+        if text in self._seen or len(self._seen) > _MOST_WARNINGS:
             return
-        self._told.add(text)
-        if len(self._told) > _MOST_LINES:
+        self._seen.add(text)
+        if len(self._seen) > _MOST_WARNINGS:
             text = "more requests were refused; the log has all of them (client-error)"
         self._warn(text)

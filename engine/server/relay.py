@@ -1,4 +1,4 @@
-"""Passes a connection on unread: bytes both ways, counted, until both sides have ended."""
+"""Relays a connection unread: copies and counts bytes in both directions until both sides have ended."""
 
 from __future__ import annotations
 
@@ -7,21 +7,22 @@ import anyio
 from mockrec.engine.recording.connection_log import TunnelLog
 from mockrec.engine.server.context import ServerContext
 from mockrec.engine.transport.byte_stream import ByteStream
-from mockrec.engine.upstream.dialer import Route
 from mockrec.engine.upstream.errors import RESET, TIMED_OUT, UpstreamError
+from mockrec.engine.upstream.route import Route
 
 
-async def relay(site: ServerContext, client: ByteStream, first: bytes, route: Route, tunnel: TunnelLog) -> None:
-    """Connect to the server and pass everything on, beginning with `first`. The client's pipe is left to the caller."""
+async def relay(context: ServerContext, client: ByteStream, first: bytes, route: Route, log: TunnelLog) -> None:
+    """Connect to the server, send `first`, and copy in both directions. The caller closes the client's stream."""
     errors: list[str] = []
     server: ByteStream | None = None
+    dialer = context.upstream_client.dialer
     try:
-        if site.upstream_client.dialer.is_ours(client.peer, client.local):
+        if dialer.is_ours(client.peer, client.local):
             raise UpstreamError("ERR_PASSTHROUGH_LOOP", "that is this recorder itself")
-        server = (await site.upstream_client.dialer.dial(route, client.peer[0])).pipe
-        tunnel.data("received", first)
+        server = (await dialer.dial(route, client.peer[0])).byte_stream
+        log.data("received", first)
         await server.send(first)
-        await _both_ways(site, client, server, tunnel, errors)
+        await _copy_both(context, client, server, log, errors)
     except UpstreamError as error:
         errors.append(error.code)
         client.reset()
@@ -29,24 +30,26 @@ async def relay(site: ServerContext, client: ByteStream, first: bytes, route: Ro
         errors.append(RESET)
         client.reset()
     finally:
-        tunnel.closed(*errors)
+        log.closed(*errors)
         if server is not None:
-            site.upstream_client.dialer.forget(server)
+            dialer.forget(server)
             server.close()
 
 
-async def _both_ways(
-    site: ServerContext, client: ByteStream, server: ByteStream, tunnel: TunnelLog, errors: list[str]
+async def _copy_both(
+    context: ServerContext, client: ByteStream, server: ByteStream, log: TunnelLog, errors: list[str]
 ) -> None:
-    backpressure, seconds = site.backpressure, site.timeouts.body_idle
-    half_closed: list[bool] = []
-    """Set once one side has ended: the other may go on as long as it has something to say."""
+    """Copy until both directions have ended; add the code of an error to `errors`."""
+    backpressure, seconds = context.backpressure, context.timeouts.body_idle
+    is_half_closed = False
+    """Whether one side has ended; the other one may send as long as it is never idle for `seconds`."""
     async with anyio.create_task_group() as group:
 
-        def left() -> None:
+        def restart_deadline() -> None:
             group.cancel_scope.deadline = anyio.current_time() + seconds
 
         async def copy(source: ByteStream, sink: ByteStream, received: bool) -> None:
+            nonlocal is_half_closed
             try:
                 while True:
                     if backpressure.behind:
@@ -55,19 +58,19 @@ async def _both_ways(
                         data = await source.receive()
                     except anyio.EndOfStream:
                         await sink.send_eof()
-                        half_closed.append(received)
-                        group.cancel_scope.deadline = anyio.current_time() + seconds
+                        is_half_closed = True
+                        restart_deadline()
                         return
-                    if half_closed:
-                        group.cancel_scope.deadline = anyio.current_time() + seconds
-                    tunnel.data("received" if received else "sent", data)
-                    source.watch(left)  # nobody reads it meanwhile
+                    if is_half_closed:
+                        restart_deadline()
+                    log.data("received" if received else "sent", data)
+                    source.on_disconnect(restart_deadline)  # while `send` waits, `source` is not read
                     await sink.send(data)
-                    source.watch(None)
+                    source.on_disconnect(None)
             except (anyio.BrokenResourceError, anyio.ClosedResourceError):
                 if not errors:
                     errors.append(RESET)
-                # One side has broken off: so does the other.
+                # One connection was lost, so the other one is reset.
                 source.reset()
                 sink.reset()
                 group.cancel_scope.cancel()

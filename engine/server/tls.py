@@ -1,6 +1,6 @@
-"""TLS from a client: its hello is read, then the connection is intercepted with a certificate of ours, or passed on.
+"""TLS from a client: reads the ClientHello, then intercepts the connection with a certificate of ours, or relays it.
 
-A client that does not like that is told of in `tls-client-error`, with the cause as far as it can be known.
+A failed handshake is recorded as `tls-client-error`, with its cause as far as that can be found out.
 """
 
 from __future__ import annotations
@@ -19,98 +19,104 @@ from mockrec.engine.message.target_uri import ConnectionContext
 from mockrec.engine.recording.connection_log import FailureCause
 from mockrec.engine.tls.server import ServerContexts
 from mockrec.engine.transport.byte_stream import ByteStream
-from mockrec.engine.transport.tls import TlsError, TlsPipe
+from mockrec.engine.transport.tls import TlsError, TlsStream
 from mockrec.engine.upstream.resolve import is_address
 from mockrec.engine.wire.client_hello import ClientHello, NeedMore, read_client_hello
 from mockrec.engine.wire.urls import normal_hostname
 
 _CERTIFICATE_ALERT = re.compile(r"certificate|unknown ca", re.IGNORECASE)
 _SHORTEST_WINDOW = 100.0
-"""Milliseconds after a handshake in which a client that closes has not liked the certificate."""
+"""Milliseconds after a handshake in which a disconnect counts as a rejection of the certificate, at least."""
 _WINDOW_FACTOR = 10.0
+"""The window in relation to the duration of the handshake, if that gives a longer one."""
 
 
 class HandshakeFailed(Exception):
-    """There is no TLS with this client."""
+    """The TLS handshake with a client has failed."""
 
     def __init__(self, cause: FailureCause) -> None:
         self.cause: FailureCause = cause
 
 
 @dataclass(slots=True)
-class Hello:
-    """What the client has said, and the bytes of it."""
+class ReceivedHello:
+    """The first bytes of a TLS client, and the ClientHello in them."""
 
-    read: ClientHello | None
+    hello: ClientHello | None
+    """None if the bytes are not a valid ClientHello."""
     received: bytes
 
     @property
     def server_name(self) -> str | None:
-        """SNI."""
-        return self.read.server_name if self.read is not None else None
+        """The host name of SNI."""
+        return self.hello.server_name if self.hello is not None else None
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """As the log has it."""
-        hello = self.read
+        """`tlsMetadata` of events before the handshake."""
+        hello = self.hello
         if hello is None:
             return {}
-        told: dict[str, Any] = {}
+        metadata: dict[str, Any] = {}
         if hello.server_name is not None:
-            told["sniHostname"] = hello.server_name
+            metadata["sniHostname"] = hello.server_name
         if hello.alpn:
-            told["clientAlpn"] = list(hello.alpn)
-        return told | {"ja3Fingerprint": hello.ja3, "ja4Fingerprint": hello.ja4}
+            metadata["clientAlpn"] = list(hello.alpn)
+        return metadata | {"ja3Fingerprint": hello.ja3, "ja4Fingerprint": hello.ja4}
 
 
-async def read_hello(pipe: ByteStream, first: bytes) -> Hello:
-    """The whole hello, or as much as shows that it is none. Raises HandshakeFailed."""
+async def read_hello(stream: ByteStream, first: bytes) -> ReceivedHello:
+    """Read the ClientHello, or as much as shows that there is none. Raises HandshakeFailed."""
     buffer = bytearray(first)
     while isinstance(found := read_client_hello(buffer), NeedMore):
         try:
-            buffer += await pipe.receive()
+            buffer += await stream.receive()
         except (anyio.EndOfStream, anyio.BrokenResourceError, TimeoutError) as error:
             raise HandshakeFailed(_cause_of(error)) from None
-    return Hello(found if isinstance(found, ClientHello) else None, bytes(buffer))
+    return ReceivedHello(found if isinstance(found, ClientHello) else None, bytes(buffer))
 
 
 class Interception:
-    """Decides which names are intercepted, and speaks TLS with their clients."""
+    """Decides which TLS connections are intercepted, and is the TLS server of those."""
 
     def __init__(self, settings: TlsSettings, contexts: Callable[[], ServerContexts]) -> None:
-        """`contexts` makes the certificates' side of it, when the first client comes."""
+        """`contexts` is called for the first client: it loads the certificate authority."""
         self._settings = settings
-        self._make = contexts
+        self._make_contexts = contexts
         self._contexts: ServerContexts | None = None
-        self._passed = [_pattern(name) for name in settings.passthrough]
+        self._relayed = [_pattern(name) for name in settings.passthrough]
         self._intercepted = [_pattern(name) for name in settings.intercept_only]
 
-    def passes(self, origin: ConnectionContext, server_name: str | None) -> bool:
-        """Whether a connection is passed on unread, by the names it is for: SNI, and the tunnel's.
+    def is_relayed(self, connection_context: ConnectionContext, server_name: str | None) -> bool:
+        """Whether a connection is relayed unread, by the names of its server: in SNI, and in the tunnel's target.
 
-        A tunnel to an address says nothing where SNI gives a name.
+        If SNI gives a name, the target of a tunnel does not count if it is an IP address.
         """
         names = [normal_hostname(server_name)] if server_name else []
-        if origin.tunnel is not None and not (names and is_address(origin.tunnel[0])):
-            names.append(normal_hostname(origin.tunnel[0]))
+        target = connection_context.tunnel
+        if target is not None and not (names and is_address(target[0])):
+            names.append(normal_hostname(target[0]))
         if self._intercepted:
-            return any(not _listed(name, self._intercepted) for name in names)
-        return any(_listed(name, self._passed) for name in names)
+            return any(not _is_listed(name, self._intercepted) for name in names)
+        return any(_is_listed(name, self._relayed) for name in names)
 
-    async def accept(self, pipe: ByteStream, hello: Hello, origin: ConnectionContext, local_ip: str) -> TlsPipe:
-        """Speak TLS with the client. Raises HandshakeFailed."""
-        name = hello.server_name or (origin.tunnel[0] if origin.tunnel is not None else None)
+    async def accept(
+        self, stream: ByteStream, received: ReceivedHello, connection_context: ConnectionContext, local_ip: str
+    ) -> TlsStream:
+        """Complete the handshake, and return the plaintext side of the connection. Raises HandshakeFailed."""
+        target = connection_context.tunnel
+        name = received.server_name or (target[0] if target is not None else None)
         try:
             if self._contexts is None:
-                self._contexts = self._make()
+                self._contexts = self._make_contexts()
             if name is None:
-                # Clients leave SNI out where they were given an address: ours.
+                # A client that was given an IP address as the URL's host sends no SNI; the address is ours.
                 tls = self._contexts.connection_for(self._settings.default_domain, also=local_ip)
             else:
                 tls = self._contexts.connection_for(name)
-        except (ConfigError, ValueError):  # no authority (said at the start), or no name
+        except (ConfigError, ValueError):  # no authority (the user was warned at the start), or not a host name
             raise HandshakeFailed("unknown") from None
-        secured = TlsPipe(pipe, tls, hello.received)
+        secured = TlsStream(stream, tls, received.received)
         try:
             await secured.handshake()
         except (anyio.EndOfStream, anyio.BrokenResourceError, TimeoutError) as error:
@@ -118,20 +124,21 @@ class Interception:
         return secured
 
 
-def rejected_after(error: Exception, handshake: float, began: float) -> FailureCause | None:
-    """The cause, if a client that has ended the connection after the handshake has done so because of it.
+def rejection_cause(error: Exception, handshake: float, began: float) -> FailureCause | None:
+    """If `error`, a disconnect right after the handshake, looks like a rejected certificate, return the cause.
 
-    `handshake` and `began` are the times of its end and of the tunnel's or connection's start, in milliseconds.
+    `handshake` and `began` are when the handshake ended and when the tunnel or connection began, in milliseconds.
     """
     if isinstance(error, TlsError) and _CERTIFICATE_ALERT.search(error.reason):
         return "cert-rejected"
     if isinstance(error, TimeoutError):
-        return None  # it has not left: we have waited long enough
+        return None  # the client has not disconnected: we have waited long enough
     window = max(_SHORTEST_WINDOW, _WINDOW_FACTOR * (handshake - began))
     return "closed" if clock.now() - handshake <= window else None
 
 
 def _cause_of(error: Exception) -> FailureCause:
+    """The cause of a handshake that failed with `error`."""
     if isinstance(error, TimeoutError):
         return "handshake-timeout"
     if isinstance(error, anyio.EndOfStream):
@@ -143,19 +150,19 @@ def _cause_of(error: Exception) -> FailureCause:
     return "reset"
 
 
-def negotiated(pipe: TlsPipe, hello: Hello) -> dict[str, Any]:
-    """`tlsMetadata` of a connection that is up."""
-    told = hello.metadata
-    told["version"] = pipe.tls.get_protocol_version_name()
-    cipher = pipe.tls.get_cipher_name()
+def tls_metadata(stream: TlsStream, received: ReceivedHello) -> dict[str, Any]:
+    """`tlsMetadata` of a connection whose handshake is complete."""
+    metadata = received.metadata
+    metadata["version"] = stream.tls.get_protocol_version_name()
+    cipher = stream.tls.get_cipher_name()
     if cipher:
-        told["cipher"] = cipher
-    return told
+        metadata["cipher"] = cipher
+    return metadata
 
 
 def _pattern(name: str) -> re.Pattern[str]:
     return re.compile(".*".join(re.escape(part) for part in normal_hostname(name).split("*")))
 
 
-def _listed(name: str, patterns: list[re.Pattern[str]]) -> bool:
+def _is_listed(name: str, patterns: list[re.Pattern[str]]) -> bool:
     return any(pattern.fullmatch(name) for pattern in patterns)

@@ -1,34 +1,38 @@
-"""The step `emit`: a rule-event of the user's own."""
+"""The step `emit`: logs a rule-event of the user's own."""
 
 from __future__ import annotations
 
 from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.rules.model import Emit
 from mockrec.engine.rules.templates.template import TemplateError, compile_template, compile_tree
-from mockrec.engine.steps.context import Contexts, let_others
 from mockrec.engine.steps.plan import StepHandler
+from mockrec.engine.steps.spec import StepSpec
+from mockrec.engine.steps.template_scope import TemplateScopes, let_others
 
 
-def emit_act(step: Emit, contexts: Contexts) -> StepHandler:
-    """Records the event; a template that fails is recorded instead, and the rule goes on."""
+def emit_handler(step: Emit, scopes: TemplateScopes) -> StepHandler:
+    """Log the event; if a template fails, log that instead, and let the rule continue."""
     kind = compile_template(step.type, step.place)
     data = compile_tree(step.data, step.place)
     is_static = kind.is_static and data.is_static
 
-    async def act(exchange: Exchange) -> None:
+    async def handle(exchange: Exchange) -> None:
         if is_static:
-            exchange.notes.rule_event(exchange, step.type, step.data)
+            exchange.log.rule_event(exchange, step.type, step.data)
             return
         await exchange.wait_for_body()
-        scope = contexts.of(exchange)
+        scope = scopes.of(exchange)
         try:
-            exchange.notes.rule_event(exchange, kind.render(scope), data.render(scope))
+            exchange.log.rule_event(exchange, kind.render(scope), data.render(scope))
         except TemplateError as error:
-            exchange.notes.rule_event(
+            exchange.log.rule_event(
                 exchange,
                 "template-error",
                 {"message": error.message, "file": step.place.file, "line": error.place_line},
             )
         await let_others(scope)
 
-    return act
+    return handle
+
+
+STEPS = (StepSpec(Emit, lambda step, context: emit_handler(step, context.scopes), never_blocks=True, needs_body=True),)

@@ -1,4 +1,4 @@
-"""A rule that cannot do what it says: a 500 that tells why, and a rule-event."""
+"""Failures of a rule: a 500 with the reason, and a rule-event."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ TEXT_TYPE = ("Content-Type", "text/plain; charset=utf-8")
 
 
 async def reply_failure(exchange: Exchange, message: str) -> None:
-    """Answer 500 with a text, or end the connection where an answer has begun."""
-    rule = exchange.acting or exchange.rule
+    """Respond 500 with a text, or end the connection if a response has begun."""
+    rule = exchange.acting_rule or exchange.rule
     text = f"rule {rule.rule.id} ({rule.rule.place.file}:{rule.rule.place.line}): {message}" if rule else message
-    if exchange.answering:
+    if exchange.response_started:
         exchange.abort({"name": "RuleError", "code": "E_RULE_FAILED", "message": text})
         exchange.channel.close()
         return
@@ -22,14 +22,14 @@ async def reply_failure(exchange: Exchange, message: str) -> None:
 
 
 async def template_failed(exchange: Exchange, place: SourceLocation, error: TemplateError) -> None:
-    """Answer for a template that failed on this request."""
+    """Respond for a template that failed on this request, and log it."""
     where = f"{place.file}:{error.place_line}:{error.column}"
-    exchange.notes.rule_event(
+    exchange.log.rule_event(
         exchange, "template-error", {"message": error.message, "file": place.file, "line": error.place_line}
     )
     await reply_failure(exchange, f"the template in {where} failed: {error.message}")
 
 
 async def unsendable_head(exchange: Exchange, place: SourceLocation, error: ValueError) -> None:
-    """Answer for a header that a template has given and no head can hold."""
+    """Respond for a header field that a template has made and no head can hold, and log it."""
     await template_failed(exchange, place, TemplateError(place.line, str(error)))

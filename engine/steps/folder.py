@@ -1,7 +1,7 @@
-"""The step `reply` with a folder: the request's path names a file of it, and nothing outside of it can be named.
+"""The step `reply` with a folder: the request's path names a file in it, and cannot name a file outside of it.
 
-Each part of a path is opened in the folder before it, without following links, so that neither `..`, in whatever
-spelling, nor a link that somebody puts there meanwhile leads out. What is no plain file is not there.
+Each part of a path is opened relative to the folder before it, without following links, so that neither `..`, in
+whatever spelling, nor a link that is created meanwhile leads out. Only plain files are found.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from mockrec.engine.steps.plan import StepHandler
 
 _PIECE: Final = 64 * 1024
 _MOST_PARTS: Final = 64
-"""Folders in a path: each is opened."""
+"""Parts of a path: each is opened."""
 _FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
-_TYPES: Final = mimetypes.MimeTypes()  # Python's own table: the same on every machine
+_TYPES: Final = mimetypes.MimeTypes()  # Python's own table, the same on every machine
 for _type, _ending in (
     ("text/javascript", ".js"),
     ("text/javascript", ".mjs"),
@@ -45,7 +45,7 @@ _UTF8: Final = ("application/json", "application/manifest+json", "image/svg+xml"
 
 
 class NotThere(Exception):
-    """The path names no file of the folder."""
+    """The path names no file in the folder."""
 
 
 class IsFolder(Exception):
@@ -65,14 +65,14 @@ class FoundFile:
     """Its `ETag`."""
 
 
-def folder_act(step: Reply) -> StepHandler:
-    """Answers GET and HEAD with files of the folder."""
+def folder_handler(step: Reply) -> StepHandler:
+    """Respond to GET and HEAD with the files of a folder."""
     folder = step.body.folder
     assert folder is not None
     root = folder
 
-    async def act(exchange: Exchange) -> None:
-        if exchange.method not in ("GET", "HEAD"):
+    async def handle(exchange: Exchange) -> None:
+        if exchange.effective_method not in ("GET", "HEAD"):
             await _say(exchange, 405, "only GET and HEAD are answered from a folder", (("Allow", "GET, HEAD"),))
             return
         path = exchange.view.path
@@ -92,7 +92,7 @@ def folder_act(step: Reply) -> StepHandler:
             finally:
                 found.file.close()
 
-    return act
+    return handle
 
 
 async def _say(exchange: Exchange, status: int, text: str, headers: HeaderPairs = ()) -> None:
@@ -100,7 +100,7 @@ async def _say(exchange: Exchange, status: int, text: str, headers: HeaderPairs 
 
 
 def open_in(root: str, path: str, prefix: str, index: str | None) -> FoundFile:
-    """The file that a URL's path names. Raises NotThere, IsFolder, and OSError for what cannot be read."""
+    """Open the file that a URL's path names. Raises NotThere, IsFolder, and OSError for a file that cannot be read."""
     if not path.startswith(prefix):
         raise NotThere
     rest = path[len(prefix) :]
@@ -122,8 +122,8 @@ def open_in(root: str, path: str, prefix: str, index: str | None) -> FoundFile:
             deeper = _open(one, at)
             os.close(at)
             at = deeper
-        told = os.fstat(at)
-        if stat.S_ISDIR(told.st_mode):
+        status = os.fstat(at)
+        if stat.S_ISDIR(status.st_mode):
             if not wants_folder:
                 raise IsFolder
             if index is None:
@@ -131,23 +131,23 @@ def open_in(root: str, path: str, prefix: str, index: str | None) -> FoundFile:
             deeper = _open(os.fsencode(index), at)
             os.close(at)
             at = deeper
-            told = os.fstat(at)
+            status = os.fstat(at)
         elif wants_folder:
             raise NotThere  # a file has nothing below it
-        if not stat.S_ISREG(told.st_mode):
+        if not stat.S_ISREG(status.st_mode):
             raise NotThere
         shown = index if wants_folder and index is not None else os.fsdecode(names[-1])
         file = os.fdopen(at, "rb", buffering=0)
         at = -1
-        tag = f'"{told.st_mtime_ns:x}-{told.st_size:x}"'
-        return FoundFile(file, shown, told.st_size, int(told.st_mtime), tag)
+        tag = f'"{status.st_mtime_ns:x}-{status.st_size:x}"'
+        return FoundFile(file, shown, status.st_size, int(status.st_mtime), tag)
     finally:
         if at >= 0:
             os.close(at)
 
 
 def _name(part: str) -> bytes:
-    """A file's name as a part of a path says it. Raises NotThere for what cannot be one."""
+    """The file name that a part of a path stands for. Raises NotThere for one that no file can have."""
     name = unquote_to_bytes(part)
     if name in (b"", b".", b"..") or any(mark in name for mark in (b"/", b"\\", b"\0")) or len(name) > 255:
         raise NotThere
@@ -155,7 +155,7 @@ def _name(part: str) -> bytes:
 
 
 def _open(name: bytes, at: int) -> int:
-    """Raises NotThere, and OSError for what is there and cannot be read."""
+    """Open a file or folder in an open folder. Raises NotThere, and OSError if it cannot be read."""
     try:
         return os.open(name, _FLAGS, dir_fd=at)
     except (FileNotFoundError, NotADirectoryError):
@@ -167,7 +167,7 @@ def _open(name: bytes, at: int) -> int:
 
 
 async def _send(exchange: Exchange, step: Reply, found: FoundFile) -> None:
-    """Raises ValueError for a head that cannot be sent."""
+    """Respond with a file, a part of it, or 304. Raises ValueError for a head that cannot be sent."""
     own = {name.lower() for name, _ in step.headers}
     fields = [
         ("Content-Type", content_type(found.name)),
@@ -181,30 +181,30 @@ async def _send(exchange: Exchange, step: Reply, found: FoundFile) -> None:
         kept = tuple(pair for pair in headers if pair[0].lower() not in ("content-type", "accept-ranges"))
         await exchange.reply(PreparedResponse(304, kept))
         return
-    part = wanted_range(ask, found) if exchange.method == "GET" else None
+    part = wanted_range(ask, found) if exchange.effective_method == "GET" else None
     if part is None:
         await _send_bytes(exchange, PreparedResponse(200, headers), found, 0, found.size)
     elif part == (0, 0):
         await exchange.reply(PreparedResponse(416, (*step.headers, ("Content-Range", f"bytes */{found.size}"))))
     else:
         start, end = part
-        told = ("Content-Range", f"bytes {start}-{end - 1}/{found.size}")
-        await _send_bytes(exchange, PreparedResponse(206, (*headers, told)), found, start, end)
+        content_range = ("Content-Range", f"bytes {start}-{end - 1}/{found.size}")
+        await _send_bytes(exchange, PreparedResponse(206, (*headers, content_range)), found, start, end)
 
 
-async def _send_bytes(exchange: Exchange, answer: PreparedResponse, found: FoundFile, start: int, end: int) -> None:
+async def _send_bytes(exchange: Exchange, response: PreparedResponse, found: FoundFile, start: int, end: int) -> None:
     if exchange.channel.bodiless:
-        await exchange.begin(answer, end - start)
+        await exchange.begin(response, end - start)
         await exchange.finish()
         return
     found.file.seek(start)
     left = end - start
     data = await to_thread.run_sync(found.file.read, min(_PIECE, left)) if left else b""
     if len(data) == left:
-        answer.body = data
-        await exchange.reply(answer)
+        response.body = data
+        await exchange.reply(response)
         return
-    await exchange.begin(answer, left)
+    await exchange.begin(response, left)
     while data:
         await exchange.send(data)
         left -= len(data)
@@ -217,7 +217,7 @@ async def _send_bytes(exchange: Exchange, answer: PreparedResponse, found: Found
 
 
 def content_type(name: str) -> str:
-    """The type of a file by its name; texts are UTF-8."""
+    """The content type of a file by its name; text is UTF-8."""
     kind, coding = _TYPES.guess_type(f"x/{name}")
     if coding is not None:
         return _CODED.get(coding, "application/octet-stream")
@@ -227,7 +227,7 @@ def content_type(name: str) -> str:
 
 
 def is_fresh(ask: Callable[[str], str], found: FoundFile) -> bool:
-    """Whether the client has this already (RFC 9110, 13.1.2 and 13.1.3). `ask` gives the value of a request's field."""
+    """Whether the client's copy is current (RFC 9110, 13.1.2 and 13.1.3). `ask` returns the value of a field."""
     if tags := ask("if-none-match"):
         known = [tag.strip().removeprefix("W/") for tag in tags.split(",")]
         return "*" in known or found.tag in known
@@ -236,8 +236,8 @@ def is_fresh(ask: Callable[[str], str], found: FoundFile) -> bool:
 
 
 def wanted_range(ask: Callable[[str], str], found: FoundFile) -> tuple[int, int] | None:
-    """The bytes that a request asks for, from a first to before a last; (0, 0) for none that are there, and None for
-    the whole file: also for several ranges, which need not be given (RFC 9110, 14.2)."""
+    """The range of bytes that a request asks for, as start and end (exclusive); (0, 0) if the file has none of them,
+    and None for the whole file, also for several ranges, which a server may ignore (RFC 9110, 14.2)."""
     unit, _, text = ask("range").partition("=")
     if unit.strip().lower() != "bytes" or "," in text or "-" not in text:
         return None

@@ -1,4 +1,4 @@
-"""`handlers.py:name` → the user's function. Each file is run once for each reading of the rules."""
+"""`handlers.py:name` → the user's function. Each file is run once each time the rules are loaded."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mockrec.engine.usercode.failure import text_of
 
 
 class Handlers:
-    """The user's modules, loaded when a rule first names them."""
+    """The user's modules, each loaded when a rule first names it."""
 
     def __init__(self) -> None:
         self._modules: dict[str, ModuleType] = {}
@@ -36,7 +36,7 @@ class Handlers:
 
 
 def loaded_handlers(rules: Iterable[Rule]) -> Handlers:
-    """Handlers that have run each file that rules name, which may take its time. Raises ConfigError."""
+    """Handlers with every file that the rules name already run, which may take long. Raises ConfigError."""
     handlers = Handlers()
     for rule in rules:
         for name in (*_matchers(rule.when), *(name for step in rule.steps for name in _functions(step))):
@@ -52,9 +52,10 @@ def _functions(step: Step) -> Iterator[str]:
 
 
 def _matchers(when: When) -> Iterator[str]:
-    if when.python is not None:
-        yield when.python
-    for inner in (*([when.not_] if when.not_ is not None else ()), *(when.any_of or ())):
+    expected = when.expected
+    if "python" in expected:
+        yield expected["python"]
+    for inner in (*([expected["not"]] if "not" in expected else ()), *expected.get("anyOf", ())):
         yield from _matchers(inner)
 
 
@@ -75,21 +76,21 @@ def _load(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     folder = str(path.parent)
     if folder not in sys.path:
-        sys.path.insert(0, folder)  # handlers import their neighbours, as a script does
-    sys.modules[name] = module  # dataclasses and pickle look their module up
+        sys.path.insert(0, folder)  # handlers can import modules next to them, as a script can
+    sys.modules[name] = module  # dataclasses and pickle look up their module by its name
     try:
         spec.loader.exec_module(module)
     except FileNotFoundError as error:
         if error.filename == str(path):
             raise ConfigError(f"{path}: no such file") from None
         raise _failed(path, error) from error
-    except BaseException as error:  # a signal ends the start another way, so that this is the file's own
+    except BaseException as error:  # a signal ends the start in another way, so this was raised by the file
         raise _failed(path, error) from error
     return module
 
 
 def _failed(path: Path, error: BaseException) -> ConfigError:
-    """The error with the line of the user's file that raised it."""
+    """The error, with the line of the user's file that raised it."""
     line = error.lineno if isinstance(error, SyntaxError) and error.filename == str(path) else None
     for frame in traceback.extract_tb(error.__traceback__):
         if frame.filename == str(path):

@@ -1,8 +1,9 @@
-"""Functions of the user's around what answers: one sees a request before it goes on, one an answer before it is sent.
+"""Hooks: functions of the user's that get a request before it is passed on, or a response before it is sent.
 
-A hook returns None (nothing changes), a mapping of what it changes, or the word `close` or `reset`. Keys for both are
-`headers` (all of them, in place of those there are) and one of `body`, `json` and `base64`; for requests also `method`,
-`url`, and `response`, an answer that is sent instead of asking anybody; for answers also `status` and `statusMessage`.
+A hook returns None (nothing changes), a mapping of its changes, or the word `close` or `reset`. Keys for both are
+`headers` (all of them, in place of the message's) and one of `body`, `json` and `base64`; for requests also `method`,
+`url`, and `response`, which is sent instead of the request being passed on; for responses also `status` and
+`statusMessage`.
 """
 
 from __future__ import annotations
@@ -14,16 +15,16 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from mockrec.engine.message.response import PreparedResponse
-from mockrec.engine.rules.explain.suggest import quoted
 from mockrec.engine.rules.matching.request import RequestView
 from mockrec.engine.rules.model import BodyChange, HeaderChanges, RequestChanges, ResponseChanges
+from mockrec.engine.rules.yaml.scalars import double_quoted
 from mockrec.engine.rules.yaml.types import nearest_hint
-from mockrec.engine.steps.python import answered, body_of, is_token, pairs_of
+from mockrec.engine.steps.python import body_of, is_token, pairs_of, to_response
 from mockrec.engine.steps.python_stream import Streamed
 from mockrec.engine.usercode.calls import call
 from mockrec.engine.usercode.failure import Failure
-from mockrec.engine.wire.content import codings as content
 from mockrec.engine.wire.urls import split_host
+from mockrec.formats.content import codings as content
 from mockrec.formats.text.json import parse
 
 _BODY_KEYS = ("body", "json", "base64")
@@ -33,21 +34,21 @@ _RESPONSE_KEYS = ("status", "statusMessage", "headers", *_BODY_KEYS)
 
 @dataclass(frozen=True, slots=True)
 class Hook:
-    """A function that is called around what answers."""
+    """A function of the user's for requests or responses."""
 
     function: Callable[..., Any]
     report: Callable[[Failure], None]
-    """Told when it fails."""
+    """Called with each failure of the function."""
 
     async def of_request(self, view: RequestView) -> RequestEdit | PreparedResponse | Streamed | str | None:
-        """What it makes of a request, or answers it with. Raises UserError."""
+        """The function's changes of a request, or its response. Raises UserError."""
         edit: RequestEdit | PreparedResponse | Streamed | str | None = await call(
             self.function, view, then=_request_edit
         )
         return edit
 
     async def of_response(self, response: ResponseView, view: RequestView) -> ResponseEdit | str | None:
-        """What it makes of an answer. Raises UserError."""
+        """The function's changes of a response. Raises UserError."""
         arguments = (response, view) if _takes_two(self.function) else (response,)
         edit: ResponseEdit | str | None = await call(self.function, *arguments, then=_response_edit)
         return edit
@@ -55,24 +56,24 @@ class Hook:
 
 @dataclass(frozen=True, slots=True)
 class RequestEdit:
-    """A request as a hook wants it."""
+    """A hook's changes of a request."""
 
     changes: RequestChanges
     path: str | None = None
-    """Path and query; None: as they were."""
+    """Path and query; None: unchanged."""
 
 
 @dataclass(frozen=True, slots=True)
 class ResponseEdit:
-    """An answer as a hook wants it."""
+    """A hook's changes of a response."""
 
     changes: ResponseChanges
     reason: str | None = None
-    """The reason phrase; None: the usual one of a new status, or the one there was."""
+    """The reason phrase; None: the usual one of a new status, or the unchanged one."""
 
 
 class ResponseView:
-    """An answer as a function of the user's sees it; to be read only.
+    """A response as a hook gets it, read-only.
 
     `status`, `status_message`, `headers` (lower-case name → value), `raw_headers` (pairs as they will be sent), `body`
     (content codings undone), `text`, `json`. The last three raise ValueError for a body that cannot be read.
@@ -80,9 +81,11 @@ class ResponseView:
 
     __slots__ = ("_limit", "_wire", "headers", "raw_headers", "status", "status_message")
 
-    def __init__(self, answer: PreparedResponse, fields: list[list[str]], status: int, body: bytes, limit: int) -> None:
+    def __init__(
+        self, response: PreparedResponse, fields: list[list[str]], status: int, body: bytes, limit: int
+    ) -> None:
         self.status = status
-        self.status_message = answer.reason
+        self.status_message = response.reason
         self.raw_headers = fields
         self.headers: dict[str, str] = {}
         for name, value in fields:
@@ -110,7 +113,7 @@ class ResponseView:
 
 
 def _takes_two(function: Callable[..., Any]) -> bool:
-    """Whether a function takes the request beside the answer."""
+    """Whether a function takes the request after the response."""
     try:
         inspect.signature(function).bind(None, None)
     except (TypeError, ValueError):
@@ -119,14 +122,14 @@ def _takes_two(function: Callable[..., Any]) -> bool:
 
 
 def _request_edit(result: Any) -> RequestEdit | PreparedResponse | Streamed | str | None:
-    """Raises TypeError and ValueError for what is none."""
+    """A hook's result for a request. Raises TypeError and ValueError for another result."""
     if result is None or (isinstance(result, str) and result in ("close", "reset")):
         return result
     given = _mapping(result, _REQUEST_KEYS, 'a mapping, "close", "reset" or None')
     if "response" in given:
         if len(given) > 1:
             raise ValueError("response answers, so nothing else can be changed beside it")
-        return answered(given["response"])
+        return to_response(given["response"])
     method = given.get("method")
     if method is not None and not is_token(method):
         raise ValueError(f"method: expected a method such as POST, got {method!r}")
@@ -152,6 +155,7 @@ def _read_url(url: Any) -> tuple[str, str, str]:
 
 
 def _response_edit(result: Any) -> ResponseEdit | str | None:
+    """A hook's result for a response. Raises TypeError and ValueError for another result."""
     if result is None or (isinstance(result, str) and result in ("close", "reset")):
         return result
     given = _mapping(result, _RESPONSE_KEYS, 'a mapping, "close", "reset" or None')
@@ -165,7 +169,7 @@ def _response_edit(result: Any) -> ResponseEdit | str | None:
 
 def _mapping(result: Any, keys: tuple[str, ...], expected: str) -> Mapping[str, Any]:
     if not isinstance(result, Mapping):
-        shown = f" {quoted(result[:40])}" if isinstance(result, str) else ""
+        shown = f" {double_quoted(result[:40])}" if isinstance(result, str) else ""
         raise TypeError(f"expected {expected}, not {type(result).__name__}{shown}")
     for key in result:
         if key not in keys:

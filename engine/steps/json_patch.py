@@ -1,7 +1,7 @@
-"""JSON Patch (RFC 6902): operations on a JSON document, which give another document.
+"""JSON Patch (RFC 6902): operations on a JSON document, which return another document.
 
-Nothing is changed in place: an operation copies the containers on its way and shares all others. So a patch
-that fails has done nothing, and neither the document nor the values of the operations can be damaged.
+Nothing is changed in place: an operation copies the containers on its path and shares all others. So a patch that fails
+has no effect, and neither the document nor the values of the operations are changed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _Tokens = list[str]
 
 
 class PatchError(ValueError):
-    """An operation cannot be done. `index` counts from 0, as the places in a rule file do."""
+    """An operation that cannot be performed. `index` counts from 0, as positions in a rule file do."""
 
     def __init__(self, index: int, reason: str) -> None:
         super().__init__(f"operation {index}: {reason}")
@@ -27,17 +27,17 @@ class PatchError(ValueError):
 
 
 class _Failure(Exception):
-    """Why an operation cannot be done."""
+    """The reason why an operation cannot be performed."""
 
 
 def apply_patch(document: Any, operations: Sequence[Mapping[str, Any]]) -> Any:
-    """The document after all operations in turn. Raises PatchError; the document itself never changes."""
+    """The document after all operations in their order. Raises PatchError. The given document does not change."""
     for index, operation in enumerate(operations):
-        act = _OPERATIONS.get(operation.get("op", ""))
+        apply = _OPERATIONS.get(operation.get("op", ""))
         try:
-            if act is None:
+            if apply is None:
                 raise _Failure(f"there is no operation {operation.get('op')!r}")
-            document = act(document, operation)
+            document = apply(document, operation)
         except _Failure as failure:
             words = [str(operation[key]) for key in ("op", "from", "path") if key in operation]
             raise PatchError(index, f"{' '.join(words)}: {failure}") from None
@@ -97,7 +97,7 @@ def _value(operation: Mapping[str, Any]) -> Any:
 
 
 def _pointer(operation: Mapping[str, Any], key: str) -> _Tokens:
-    """A JSON pointer (RFC 6901) as its tokens; none for the whole document."""
+    """The tokens of a JSON pointer (RFC 6901); none for the whole document."""
     text = operation.get(key)
     if not isinstance(text, str) or (text and not text.startswith("/")):
         raise _Failure(f"{key} is not a JSON pointer")
@@ -114,7 +114,7 @@ def _found(document: Any, tokens: _Tokens) -> Any:
 
 
 def _changed(document: Any, tokens: _Tokens, change: Callable[[Any], Any]) -> Any:
-    """The document with `change` of what is at `tokens` in its place."""
+    """The document with the value at `tokens` replaced by the result of `change`."""
     if not tokens:
         return change(document)
     containers = []
@@ -162,7 +162,7 @@ def _without(document: Any, tokens: _Tokens) -> Any:
 
 
 def _key(container: Any, token: str) -> Any:
-    """The key or index that a token means in a container which has it."""
+    """The key or index that a token stands for in a container. Raises _Failure if the container does not have it."""
     if isinstance(container, dict):
         if token not in container:
             raise _Failure(f'there is no "{token}"')

@@ -1,4 +1,4 @@
-"""One change of one message: what requests and answers share of it."""
+"""One change of the body of a message, request or response."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ async def body_after(
     upstream_client: UpstreamClient,
     place: str,
 ) -> bytes:
-    """A body after a change, in the content coding that its head will name: `fields`. `encoding` is that of now.
+    """The body after a change, in the content coding that its head will name (`fields`). `encoding` is the present one.
 
-    `place` is the side of the step, for messages. Raises TransformError and TooLong.
+    `place` is the side of the step, for messages to the user. Raises TransformError and TooLong.
     """
     resulting = ", ".join(value for name, value in fields if name.lower() == "content-encoding")
     data = None
@@ -44,14 +44,14 @@ async def body_after(
 
 
 def with_type(fields: list[list[str]], change: BodyChange) -> list[list[str]]:
-    """JSON names its type unless the message does."""
+    """The fields with the content type of JSON, if the new body is JSON and the message names no type."""
     if change.is_json and not any(name.lower() == "content-type" for name, _ in fields):
         return [*fields, [*JSON_TYPE]]
     return fields
 
 
 def too_long(what: str, size: int, limit: int) -> str:
-    """Why a body cannot be changed."""
+    """Why a body of this size cannot be changed."""
     return (
         f"the {what} has {'at least ' if what == 'response' else ''}{size} bytes; a rule can change bodies of up to"
         f" {limit} (record.maxBodySize, at least 10 MiB)"

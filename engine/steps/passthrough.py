@@ -1,73 +1,80 @@
-"""The steps `passthrough` and `forward`: the request goes on to a server, its response comes back to the client.
+"""The steps `passthrough` and `forward`: pass the request on to a server, and its response back to the client.
 
-Bodies that no change touches are passed on piece by piece and never held. What is said to the server and by it is
-told in rule-events; what the client gets is told by the exchange, as with every step.
+Bodies that no rule changes are passed on as they arrive and never held. What is exchanged with the server is logged in
+rule-events (`passthrough_log.py`); what the client gets is logged by the exchange, as with every step.
 """
 
 from __future__ import annotations
 
-import math
-import random
 from collections.abc import Sequence
-from functools import partial
-from typing import Any, Final
 
 import anyio
 
 from mockrec.engine import clock
 from mockrec.engine.exchange.exchange import Exchange
-from mockrec.engine.message.response import REASONS, PreparedResponse
+from mockrec.engine.message.response import PreparedResponse
 from mockrec.engine.offload.pool import TooLong
 from mockrec.engine.rules.model import BodyChange, Forward, Passthrough
+from mockrec.engine.steps.around import around
 from mockrec.engine.steps.failures import TEXT_TYPE, reply_failure
-from mockrec.engine.steps.faults import never_answer
+from mockrec.engine.steps.faults import never_respond
+from mockrec.engine.steps.hooked import hooked_passthrough
 from mockrec.engine.steps.message_change import body_after, too_long, with_type
+from mockrec.engine.steps.passthrough_log import (
+    log_abort,
+    log_changed_body,
+    log_request,
+    log_response_head,
+    log_unchanged_body,
+    tag_odd,
+)
+from mockrec.engine.steps.passthrough_response import FRAMING, client_response, content_length
 from mockrec.engine.steps.plan import StepHandler
-from mockrec.engine.steps.timing import delay_act
-from mockrec.engine.steps.transform import TransformError, changed_headers
+from mockrec.engine.steps.request_changes import needs_body
+from mockrec.engine.steps.spec import CompileContext, StepSpec
+from mockrec.engine.steps.timing import delay_handler
+from mockrec.engine.steps.transform import TransformError
+from mockrec.engine.steps.upstream_options import step_options
 from mockrec.engine.steps.upstream_request import build_request
 from mockrec.engine.steps.websocket_passthrough import WebSocketPassthrough
 from mockrec.engine.upstream.client import UpstreamClient
 from mockrec.engine.upstream.errors import LOOP, RESET, TIMED_OUT, UpstreamError
-from mockrec.engine.upstream.headers import end_to_end, end_to_end_trailers, sendable, with_chunks, with_length, without
+from mockrec.engine.upstream.headers import end_to_end, end_to_end_trailers, sendable, with_length, without
 from mockrec.engine.upstream.options import UpstreamOptions
 from mockrec.engine.upstream.request import UpstreamRequest
-from mockrec.engine.upstream.retry import ATTEMPTS, PIECE, may_repeat, send_whole, while_sending
+from mockrec.engine.upstream.request_loop import RequestBody, perform
 from mockrec.engine.upstream.stream import UpstreamStream
-from mockrec.engine.wire.http1.odd_fields import odd_tags
-from mockrec.engine.wire.http1.request_head import target_text
-from mockrec.engine.wire.parts import Data, End, Interim, Part, RawHeaders, ResponseHead, ResponsePart
+from mockrec.engine.wire.parts import Data, End, Part, RawHeaders, ResponseHead
 from mockrec.engine.wire.syntax import BODILESS_STATUSES
 
 _BAD_GATEWAY = "Error communicating with upstream server"
-_FRAMING = ("content-length", "transfer-encoding")
 
 
-def passthrough_act(
+def passthrough_handler(
     step: Passthrough,
+    context: CompileContext,
     options: UpstreamOptions,
-    upstream_client: UpstreamClient,
-    dice: random.Random,
     *,
-    name: str | None = None,
+    rule_id: str | None = None,
     on_loop: StepHandler | None = None,
 ) -> StepHandler:
-    """Passes the request on. `name` stands for the rule in the log where no rule says this; `on_loop` answers where
-    the server would be this recorder itself."""
-    delay = delay_act(step.delay, dice) if step.delay is not None else None
+    """Pass the request on, and its response back. `rule_id` stands for the rule in the log where no rule says this;
+    `on_loop` responds where the server would be this recorder itself."""
+    client, websocket = context.upstream_client, context.websocket
+    delay = None if step.delay is None else delay_handler(step.delay, context.random)
 
-    async def act(exchange: Exchange) -> None:
+    async def handle(exchange: Exchange) -> None:
         try:
-            request = await build_request(exchange, step, options, upstream_client.before, upstream_client.helpers)
-            peer = exchange.peer
-            if upstream_client.dialer.is_ours((peer.ip, peer.port), (peer.local_ip, peer.local_port)):
+            request = await build_request(exchange, step, options, client.reverse_target, client.helpers)
+            peer = exchange.client
+            if client.dialer.is_ours((peer.ip, peer.port), (peer.local_ip, peer.local_port)):
                 raise UpstreamError(LOOP, "that is this recorder itself")
             if exchange.websocket:
                 if delay is not None:
                     await delay(exchange)
-                await WebSocketPassthrough(exchange, request, upstream_client, name, upstream_client.limits).run()
+                await WebSocketPassthrough(exchange, request, client, rule_id, websocket).run()
             else:
-                await HttpPassthrough(exchange, step, request, upstream_client, delay, name).run()
+                await HttpPassthrough(exchange, step, request, client, delay, rule_id).run()
         except TransformError as error:
             await reply_failure(exchange, str(error))
         except TooLong as error:
@@ -85,18 +92,18 @@ def passthrough_act(
                     " proxy",
                 )
 
-    return act
+    return handle
 
 
 async def _failed(exchange: Exchange, request: UpstreamRequest, error: UpstreamError, *, simulate: bool) -> None:
-    """Tell the client that its server did not answer, or show it the same: its end, its silence, or else a reset."""
+    """Respond 502, or let the client's connection end as the server's did: in order, by silence, or else by a reset."""
     exchange.tag(*error.tags)
     route = request.route
     server = f"{request.protocol}://{route}"
     if route.host != route.name:
         server += f" (at {route.host})"
     text = f"{_BAD_GATEWAY} {server}: {error} [{error.code}]"
-    if not (simulate or exchange.answering):
+    if not (simulate or exchange.response_started):
         body = f"{text}\n".encode("utf-8", "replace")
         await exchange.reply(PreparedResponse(502, (TEXT_TYPE,), body, reason=_BAD_GATEWAY, is_own=True))
         return
@@ -104,23 +111,21 @@ async def _failed(exchange: Exchange, request: UpstreamRequest, error: UpstreamE
     head = exchange.response_head
     framed = head is not None and ("content-length" in head.headers or "transfer-encoding" in head.headers)
     in_order = error.closed
-    if exchange.answering:
-        # A FIN would look like the end of a body that ends with the connection; a reset would discard what has been
-        # sent, so it is for servers that have done so.
+    if exchange.response_started:
+        # A FIN would look like the end of a body that the end of the connection delimits. A reset discards data that
+        # the client has not read yet, so it only stands for the reset of a server.
         in_order = framed and (error.closed or error.code != RESET or not simulate)
     if simulate and error.code == TIMED_OUT:
-        await never_answer(exchange)
+        await never_respond(exchange)
     elif in_order:
         exchange.channel.close()
     else:
         exchange.channel.reset()
 
 
-_NOT_CHANGED: Final = {"overridden": False}
-
-
 class HttpPassthrough:
-    """One request on its way to a server, and the response on its way back."""
+    """One request on its way to a server, and the response on its way back; an `UpstreamExchange` of the request
+    loop."""
 
     def __init__(
         self,
@@ -129,262 +134,186 @@ class HttpPassthrough:
         request: UpstreamRequest,
         upstream_client: UpstreamClient,
         delay: StepHandler | None,
-        name: str | None,
+        rule_id: str | None,
     ) -> None:
+        settings = request.route.options.settings
+        self.request = request
+        self.head_timeout: float | None = settings.head_timeout
+        self.body_timeout = settings.body_idle_timeout
         self._exchange = exchange
         self._step = step
-        self._request = request
         self._upstream_client = upstream_client
         self._delay = delay
-        self._name = name
-        self._settings = request.route.options.settings
-        self._carrier: UpstreamStream | None = None
-        self._asked_at = 0.0
-        self._first_byte = 0.0
-        self._body: bytes | None = None
-        """What the rule has put in place of the client's body."""
-        self._whole: bytes | None = None
-        """The client's body, where it had come before a server was asked."""
+        self._rule_id = rule_id
+        self._sent_at = 0.0
+        """When the head of the request was sent, in monotonic milliseconds."""
+        self._new_body: bytes | None = None
+        """The body that the rule puts in place of the client's."""
+        self._client_body: bytes | None = None
+        """The client's body, if all of it had arrived before the request was sent."""
         self._ready = False
-        """Whether the request can be told to the log."""
-        self._told = False
-        """Whether it has been."""
-        self._sent = False
-        """Whether the server has the whole request, so that it may be asked to hurry."""
+        """Whether the request is complete but for a body that is still arriving, so that it can be logged."""
+        self._logged = False
+        """Whether it has been logged."""
 
     async def run(self) -> None:
-        """Raises UpstreamError and TransformError; the connection to the server is closed or kept in any case."""
-        kept = False
+        """Pass the request and the response on. Raises UpstreamError and TransformError."""
+        request, step, client = self.request, self._step, self._upstream_client
         try:
-            self._body = await self._new_body()
+            self._new_body = await self._changed_request_body()
             self._ready = True
-            if not self._request.route.alpn:  # otherwise the server chooses what is sent
-                self._tell_request(self._request.for_http1())
-            await self._pass_on()
-            kept = self._sent
+            if not request.route.alpn:  # otherwise the server chooses the protocol, and with it the fields
+                self._log_request(request.for_http1())
+            to_self = isinstance(step, Forward) or step.request.host is not None
+            await perform(client, self._exchange.client, self, to_self=to_self)
         except UpstreamError as error:
-            self._tell_abort(error, by_client=False)
+            self._log_abort(error, by_client=False)
             raise
         except (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.get_cancelled_exc_class()):
-            if self._upstream_client.stopping:
-                self._tell_abort(UpstreamError("E_STOPPED", "the recorder has been stopped"), by_client=False)
+            if client.stopping:
+                self._log_abort(UpstreamError("E_STOPPED", "the recorder has been stopped"), by_client=False)
             else:
-                self._tell_abort(UpstreamError(RESET, "the client has left"), by_client=True)
+                self._log_abort(UpstreamError(RESET, "the client has left"), by_client=True)
             raise
-        finally:
-            if self._carrier is None:
-                pass
-            elif kept:
-                self._upstream_client.keep(self._exchange.peer, self._request.route, self._carrier)
-            else:
-                self._carrier.abandon()
+
+    def _log_request(self, fields: list[list[str]]) -> None:
+        self._logged = True
+        log_request(self._exchange, self._rule_id, self.request, fields, self._new_body)
+
+    def _log_abort(self, error: UpstreamError, *, by_client: bool) -> None:
+        if not self._ready or error.code == LOOP:
+            return
+        if not self._logged:
+            self._log_request(self.request.for_http1())  # no server was reached that could choose the protocol
+        log_abort(self._exchange, self._rule_id, error, by_client=by_client)
 
     # ── the request ────────────────────────────────────────────────────────────────────────────────
 
-    async def _new_body(self) -> bytes | None:
-        """The body that the rule puts in place of the client's, if it does. Raises TransformError."""
-        change, exchange, request = self._step.request.body, self._exchange, self._request
+    async def _changed_request_body(self) -> bytes | None:
+        """The body that the rule puts in place of the client's, if it does. Raises TransformError and TooLong."""
+        change, exchange, request = self._step.request.body, self._exchange, self.request
         edited = exchange.edited.body if exchange.edited is not None else None
         if change is None and edited is None:
             return None
         if change is None:
-            if exchange.reader is not None:
-                exchange.reader.drop()
+            if exchange.body_stream is not None:
+                exchange.body_stream.drop()
             return edited
         original = b""
         if edited is not None:
             original = edited
         elif change.data is None and change.file is None:
             body = exchange.request_body
-            if exchange.reader is not None:
-                await exchange.reader.hold(self._upstream_client.body_limit)
+            if exchange.body_stream is not None:
+                await exchange.body_stream.wait_until_buffered(self._upstream_client.body_limit)
             if body.size > self._upstream_client.body_limit:
                 raise TransformError(too_long("request", body.size, self._upstream_client.body_limit))
             original = body.kept
-        encoding = exchange.asked.headers.get("content-encoding", "")
+        encoding = exchange.effective_target.headers.get("content-encoding", "")
         changed = await self._changed(original, encoding, request.raw_headers, change, "request")
-        if exchange.reader is not None:
-            exchange.reader.drop()
+        if exchange.body_stream is not None:
+            exchange.body_stream.drop()
         request.raw_headers = with_type(with_length(request.raw_headers, len(changed)), change)
         return changed
 
-    async def _pass_on(self) -> None:
-        exchange, request, upstream_client = self._exchange, self._request, self._upstream_client
-        to_self = isinstance(self._step, Forward) or self._step.request.host is not None
-        carrier = upstream_client.idle(exchange.peer, request.route)
-        for left in reversed(range(ATTEMPTS)):
-            is_new = carrier is None
-            if carrier is None:
-                carrier = await upstream_client.connect(exchange.peer, request.route, to_self=to_self)
-            self._carrier = carrier
-            try:
-                await self._converse(carrier)
-                return
-            except UpstreamError as error:
-                if not (left and self._may_repeat(carrier, error, is_new=is_new)):
-                    raise
-            carrier.close()
-            carrier = self._carrier = None
-
-    def _may_repeat(self, carrier: UpstreamStream, error: UpstreamError, *, is_new: bool) -> bool:
-        """Whether the request can be sent again, because the server has not looked at it."""
-        reader = self._exchange.reader
-        if self._body is None and self._whole is None and reader is not None and reader.begun:
-            return False  # some of the body has gone
-        return may_repeat(carrier, error, self._request.method, is_new=is_new)
-
-    async def _converse(self, carrier: UpstreamStream) -> None:
-        """One request and its response."""
-        exchange, body = self._exchange, self._body
-        fields = carrier.fields(self._request)
-        if not self._told:
-            self._tell_request(fields)
-        reader = exchange.reader if body is None else None
-        if reader is not None and self._whole is None:
-            self._whole = reader.ready()
-        whole = self._whole if reader is not None else body
-        trailers = end_to_end_trailers(exchange.request_body.trailers) if body is None else ()
-        self._asked_at = clock.now()
-        at_once = whole if whole is not None and len(whole) <= PIECE else None
-        self._sent = await carrier.ask(
-            self._request, fields, at_once, trailers, more=body is not None or reader is not None
-        )
-        if self._sent:
-            await self._receive(carrier)
-            return
-
-        async def send() -> None:
-            if whole is None:
-                await self._send_body(carrier)
-            else:
-                await send_whole(carrier, whole, trailers, self._settings.body_idle_timeout)
-                self._all_sent(carrier)
-
-        await while_sending(send, partial(self._receive, carrier))
-
-    async def _send_body(self, carrier: UpstreamStream) -> None:
-        """Pass the client's body on as it comes."""
+    def start(self, stream: UpstreamStream, fields: list[list[str]]) -> RequestBody:
+        """See `UpstreamExchange`."""
         exchange = self._exchange
-        reader = exchange.reader
+        if not self._logged:
+            self._log_request(fields)
+        self._sent_at = clock.now()
+        if self._new_body is not None:
+            return self._new_body, (), True
+        trailers = end_to_end_trailers(exchange.request_body.trailers)
+        reader = exchange.body_stream
+        if reader is None:
+            return None, trailers, False
+        if self._client_body is None:
+            self._client_body = reader.ready()
+        return self._client_body, trailers, True
+
+    @property
+    def body_consumed(self) -> bool:
+        """See `UpstreamExchange`."""
+        reader = self._exchange.body_stream
+        return self._new_body is None and self._client_body is None and reader is not None and reader.begun
+
+    async def send_body(self, stream: UpstreamStream) -> bool:
+        """Pass the client's body on as it arrives."""
+        exchange = self._exchange
+        reader = exchange.body_stream
         assert reader is not None
         while data := await reader.next():
-            await carrier.send_data(data, self._settings.body_idle_timeout)
-        if exchange.request_body.complete:  # otherwise the client has left, and its connection ends this
-            trailers = end_to_end_trailers(exchange.request_body.trailers)
-            await carrier.send_end(trailers, self._settings.body_idle_timeout)
-            self._all_sent(carrier)
-
-    def _all_sent(self, carrier: UpstreamStream) -> None:
-        self._sent = True
-        if not carrier.answered:
-            carrier.allow(self._settings.head_timeout)
+            await stream.send_data(data, self.body_timeout)
+        if not exchange.request_body.complete:
+            return False  # the client has left, and the end of its connection ends this exchange
+        await stream.send_end(end_to_end_trailers(exchange.request_body.trailers), self.body_timeout)
+        return True
 
     # ── the response ───────────────────────────────────────────────────────────────────────────────
 
-    async def _receive(self, carrier: UpstreamStream) -> None:
-        response, parts = await self._head(carrier)
-        head = response.head
-        self._tag_odd(head.odd)
-        self._tell_head(carrier, head)
+    async def interim(self, head: ResponseHead) -> None:
+        """Pass an interim response on, except 100: this recorder sends its own (RFC 9110, 10.1.1)."""
+        tag_odd(self._exchange, head.odd)
+        if head.status != 100 and self._exchange.head.version != "1.0":
+            fields = sendable(without(end_to_end(head.raw_headers), ":status", *FRAMING))
+            await self._exchange.send_interim(head.status, [(name, value) for name, value in fields])
+
+    async def respond(self, stream: UpstreamStream, head: ResponseHead, parts: Sequence[Part]) -> bool:
+        """Pass the response on to the client, with the changes of the rule."""
+        exchange, step = self._exchange, self._step
+        first_byte = clock.now() - self._sent_at
+        tag_odd(exchange, head.odd)
+        log_response_head(exchange, self._rule_id, stream, head, first_byte)
         if self._delay is not None:
-            await self._delay(self._exchange)
-        change = self._step.response.body
-        has_none = head.status in BODILESS_STATUSES and self._step.response.status is None
-        changing = self._exchange.changing
-        reads = change is not None or (changing is not None and changing.reads_body)
-        if reads and not (has_none or self._exchange.channel.bodiless):
-            await self._change_body(carrier, head, parts, change)
-            return
-        self._tell_often("passthrough-response-body", "response", _NOT_CHANGED)
+            await self._delay(exchange)
+        change = step.response.body
+        bodiless = head.status in BODILESS_STATUSES and step.response.status is None
+        changing = exchange.response_editor
+        needs_body = change is not None or (changing is not None and changing.reads_body)
+        if needs_body and not (bodiless or exchange.channel.bodiless):
+            await self._change_body(stream, head, parts, change)
+            return True
+        log_unchanged_body(exchange, self._rule_id, "response")
         if parts and type(parts[-1]) is End:
             body = b"".join([part.data for part in parts if type(part) is Data])
-            self._tag_odd(parts[-1].odd)
+            tag_odd(exchange, parts[-1].odd)
             trailers = end_to_end_trailers(parts[-1].trailers)
-            answer = self._answer(head, len(body), trailers=bool(trailers))
-            answer.body = body
-            answer.trailers = tuple((name, value) for name, value in trailers)
-            await self._exchange.reply(answer)
-            return
-        length = _length_of(head)
-        await self._exchange.begin(self._answer(head, length, trailers="trailer" in head.headers), length)
-        await self._exchange.finish(await self._relay(carrier, parts))
-
-    async def _head(self, carrier: UpstreamStream) -> tuple[ResponsePart, list[Part]]:
-        """The final head and what came with it; interim ones go to the client at once."""
-        carrier.allow(self._settings.head_timeout if self._sent else math.inf)
-        while True:
-            parts = await carrier.receive(None)
-            for index, part in enumerate(parts):
-                if isinstance(part, ResponsePart):
-                    carrier.deadline = math.inf
-                    self._first_byte = clock.now() - self._asked_at
-                    return part, parts[index + 1 :]
-                if isinstance(part, Interim):
-                    self._tag_odd(part.head.odd)
-                if isinstance(part, Interim) and part.head.status != 100 and self._exchange.head.version != "1.0":
-                    fields = sendable(without(end_to_end(part.head.raw_headers), ":status", *_FRAMING))
-                    await self._exchange.inform(part.head.status, [(name, value) for name, value in fields])
-
-    def _answer(self, head: ResponseHead, length: int | None, *, trailers: bool = False) -> PreparedResponse:
-        """The head as the client gets it; `length` is that of its body, where it is known."""
-        changes = self._step.response
-        status = changes.status or head.status
-        raw_headers, reason = head.raw_headers, head.reason
-        if head.version == "2.0":
-            raw_headers = [pair for pair in raw_headers if pair[0] != ":status"]
-        if head.version == "2.0" or changes.status is not None:
-            reason = REASONS.get(status, "")
-        raw_headers = changed_headers(end_to_end(raw_headers), changes.headers)
-        raw_headers = self._framed(raw_headers, head, status, length, trailers)
-        headers = tuple([(name, value) for name, value in raw_headers])
-        return PreparedResponse(status, headers, reason=reason, relayed=True)
-
-    def _framed(
-        self, raw_headers: list[list[str]], head: ResponseHead, status: int, length: int | None, trailers: bool
-    ) -> list[list[str]]:
-        """The framing that the body has, whatever a rule has made of the fields that tell it. Without a body they tell
-        what the server says of the one that there would be."""
-        chunked = "transfer-encoding" in head.headers
-        if head.version == "2.0" and self._step.response.body is None:
-            length = _length_of(head)
-            # A client of HTTP/1 gets trailers behind chunks alone (RFC 9112, 7.1.2); HTTP/2 needs no framing.
-            chunked = self._exchange.head.version != "2.0" and (length is None or trailers)
-        if self._exchange.channel.bodiless or status in BODILESS_STATUSES:
-            length = _length_of(head) if self._step.response.body is None else None
-            chunked = "transfer-encoding" in head.headers and self._step.response.body is None
-        if chunked:
-            return with_chunks(raw_headers)
-        if length is None:
-            return without(raw_headers, *_FRAMING)
-        framing = [(name.lower(), value) for name, value in raw_headers if name.lower() in _FRAMING]
-        return raw_headers if framing == [("content-length", str(length))] else with_length(raw_headers, length)
-
-    async def _relay(self, carrier: UpstreamStream, parts: Sequence[Part]) -> RawHeaders:
-        """The body to the client, piece by piece; its trailers."""
-        exchange, backpressure, seconds = (
-            self._exchange,
-            self._upstream_client.backpressure,
-            self._settings.body_idle_timeout,
+            response = client_response(exchange, step.response, head, len(body), trailers=bool(trailers))
+            response.body = body
+            response.trailers = tuple((name, value) for name, value in trailers)
+            await exchange.reply(response)
+            return True
+        length = content_length(head)
+        await exchange.begin(
+            client_response(exchange, step.response, head, length, trailers="trailer" in head.headers), length
         )
+        await exchange.finish(await self._relay(stream, parts))
+        return True
+
+    async def _relay(self, stream: UpstreamStream, parts: Sequence[Part]) -> RawHeaders:
+        """Pass the body on to the client as it arrives; return its trailers."""
+        exchange, seconds = self._exchange, self.body_timeout
+        backpressure = exchange.log.backpressure
         while True:
             for part in parts:
                 if type(part) is Data:
                     await exchange.send(part.data)
                 elif type(part) is End:
-                    self._tag_odd(part.odd)
+                    tag_odd(exchange, part.odd)
                     return end_to_end_trailers(part.trailers)
             if backpressure.behind:
                 await backpressure.wait_for_room()
-            parts = await carrier.receive(seconds)
+            parts = await stream.receive(seconds)
 
     async def _change_body(
-        self, carrier: UpstreamStream, head: ResponseHead, parts: Sequence[Part], change: BodyChange | None
+        self, stream: UpstreamStream, head: ResponseHead, parts: Sequence[Part], change: BodyChange | None
     ) -> None:
-        """Read the whole body, change it, and answer with what has become of it; without a `change`, others do that
-        (`exchange/changing.py`)."""
+        """Read the whole body and respond with the changed one. Without a `change`, the response is changed later, by
+        other rules or functions (`exchange/changing.py`), which need the whole body."""
+        exchange = self._exchange
         pieces: list[bytes] = []
         size, limit = 0, self._upstream_client.body_limit
-        seconds = self._settings.body_idle_timeout
         while not (parts and type(parts[-1]) is End):
             for part in parts:
                 if type(part) is Data:
@@ -392,99 +321,42 @@ class HttpPassthrough:
                     size += len(part.data)
             if size > limit:
                 raise TransformError(too_long("response", size, limit))
-            parts = await carrier.receive(seconds)
-        self._tag_odd(parts[-1].odd)
+            parts = await stream.receive(self.body_timeout)
+        tag_odd(exchange, parts[-1].odd)
         original = b"".join([*pieces, *(part.data for part in parts if type(part) is Data)])
-        answer = self._answer(head, len(original))
-        raw_body = self._exchange.notes.piece(original, self._exchange, "response", head.raw_headers)
-        self._tell("passthrough-response-body", {"overridden": True, "rawBody": raw_body})
+        response = client_response(exchange, self._step.response, head, len(original))
+        log_changed_body(exchange, self._rule_id, "response", original, head.raw_headers)
         if change is None:
-            answer.body = original
-            await self._exchange.reply(answer)
+            response.body = original
+            await exchange.reply(response)
             return
-        body = await self._changed(
-            original, head.headers.get("content-encoding", ""), answer.headers, change, "response"
-        )
-        raw_headers = with_type(with_length(answer.headers, len(body)), change)
-        answer.headers = tuple([(name, value) for name, value in raw_headers])
-        answer.body = body
-        await self._exchange.reply(answer)
+        encoding = head.headers.get("content-encoding", "")
+        body = await self._changed(original, encoding, response.headers, change, "response")
+        raw_headers = with_type(with_length(response.headers, len(body)), change)
+        response.headers = tuple([(name, value) for name, value in raw_headers])
+        response.body = body
+        await exchange.reply(response)
 
     async def _changed(
         self, body: bytes, encoding: str, raw_headers: RawHeaders, change: BodyChange, side: str
     ) -> bytes:
-        """A body after a change, in the content coding that its head will name. Raises TransformError and TooLong."""
+        """A body after a change, in the content coding that its head names then. Raises TransformError and TooLong."""
         place = f"{self._step.place.where}.{side}"
         return await body_after(self._exchange, body, encoding, raw_headers, change, self._upstream_client, place)
 
-    # ── what the log is told ───────────────────────────────────────────────────────────────────────
 
-    def _tell(self, kind: str, data: dict[str, Any]) -> None:
-        self._exchange.notes.rule_event(self._exchange, kind, data, rule_id=self._name)
-
-    def _tell_often(self, kind: str, side: str, data: dict[str, Any], **measured: Any) -> None:
-        self._exchange.notes.passing_event(self._exchange, kind, side, data, measured, rule_id=self._name)
-
-    def _tell_request(self, raw_headers: list[list[str]]) -> None:
-        request, body = self._request, self._body
-        self._told = True
-        self._tell_often(
-            "passthrough-request-head",
-            "request",
-            {
-                "method": request.method,
-                "protocol": request.protocol,
-                "hostname": request.route.name,
-                "port": str(request.route.port),
-                "path": target_text(request.target),
-                "rawHeaders": raw_headers,
-            },
-        )
-        if body is None:
-            self._tell_often("passthrough-request-body", "request", _NOT_CHANGED)
-        else:
-            raw_body = self._exchange.notes.piece(body, self._exchange, "request", raw_headers)
-            self._tell("passthrough-request-body", {"overridden": True, "rawBody": raw_body})
-
-    def _tell_head(self, carrier: UpstreamStream, head: ResponseHead) -> None:
-        timings = {**(carrier.dialed.timings if carrier.used == 1 else {})}
-        timings["firstByte"] = round(self._first_byte, 4)
-        ip, port = carrier.pipe.peer
-        told = {
-            "statusCode": head.status,
-            "statusMessage": head.reason,
-            "httpVersion": head.version,
-            "rawHeaders": head.raw_headers,
-            "remoteIpAddress": ip,
-            "remotePort": port,
-        }
-        if head.odd:
-            told["rawHead"] = head.raw.decode("latin-1")
-        if carrier.used > 1:
-            told["reused"] = True
-        self._tell_often("passthrough-response-head", "response", told, timings=timings)
-
-    def _tag_odd(self, kinds: Sequence[str]) -> None:
-        """The server broke the rules, and was understood all the same: the log says how."""
-        if kinds:
-            self._exchange.tag(*(tag for tag in odd_tags(kinds) if tag not in self._exchange.tags))
-
-    def _tell_abort(self, error: UpstreamError, *, by_client: bool) -> None:
-        if not self._ready or error.code == LOOP:
-            return
-        if not self._told:
-            self._tell_request(self._request.for_http1())  # there was no server to choose
-        told: dict[str, Any] = {
-            "downstreamAborted": by_client,
-            "tags": [*self._exchange.tags, *(() if by_client else error.tags)],
-            "error": {"name": "UpstreamError", "code": error.code, "message": str(error)},
-        }
-        if error.raw_head:
-            told["rawHead"] = error.raw_head.decode("latin-1")
-        self._tell("passthrough-abort", told)
+def _compile(step: Passthrough, context: CompileContext) -> StepHandler:
+    options = step_options(step, context)
+    if step.request.python is None and step.response.python is None:
+        return passthrough_handler(step, context, options)
+    return hooked_passthrough(step, around(step, context), lambda plain: passthrough_handler(plain, context, options))
 
 
-def _length_of(head: ResponseHead) -> int | None:
-    """What a server tells of the length of a body that is not chunked; it may tell it several times."""
-    length = head.headers.get("content-length")
-    return int(length.partition(",")[0]) if length and "transfer-encoding" not in head.headers else None
+def _needs_body(step: Passthrough) -> bool:
+    return needs_body(step.request.body) or step.request.python is not None
+
+
+STEPS = (
+    StepSpec(Passthrough, _compile, never_blocks=False, needs_body=_needs_body, streams_body=True),
+    StepSpec(Forward, _compile, never_blocks=False, needs_body=_needs_body, streams_body=True),
+)

@@ -1,4 +1,4 @@
-"""A rule's steps, ready to act on an exchange, one after another."""
+"""A rule's steps, compiled: handlers that run on an exchange one after another."""
 
 from __future__ import annotations
 
@@ -10,12 +10,17 @@ StepHandler = Callable[[Exchange], Awaitable[None]]
 
 
 class CompiledSteps:
-    """`await plan.run(exchange)` does what the rule says."""
+    """The steps of a rule: `await plan.run(exchange)` runs them."""
 
     __slots__ = ("needs_body", "never_blocks", "run", "streams_body")
 
     def __init__(
-        self, acts: Sequence[StepHandler], *, never_blocks: bool, streams_body: bool = False, needs_body: bool = True
+        self,
+        handlers: Sequence[StepHandler],
+        *,
+        never_blocks: bool,
+        streams_body: bool = False,
+        needs_body: bool = True,
     ) -> None:
         """`never_blocks`: the handlers of a complete request wait only for the client to read. `streams_body`: the
         request body may be forwarded while it arrives. `needs_body`: a handler may need the whole request body in
@@ -23,12 +28,12 @@ class CompiledSteps:
         self.never_blocks = never_blocks
         self.streams_body = streams_body
         self.needs_body = needs_body
-        self.run: StepHandler = acts[0] if len(acts) == 1 else _in_turn(tuple(acts))
+        self.run: StepHandler = handlers[0] if len(handlers) == 1 else _in_turn(tuple(handlers))
 
 
-def _in_turn(acts: Sequence[StepHandler]) -> StepHandler:
+def _in_turn(handlers: Sequence[StepHandler]) -> StepHandler:
     async def run(exchange: Exchange) -> None:
-        for act in acts:
-            await act(exchange)
+        for handle in handlers:
+            await handle(exchange)
 
     return run

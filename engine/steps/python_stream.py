@@ -1,4 +1,4 @@
-"""A body that a generator of the user's gives piece by piece, each sent when it is there."""
+"""A body that a generator of the user's yields piece by piece, each sent at once."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ _END: Final = object()
 
 
 def is_stream(body: Any) -> bool:
-    """Whether a body comes in pieces: an iterator or an asynchronous one."""
+    """Whether a body is an iterator, plain or asynchronous."""
     return isinstance(body, (Iterator, AsyncIterator))
 
 
 @dataclass(slots=True)
 class Streamed:
-    """An answer whose body is still to be made."""
+    """A response whose body is still to be generated."""
 
-    answer: PreparedResponse
+    response: PreparedResponse
     pieces: Iterator[Any] | AsyncIterator[Any]
 
     async def send(self, exchange: Exchange) -> None:
-        """Send all of it. The head is sent with the first piece, so that what is raised before is a 500.
+        """Send the whole response. The head is sent with the first piece, so that an exception before it becomes a 500.
 
         Raises UserError for what the generator raises, and ValueError for a head that no message can hold.
         """
         try:
-            if exchange.channel.bodiless or self.answer.status in BODILESS_STATUSES:
-                await exchange.begin(self.answer)
+            if exchange.channel.bodiless or self.response.status in BODILESS_STATUSES:
+                await exchange.begin(self.response)
             else:
                 data = await self._next()
-                await exchange.begin(self.answer)
+                await exchange.begin(self.response)
                 while data is not _END:
                     await exchange.send(data)
                     data = await self._next()
@@ -61,19 +61,19 @@ class Streamed:
         return await call(following, then=self._bytes)
 
     def _bytes(self, piece: Any) -> Any:
-        """Raises TypeError and ValueError for what is no piece of a body."""
+        """A piece as bytes. Raises TypeError and ValueError for an object that cannot be one."""
         if piece is _END or isinstance(piece, bytes):
             return piece
         if isinstance(piece, (bytearray, memoryview)):
             return bytes(piece)
         if not isinstance(piece, str):
             raise TypeError(f"a body in pieces: expected text or bytes, got {type(piece).__name__}")
-        if any(name.lower() == "content-encoding" for name, _ in self.answer.headers):
+        if any(name.lower() == "content-encoding" for name, _ in self.response.headers):
             raise ValueError("a body in pieces with a content-encoding has to be bytes that are encoded already")
         return piece.encode()
 
     async def _close(self) -> None:
-        """Let the generator end, in its own thread or loop; one that is at work still is left alone."""
+        """Close the generator in its own thread or loop; one that is still running a second later is left running."""
         close = getattr(self.pieces, "aclose", None) or getattr(self.pieces, "close", None)
         if close is not None:
             with anyio.move_on_after(_CLOSING_SECONDS, shield=True), contextlib.suppress(UserError):

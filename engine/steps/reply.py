@@ -1,4 +1,4 @@
-"""The step `reply`: a whole answer, the same for everybody, rendered for one request, or from a file."""
+"""The step `reply`: a complete response, the same for all requests, rendered for each, or with a body from a file."""
 
 from __future__ import annotations
 
@@ -18,40 +18,41 @@ from mockrec.engine.rules.templates.template import (
     compile_template,
     compile_tree,
 )
-from mockrec.engine.steps.context import Contexts, let_others
 from mockrec.engine.steps.failures import reply_failure, template_failed, unsendable_head
-from mockrec.engine.steps.folder import folder_act
+from mockrec.engine.steps.folder import folder_handler
 from mockrec.engine.steps.plan import StepHandler
+from mockrec.engine.steps.spec import StepSpec
+from mockrec.engine.steps.template_scope import TemplateScopes, let_others
 from mockrec.formats.files.small_file import BODY_LIMIT, read_small
 
 JSON_TYPE = ("Content-Type", "application/json")
 _PIECE = 64 * 1024
-"""Longer files are read piece by piece, as the client takes them: so much of one is in memory."""
+"""Longer files are read piece by piece, as the client takes them; one piece is in memory."""
 
 
-def reply_act(step: Reply, contexts: Contexts) -> StepHandler:
-    """Answers as the step says."""
+def reply_handler(step: Reply, scopes: TemplateScopes) -> StepHandler:
+    """Respond as the step says."""
     if step.body.folder is not None:
-        return folder_act(step)
+        return folder_handler(step)
     if step.body.file is not None:
-        return _file_act(step, step.body.file, contexts)
+        return _file_handler(step, step.body.file, scopes)
     if step.template:
-        return _template_act(step, contexts)
-    answer = _fixed(step)
+        return _template_handler(step, scopes)
+    response = _fixed(step)
 
-    async def act(exchange: Exchange) -> None:
-        await exchange.reply(answer)
+    async def handle(exchange: Exchange) -> None:
+        await exchange.reply(response)
 
-    return act
+    return handle
 
 
-def answering(step: Reply, contexts: Contexts) -> Callable[[Exchange], Awaitable[PreparedResponse]]:
-    """A function that gives the step's answer to an exchange, whole. It raises TemplateError and OSError."""
+def responder(step: Reply, scopes: TemplateScopes) -> Callable[[Exchange], Awaitable[PreparedResponse]]:
+    """A function that returns the step's complete response to an exchange. It raises TemplateError and OSError."""
     fixed = None if step.template or step.body.file is not None else _fixed(step)
     render = _rendering(step) if step.template else None
     path = step.body.file
 
-    async def answer(exchange: Exchange) -> PreparedResponse:
+    async def respond(exchange: Exchange) -> PreparedResponse:
         if fixed is not None:
             return fixed
         if render is not None:
@@ -59,7 +60,7 @@ def answering(step: Reply, contexts: Contexts) -> Callable[[Exchange], Awaitable
         if render is None:
             result = _fixed(step)
         else:
-            scope = contexts.of(exchange)
+            scope = scopes.of(exchange)
             try:
                 result = render(scope)
             finally:
@@ -68,7 +69,12 @@ def answering(step: Reply, contexts: Contexts) -> Callable[[Exchange], Awaitable
             result.body = await anyio.to_thread.run_sync(read_small, path, BODY_LIMIT)
         return result
 
-    return answer
+    return respond
+
+
+def reads_file(step: Reply) -> bool:
+    """Whether the body comes from a file, which may have to be waited for."""
+    return step.body.file is not None or step.body.folder is not None
 
 
 def _fixed(step: Reply) -> PreparedResponse:
@@ -78,14 +84,14 @@ def _fixed(step: Reply) -> PreparedResponse:
 
 
 def headers_of(step: Reply) -> HeaderPairs:
-    """The step's headers; JSON names its type unless the rule does."""
+    """The step's headers, with the content type of JSON unless the rule names one."""
     if step.body.is_json and not any(name.lower() == "content-type" for name, _ in step.headers):
         return (*step.headers, JSON_TYPE)
     return step.headers
 
 
 def body_bytes(source: BodySource) -> bytes:
-    """A body that is in the rule file."""
+    """A body that the rule file contains."""
     if source.is_json:
         return json_bytes(source.json)
     if source.data is not None:
@@ -101,18 +107,18 @@ def json_bytes(value: Any) -> bytes:
 # ── templates ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def _template_act(step: Reply, contexts: Contexts) -> StepHandler:
-    answer = answering(step, contexts)
+def _template_handler(step: Reply, scopes: TemplateScopes) -> StepHandler:
+    respond = responder(step, scopes)
 
-    async def act(exchange: Exchange) -> None:
+    async def handle(exchange: Exchange) -> None:
         try:
-            await exchange.reply(await answer(exchange))
+            await exchange.reply(await respond(exchange))
         except TemplateError as error:
             await template_failed(exchange, step.place, error)
         except ValueError as error:
             await unsendable_head(exchange, step.place, error)
 
-    return act
+    return handle
 
 
 def _rendering(step: Reply) -> Callable[[Scope], PreparedResponse]:
@@ -147,17 +153,17 @@ def _body_rendering(source: BodySource, place: SourceLocation) -> Callable[[Scop
 # ── files ──────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _file_act(step: Reply, path: str, contexts: Contexts) -> StepHandler:
-    """The file is read for every answer, so that it can be edited while mockrec runs."""
+def _file_handler(step: Reply, path: str, scopes: TemplateScopes) -> StepHandler:
+    """The file is read for each response, so that it can be edited while mockrec runs."""
     headers = compile_headers(step.headers, step.place) if step.template else None
     trailers = compile_headers(step.trailers, step.place) if step.template else None
 
-    async def act(exchange: Exchange) -> None:
+    async def handle(exchange: Exchange) -> None:
         pairs, fields = step.headers, step.trailers
         if headers is not None and trailers is not None:
             await exchange.wait_for_body()
             try:
-                context = contexts.of(exchange)
+                context = scopes.of(exchange)
                 pairs, fields = headers.render(context), trailers.render(context)
             except TemplateError as error:
                 await template_failed(exchange, step.place, error)
@@ -169,11 +175,11 @@ def _file_act(step: Reply, path: str, contexts: Contexts) -> StepHandler:
         except ValueError as error:
             await unsendable_head(exchange, step.place, error)
 
-    return act
+    return handle
 
 
-async def _send_file(exchange: Exchange, path: str, answer: PreparedResponse) -> None:
-    """`answer` with the file's content as its body. Raises ValueError for a head that cannot be sent."""
+async def _send_file(exchange: Exchange, path: str, response: PreparedResponse) -> None:
+    """Send `response` with the file's content as its body. Raises ValueError for a head that cannot be sent."""
     try:
         file = await anyio.open_file(path, "rb")
     except OSError as error:
@@ -188,10 +194,10 @@ async def _send_file(exchange: Exchange, path: str, answer: PreparedResponse) ->
             await reply_failure(exchange, f"cannot read {path}: {error.strerror or error}")
             return
         if len(data) <= _PIECE:
-            answer.body = data
-            await exchange.reply(answer)
+            response.body = data
+            await exchange.reply(response)
             return
-        await exchange.begin(answer, size)
+        await exchange.begin(response, size)
         left = size
         while data:
             # A file that grows meanwhile must not break the length that was promised.
@@ -203,3 +209,13 @@ async def _send_file(exchange: Exchange, path: str, answer: PreparedResponse) ->
             exchange.channel.close()
             return
         await exchange.finish()
+
+
+STEPS = (
+    StepSpec(
+        Reply,
+        lambda step, context: reply_handler(step, context.scopes),
+        never_blocks=lambda step: not reads_file(step),
+        needs_body=lambda step: step.template,
+    ),
+)

@@ -1,10 +1,10 @@
-"""Changes of a request that later rules are to see: the request that rules are asked about, and servers are sent."""
+"""Changes of a request for later rules and servers: later rules are matched against it, and it is passed on."""
 
 from __future__ import annotations
 
 from mockrec.engine.exchange.edited import EditedRequest
 from mockrec.engine.exchange.exchange import Exchange
-from mockrec.engine.message.target_uri import TargetUri, edited_address
+from mockrec.engine.message.target_uri import TargetUri, edited_target_uri
 from mockrec.engine.offload.pool import Helpers
 from mockrec.engine.rules.model import BodyChange, RequestChanges
 from mockrec.engine.steps.message_change import body_after, too_long, with_type
@@ -20,7 +20,7 @@ _FRAMING = ("content-length", "transfer-encoding")
 
 
 def needs_body(change: BodyChange | None) -> bool:
-    """Whether what becomes of a body depends on the body there was."""
+    """Whether the new body depends on the old one."""
     return change is not None and change.data is None and change.file is None
 
 
@@ -33,10 +33,10 @@ async def edited_request(
 ) -> EditedRequest:
     """The request after these changes; `new_path` is another path with its query. Raises TransformError and TooLong.
 
-    The client's body has to be complete where the changes ask for it (`needs_body`); `place` is the step's.
+    The client's body has to be complete if a change needs it (`needs_body`); `place` is the step's.
     """
     before = exchange.edited
-    address, helpers = exchange.asked, upstream_client.helpers
+    address, helpers = exchange.effective_target, upstream_client.helpers
     where = f"{place}.request"
     protocol, hostname, port = await _server(exchange, address, changes, helpers, where)
     moved = (hostname, port) != (address.hostname.strip("[]"), address.port)
@@ -48,7 +48,7 @@ async def edited_request(
         path = await in_helper(exchange, helpers, key, f"{where}.{key}", changed_path, path, changes)
     fields = _with_server(address, changes, hostname, port, protocol, moved=moved)
     fields = _changed_fields(fields, changes)
-    method = changes.method or exchange.method
+    method = changes.method or exchange.effective_method
     body = None if before is None else before.body
     if changes.body is not None:
         body = await _changed_body(exchange, changes.body, fields, upstream_client, where)
@@ -56,7 +56,7 @@ async def edited_request(
     update = changes.update_host_header
     keeps = update is False or isinstance(update, str) or (before is not None and before.keeps_host and not moved)
     edits = 1 if before is None else before.edits + 1
-    new = edited_address(address, protocol, hostname, port, path, fields, moved=moved)
+    new = edited_target_uri(address, protocol, hostname, port, path, fields, moved=moved)
     return EditedRequest(method, new, body, keeps, edits)
 
 
@@ -82,7 +82,7 @@ async def _server(
 def _with_server(
     address: TargetUri, changes: RequestChanges, hostname: str, port: int, protocol: str, *, moved: bool
 ) -> list[list[str]]:
-    """The fields with what names the server, which follows it unless the rule says otherwise."""
+    """The fields, with `Host` and `:authority` naming the new server unless the rule says otherwise."""
     update = changes.update_host_header
     if update is False or not (moved or isinstance(update, str)):
         return [list(pair) for pair in address.raw_headers]
@@ -95,7 +95,7 @@ def _with_server(
 
 
 def _changed_fields(fields: list[list[str]], changes: RequestChanges) -> list[list[str]]:
-    """The fields after their changes; pseudo-fields and what frames the body are what they were."""
+    """The fields after their changes; pseudo-fields and framing fields are not changed."""
     pseudo = [pair for pair in fields if pair[0].startswith(":")]
     plain = [pair for pair in fields if not pair[0].startswith(":")]
     framing = [pair for pair in plain if pair[0].lower() in _FRAMING]
@@ -115,5 +115,5 @@ async def _changed_body(
             raise TransformError(too_long("request", exchange.request_body.size, limit))
         else:
             original = exchange.request_body.kept
-    encoding = exchange.asked.headers.get("content-encoding", "")
+    encoding = exchange.effective_target.headers.get("content-encoding", "")
     return await body_after(exchange, original, encoding, fields, change, upstream_client, where)

@@ -1,4 +1,4 @@
-"""Steps that let time pass, or say something before the answer: delay, waitForBody, informational."""
+"""Steps before the response: delay, waitForBody, informational."""
 
 from __future__ import annotations
 
@@ -9,23 +9,24 @@ import anyio
 
 from mockrec.engine import clock
 from mockrec.engine.exchange.exchange import Exchange
-from mockrec.engine.rules.model import Delay, Informational
+from mockrec.engine.rules.model import Delay, Informational, WaitForBody
 from mockrec.engine.steps.plan import StepHandler
+from mockrec.engine.steps.spec import StepSpec
 
 
 async def sleep_until(due: float) -> None:
-    """Return at `due` (monotonic milliseconds) or later, never before: event loops wake up a little early."""
+    """Return at `due` (monotonic milliseconds) or later, never before it: event loops wake up a little early."""
     while (left := due - clock.now()) > 0:  # noqa: ASYNC110
         await anyio.sleep(left / 1000.0)
 
 
-def delay_act(step: Delay, dice: random.Random) -> StepHandler:
-    """Waits as long as the step says, drawn anew for each exchange."""
+def delay_handler(step: Delay, dice: random.Random) -> StepHandler:
+    """Wait as long as the step says; a random delay is drawn for each exchange."""
 
-    async def act(exchange: Exchange) -> None:
+    async def handle(exchange: Exchange) -> None:
         await sleep_until(clock.now() + _seconds(step, dice) * 1000.0)
 
-    return act
+    return handle
 
 
 def _seconds(step: Delay, dice: random.Random) -> float:
@@ -38,15 +39,22 @@ def _seconds(step: Delay, dice: random.Random) -> float:
 
 
 async def wait_for_body(exchange: Exchange) -> None:
-    """Goes on when the request is complete."""
+    """Return when the request is complete."""
     await exchange.wait_for_body(ahead=True)
 
 
-def informational_act(step: Informational) -> StepHandler:
-    """Sends an interim answer; HTTP/1.0 clients know none (RFC 9110, 15.2)."""
+def informational_handler(step: Informational) -> StepHandler:
+    """Send an interim response, except to HTTP/1.0 clients, which do not know them (RFC 9110, 15.2)."""
 
-    async def act(exchange: Exchange) -> None:
+    async def handle(exchange: Exchange) -> None:
         if exchange.head.version != "1.0":
-            await exchange.inform(step.status, step.headers)
+            await exchange.send_interim(step.status, step.headers)
 
-    return act
+    return handle
+
+
+STEPS = (
+    StepSpec(Delay, lambda step, context: delay_handler(step, context.random), never_blocks=False, needs_body=False),
+    StepSpec(WaitForBody, lambda step, context: wait_for_body, never_blocks=True, needs_body=False),
+    StepSpec(Informational, lambda step, context: informational_handler(step), never_blocks=True, needs_body=False),
+)

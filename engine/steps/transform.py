@@ -1,4 +1,4 @@
-"""Changes of what is passed on: headers, path, host and body as a rule wants them. Pure: nothing is sent or read."""
+"""Changes of a message that is passed on: headers, path, host and body. Pure: nothing is sent or read."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from mockrec.engine.rules.patterns import ReplacedTooLong, Replacer, replacer
 from mockrec.engine.rules.yaml.strings import HOST
 from mockrec.engine.rules.yaml.types import InvalidValue
 from mockrec.engine.steps.json_patch import PatchError, apply_patch
-from mockrec.engine.wire.content.codings import UndecodableError, UnencodableError, codings_of, decode, encode
 from mockrec.engine.wire.urls import split_host
+from mockrec.formats.content.codings import UndecodableError, UnencodableError, codings_of, decode, encode
 from mockrec.formats.text.json import NestedTooDeepError, parse
 
 _MOST_TEXT = 1024 * 1024
@@ -26,7 +26,7 @@ _NOT_IN_QUERIES = re.compile(r"[^!-~]+|#")
 
 
 class TransformError(ValueError):
-    """A message cannot be changed as the rule wants; the text says what was found."""
+    """A message that cannot be changed as the rule wants; the text says why."""
 
 
 @lru_cache(maxsize=1024)
@@ -35,7 +35,7 @@ def _replacer(pattern: str, template: str) -> Replacer:
 
 
 def _replaced(text: str, replacements: Replacements, limit: int = _MOST_TEXT) -> str:
-    """Raises TransformError for a result of more than `limit` bytes, before it is there."""
+    """The text after all replacements. Raises TransformError before a result of more than `limit` bytes is made."""
     try:
         for pattern, template in replacements:
             text = _replacer(pattern, template)(text, limit)
@@ -45,7 +45,7 @@ def _replaced(text: str, replacements: Replacements, limit: int = _MOST_TEXT) ->
 
 
 class _Growing:
-    """A replacement that looks at how much there is."""
+    """A replacement function that limits the length of the result."""
 
     def __init__(self, template: str, limit: int) -> None:
         self._template = template
@@ -76,7 +76,7 @@ def changed_headers(pairs: Sequence[Sequence[str]], changes: HeaderChanges) -> l
 
 
 def _with_set(pairs: list[list[str]], new: HeaderPairs) -> list[list[str]]:
-    """New values stand where the first old one stood, or at the end."""
+    """The pairs with new values in the place of the first old one, or at the end."""
     waiting: dict[str, list[list[str]]] = {}
     for name, value in new:
         waiting.setdefault(name.lower(), []).append([name, value])
@@ -95,7 +95,7 @@ def _with_set(pairs: list[list[str]], new: HeaderPairs) -> list[list[str]]:
 
 
 def changed_path(path_with_query: str, changes: RequestChanges) -> str:
-    """The path and query to ask for, fit for a request line; exactly the given ones where nothing is replaced."""
+    """The path and query after their changes, fit for a request line; unchanged where nothing is replaced."""
     path, mark, query = path_with_query.partition("?")
     path, query = path or "/", mark + query
     new_path = _replaced(path, changes.match_replace_path)
@@ -116,7 +116,7 @@ def _escaped(found: re.Match[str]) -> str:
 
 
 def changed_host(hostname: str, port: int, changes: RequestChanges) -> tuple[str, int | None]:
-    """The server to ask: its name (an IPv6 address without brackets) and port; None is the protocol's own.
+    """The server's name (an IPv6 address without brackets) and port after their changes; None is the default port.
 
     `matchReplaceHost` sees `name:port`, with brackets around an IPv6 address. Raises TransformError.
     """
@@ -183,7 +183,8 @@ def _encoded(data: bytes, codings: list[str]) -> bytes:
 
 
 def _replaced_in_text(data: bytes, replacements: Replacements, limit: int) -> bytes | None:
-    """None where nothing changes. Bytes that are not UTF-8 are taken as Latin-1, in which every byte is something."""
+    """The body after the replacements; None if nothing changes. Bytes that are not UTF-8 are read as Latin-1, which has
+    a character for every byte."""
     encoding = "utf-8"
     try:
         text = data.decode()
@@ -204,7 +205,7 @@ def _replaced_in_text(data: bytes, replacements: Replacements, limit: int) -> by
 
 
 def _changed_json(data: bytes, change: BodyChange, limit: int) -> bytes | None:
-    """The JSON after `mergeJson` or `patchJson`; None where nothing changes."""
+    """The JSON after `mergeJson` or `patchJson`; None if nothing changes."""
     try:
         document = parse(data)
         text = _json_text(document)
@@ -227,13 +228,13 @@ def _changed_json(data: bytes, change: BodyChange, limit: int) -> bytes | None:
         return None
     try:
         return changed.encode()
-    except UnicodeEncodeError:  # half of a surrogate pair, which only an escape can say
+    except UnicodeEncodeError:  # half of a surrogate pair, which only an escape can express
         return _json_text(document, ascii_only=True).encode()
 
 
 def _check_size(document: Any, limit: int) -> None:
     """Raise TransformError for more than `limit` values and characters: `copy` shares what it copies, so that forty of
-    them can mean 2⁴⁰ values, which nobody should write out."""
+    them can mean 2⁴⁰ values, too many to be written out."""
     left = limit
     waiting = [document]
     while waiting:
@@ -257,12 +258,12 @@ def _why(data: bytes, error: ValueError) -> str:
 
 
 def _json_text(document: Any, *, ascii_only: bool = False) -> str:
-    """Compact JSON. Raises ValueError for numbers that only `1e999` could say: they would come out as Infinity."""
+    """Compact JSON. Raises ValueError for numbers such as `1e999`, which would be written as Infinity."""
     return json.dumps(document, ensure_ascii=ascii_only, separators=(",", ":"), allow_nan=False)
 
 
 def _merged(target: Any, source: Any) -> Any:
-    """`source` over `target`: mappings key by key, lists item by item, everything else as it is (also null)."""
+    """`source` merged into `target`: mappings key by key, lists item by item; other values replace (also null)."""
     if isinstance(source, Mapping):
         old = target if isinstance(target, dict) else {}
         new = {key: _merged(old.get(key), value) for key, value in source.items()}

@@ -1,4 +1,4 @@
-"""A request as it goes on to a server: where to, with which head, after the changes of the rule."""
+"""A request as it is passed on to a server: the route and the head, after the changes of the rule."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from mockrec.engine.offload.pool import Helpers
 from mockrec.engine.rules.model import Forward, Passthrough
 from mockrec.engine.steps.offloaded import in_helper, replaces_quickly
 from mockrec.engine.steps.transform import TransformError, changed_headers, changed_host, changed_path
-from mockrec.engine.upstream.dialer import Route
 from mockrec.engine.upstream.headers import end_to_end, with_chunks, with_host, with_length, with_upgrade, without
 from mockrec.engine.upstream.options import UpstreamOptions
 from mockrec.engine.upstream.protocols import offered
 from mockrec.engine.upstream.request import UpstreamRequest
+from mockrec.engine.upstream.route import Route
 from mockrec.engine.wire.urls import DEFAULT_PORTS
 
 _PLAIN = {"ws": "http", "wss": "https"}
@@ -26,15 +26,15 @@ async def build_request(
     exchange: Exchange,
     step: Passthrough,
     options: UpstreamOptions,
-    before: Server | None = None,
+    reverse_target: Server | None = None,
     helpers: Helpers | None = None,
 ) -> UpstreamRequest:
-    """The request without its body. `before`: the server that we stand before, which direct requests are for;
-    `helpers` replace patterns where that could take long.
+    """The request without its body. `reverse_target`: the server that direct requests are for; `helpers` replace
+    patterns where that could take long.
 
     Raises TransformError and TooLong.
     """
-    address, changes = exchange.asked, step.request
+    address, changes = exchange.effective_target, step.request
     protocol = _PLAIN.get(address.protocol, address.protocol)
     host, port = address.destination["hostname"], address.destination["port"]
     name = address.hostname.strip("[]")
@@ -44,8 +44,8 @@ async def build_request(
         host = name = step.to_host
         port = step.to_port or DEFAULT_PORTS[protocol]
         moved = True
-    elif before is not None and not address.is_absolute and address.origin.tunnel is None:
-        protocol, host, port = before
+    elif reverse_target is not None and not address.is_absolute and address.origin.tunnel is None:
+        protocol, host, port = reverse_target
         name = host
         moved = True
     if protocol not in DEFAULT_PORTS:
@@ -73,7 +73,7 @@ async def build_request(
     if update is None and exchange.edited is not None and exchange.edited.keeps_host:
         update = False
     if update is None:
-        # A proxy goes by the URL, whatever Host says beside it (RFC 9112, 3.2.2), or by :authority (RFC 9113, 8.3.1).
+        # A proxy obeys the URL, whatever Host says (RFC 9112, 3.2.2), or :authority (RFC 9113, 8.3.1).
         update = moved or (
             (address.is_absolute or bool(address.headers.get(":authority")))
             and not _names(address.headers.get("host", ""), address.host)
@@ -93,9 +93,9 @@ async def build_request(
         websocket=exchange.websocket,
     )
     route = Route(secure, host, port, name, options, alpn)
-    method = changes.method or exchange.method
+    method = changes.method or exchange.effective_method
     raw_headers = changed_headers(raw_headers, changes.headers)
-    target = address.target.partition("#")[0]  # a fragment is the client's own affair
+    target = address.target.partition("#")[0]  # a fragment is not sent (RFC 9110, 7.1)
     if helpers is None or replaces_quickly(changes.match_replace_path + changes.match_replace_query, target):
         target = changed_path(target, changes)
     else:
@@ -108,24 +108,24 @@ async def build_request(
 
 
 def _for_servers(address: TargetUri, *, upgrades: bool) -> list[list[str]]:
-    """The fields without those of this connection, and without a password for us (RFC 9110, 11.7.2)."""
+    """The fields without those of this connection, and without the credentials for this proxy (RFC 9110, 11.7.2)."""
     fields = [pair for pair in address.raw_headers if not pair[0].startswith(":")]
     kept = with_upgrade(fields) if upgrades else end_to_end(fields)
     return kept if address.origin.tunnel is not None else without(kept, "proxy-authorization")
 
 
 def _names(field: str, host: str) -> bool:
-    """Whether a Host field means this host; it may be written in capitals or tell the default port."""
+    """Whether a Host field names this host, in any case of letters, with or without the default port."""
     return field.lower().removesuffix(":80").removesuffix(":443") == host.removesuffix(":80").removesuffix(":443")
 
 
 def _framed(exchange: Exchange, raw_headers: list[list[str]]) -> list[list[str]]:
-    """The framing of the body that the client sends, whatever a rule has made of the fields that told it."""
+    """The fields with the framing of the body that the client sends, whatever a rule has made of the framing fields."""
     head = exchange.head
     if exchange.edited is not None and exchange.edited.body is not None:
         return with_length(raw_headers, len(exchange.edited.body))
     if exchange.websocket:
-        return without(raw_headers, "content-length", "transfer-encoding")  # what follows is frames
+        return without(raw_headers, "content-length", "transfer-encoding")  # frames follow, not a body
     if head.chunked or (head.has_body and head.content_length is None):
         return with_chunks(raw_headers)
     framing = [value for name, value in raw_headers if name.lower() in ("content-length", "transfer-encoding")]

@@ -1,4 +1,4 @@
-"""The steps that speak WebSocket: echo, listen, reject, script. None of them knows what carries the frames."""
+"""The WebSocket steps: echo, listen, reject, script. They do not depend on the HTTP version that carries the frames."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from mockrec.engine.message.response import PreparedResponse
 from mockrec.engine.offload.pool import Helpers, TooLong
 from mockrec.engine.rules.matching.deferral import QUICK_BODY
 from mockrec.engine.rules.matching.values import json_equal, json_includes
-from mockrec.engine.rules.model import Reject, Script, ScriptLine
+from mockrec.engine.rules.model import Echo, Listen, Reject, Script, ScriptLine
 from mockrec.engine.rules.patterns import quick_length, searcher
-from mockrec.engine.steps.context import Contexts
 from mockrec.engine.steps.failures import TEXT_TYPE
 from mockrec.engine.steps.offloaded import in_helper
 from mockrec.engine.steps.plan import StepHandler
-from mockrec.engine.steps.reply import json_bytes, reply_act
+from mockrec.engine.steps.reply import json_bytes, reply_handler
+from mockrec.engine.steps.spec import StepSpec
+from mockrec.engine.steps.template_scope import TemplateScopes
 from mockrec.engine.wire.websocket.connection import CloseFrame, Fragment, Ping, WebSocket
 from mockrec.engine.wire.websocket.handshake import BAD_VERSION, check_upgrade, negotiate, offered_protocols
 from mockrec.formats.text.json import parse
@@ -28,8 +29,10 @@ _VERSIONS = ("Sec-WebSocket-Version", "13")
 _NORMAL = 1000
 
 
-async def accepted(exchange: Exchange, limits: SocketSettings, protocol: str | None = None) -> WebSocketSession | None:
-    """Accept the upgrade with what the client offers first, or refuse what is none (RFC 6455, 4.2).
+async def accepted(
+    exchange: Exchange, settings: SocketSettings, protocol: str | None = None
+) -> WebSocketSession | None:
+    """Accept the upgrade with the first of the client's offers, or refuse a handshake that is wrong (RFC 6455, 4.2).
 
     `protocol`: agree to this subprotocol if it is offered, and to no other; empty: to none.
     """
@@ -41,53 +44,53 @@ async def accepted(exchange: Exchange, limits: SocketSettings, protocol: str | N
         )
         return None
     fields: list[tuple[str, str]] = []
-    protocols = offered_protocols(exchange.address.headers)
+    protocols = offered_protocols(exchange.target.headers)
     if protocol is None and protocols:
         protocol = protocols[0]
     if protocol is not None and protocol in protocols:
         fields.append(("Sec-WebSocket-Protocol", protocol))
     deflate = None
-    found = negotiate(exchange.address.headers.get("sec-websocket-extensions", ""))
+    found = negotiate(exchange.target.headers.get("sec-websocket-extensions", ""))
     if found is not None:
-        deflate, answer = found
-        fields.append(("Sec-WebSocket-Extensions", answer))
+        deflate, extension = found
+        fields.append(("Sec-WebSocket-Extensions", extension))
     pipe, first = await exchange.accept_websocket(fields)
-    codec = WebSocket("server", deflate=deflate, message_limit=limits.message)
-    return WebSocketSession(exchange, pipe, codec, first, limits.logged)
+    codec = WebSocket("server", deflate=deflate, message_limit=settings.message)
+    return WebSocketSession(exchange, pipe, codec, first, settings.logged)
 
 
-def echo_act(limits: SocketSettings) -> StepHandler:
-    """Sends every message back, in the fragments in which it comes."""
+def echo_handler(settings: SocketSettings) -> StepHandler:
+    """Send every message back, in the fragments in which it arrives."""
 
-    async def act(exchange: Exchange) -> None:
-        session = await accepted(exchange, limits)
+    async def handle(exchange: Exchange) -> None:
+        session = await accepted(exchange, settings)
         if session is not None:
-            with limits.open.hold(session):
+            with settings.open.hold(session):
                 await listen(session, session.send_fragment)
 
-    return act
+    return handle
 
 
-def listen_act(limits: SocketSettings) -> StepHandler:
-    """Takes every message and says nothing."""
+def listen_handler(settings: SocketSettings) -> StepHandler:
+    """Receive every message and send none."""
 
-    async def act(exchange: Exchange) -> None:
-        session = await accepted(exchange, limits)
+    async def handle(exchange: Exchange) -> None:
+        session = await accepted(exchange, settings)
         if session is not None:
-            with limits.open.hold(session):
+            with settings.open.hold(session):
                 await listen(session)
 
-    return act
+    return handle
 
 
-async def listen(session: WebSocketSession, answer: Callable[[Fragment], Awaitable[None]] | None = None) -> None:
-    """Take what comes until the client closes; `answer` gets each fragment."""
+async def listen(session: WebSocketSession, on_fragment: Callable[[Fragment], Awaitable[None]] | None = None) -> None:
+    """Receive until the client closes; `on_fragment` gets each fragment."""
     try:
         while True:
             part = await session.receive()
             if type(part) is Fragment:
-                if answer is not None:
-                    await answer(part)
+                if on_fragment is not None:
+                    await on_fragment(part)
             elif type(part) is Ping:
                 await session.pong(part.data)
             elif type(part) is CloseFrame:
@@ -97,49 +100,49 @@ async def listen(session: WebSocketSession, answer: Callable[[Fragment], Awaitab
         return
 
 
-def reject_act(step: Reject, contexts: Contexts) -> StepHandler:
-    """Refuses with an ordinary answer."""
+def reject_handler(step: Reject, scopes: TemplateScopes) -> StepHandler:
+    """Refuse the WebSocket with an ordinary response."""
     assert step.reply is not None
-    return reply_act(step.reply, contexts)
+    return reply_handler(step.reply, scopes)
 
 
 # ── scripts ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def script_act(step: Script, limits: SocketSettings, helpers: Helpers | None = None) -> StepHandler:
-    """Goes through the lines; what is expected and does not come is told in the log, and the script goes on."""
+def script_handler(step: Script, settings: SocketSettings, helpers: Helpers | None = None) -> StepHandler:
+    """Run the lines. If an expected message does not arrive, log it and continue."""
 
-    async def act(exchange: Exchange) -> None:
-        session = await accepted(exchange, limits)
+    async def handle(exchange: Exchange) -> None:
+        session = await accepted(exchange, settings)
         if session is None:
             return
-        talk = _ScriptDriver(exchange, session, helpers)
+        driver = _ScriptDriver(exchange, session, helpers)
         for line in step.lines:
             try:
-                if not await talk.do(line):
+                if not await driver.do(line):
                     return
             except WebSocketLost:
                 if line.kind == "expect":
-                    talk.missed(line, None)
+                    driver.missed(line, None)
                 return
-        with limits.open.hold(session):
+        with settings.open.hold(session):
             await listen(session)
 
-    return act
+    return handle
 
 
 class _ScriptDriver:
-    """A script under way."""
+    """Runs a script on one WebSocket."""
 
     def __init__(self, exchange: Exchange, session: WebSocketSession, helpers: Helpers | None) -> None:
         self._exchange = exchange
         self._helpers = helpers
         self._session = session
         self._waiting: list[tuple[bytes, bool]] = []
-        """Messages that have come while nobody expected any."""
+        """Messages that have arrived while none was expected."""
 
     async def do(self, line: ScriptLine) -> bool:
-        """Do one line; False if the WebSocket is closed after it."""
+        """Run one line; return False if the WebSocket is closed after it."""
         session, value = self._session, line.value
         if line.kind == "send":
             data, is_binary = _message(value)
@@ -176,7 +179,7 @@ class _ScriptDriver:
             return False
 
     async def _wait(self, seconds: float) -> bool:
-        """Pings are answered, and a close is noticed, meanwhile."""
+        """Wait; meanwhile answer pings, and return False if the client closes."""
         with anyio.move_on_after(seconds):
             while True:
                 message = await self._session.message()
@@ -186,14 +189,14 @@ class _ScriptDriver:
         return True
 
     def missed(self, line: ScriptLine, message: tuple[bytes, bool] | None) -> None:
-        """Tell the log that something else has come, or the client has gone."""
-        notes = self._exchange.notes
-        told: dict[str, Any] = {"line": line.place.line, "where": line.place.where, "expected": _told(line.value)}
+        """Log that another message has arrived, or the client has left."""
+        notes = self._exchange.log
+        data: dict[str, Any] = {"line": line.place.line, "where": line.place.where, "expected": _conditions(line.value)}
         if message is None:
-            told["closed"] = True
+            data["closed"] = True
         else:
-            told["received"] = notes.piece(message[0], self._exchange, "request")
-        notes.rule_event(self._exchange, "script-mismatch", told)
+            data["received"] = notes.wire_content(message[0], self._exchange, "request")
+        notes.rule_event(self._exchange, "script-mismatch", data)
 
 
 def _message(value: Any) -> tuple[bytes, bool]:
@@ -204,12 +207,12 @@ def _message(value: Any) -> tuple[bytes, bool]:
     return json_bytes(value["json"]), False
 
 
-def _told(value: Any) -> dict[str, Any]:
+def _conditions(value: Any) -> dict[str, Any]:
     return {"equals": value} if isinstance(value, str) else dict(value)
 
 
 def _quick_message(expected: Any) -> int:
-    """Bytes of a message up to which `message_fits` takes some milliseconds at most."""
+    """The length of a message, in bytes, up to which `message_fits` takes a few milliseconds at most."""
     regex = None if isinstance(expected, str) else expected.get("regex")
     return QUICK_BODY if regex is None else min(QUICK_BODY, quick_length(regex))
 
@@ -217,7 +220,7 @@ def _quick_message(expected: Any) -> int:
 def message_fits(data: bytes, expected: Any) -> bool:
     """Whether a message is the expected one."""
     text = data.decode("utf-8", "replace")
-    conditions = _told(expected)
+    conditions = _conditions(expected)
     if "json" in conditions or "jsonIncludes" in conditions:
         try:
             document = parse(data)
@@ -232,3 +235,16 @@ def message_fits(data: bytes, expected: Any) -> bool:
         and conditions.get("includes", "") in text
         and searcher(conditions.get("regex", ""))(text)
     )
+
+
+STEPS = (
+    StepSpec(Echo, lambda step, context: echo_handler(context.websocket), never_blocks=False, needs_body=True),
+    StepSpec(Listen, lambda step, context: listen_handler(context.websocket), never_blocks=False, needs_body=True),
+    StepSpec(Reject, lambda step, context: reject_handler(step, context.scopes), never_blocks=True, needs_body=True),
+    StepSpec(
+        Script,
+        lambda step, context: script_handler(step, context.websocket, context.upstream_client.helpers),
+        never_blocks=False,
+        needs_body=True,
+    ),
+)

@@ -1,77 +1,74 @@
-"""`passthrough` and `forward` of a WebSocket: the upgrade goes on to a server.
+"""`passthrough` and `forward` of a WebSocket: pass the opening handshake on to a server.
 
-What the server agrees to is what the client gets: subprotocol, compression, or a refusal as it stands.
+The client gets what the server agrees to: subprotocol, compression, or its refusal unchanged.
 """
 
 from __future__ import annotations
 
 from base64 import b64encode
 from secrets import token_bytes
-from typing import Any
 
 from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.exchange.websocket import SocketSettings, WebSocketSession
 from mockrec.engine.message.response import REASONS, PreparedResponse
-from mockrec.engine.steps.websocket_relay import ServerEnd, SocketRelay
+from mockrec.engine.steps.passthrough_log import log_abort, log_websocket
+from mockrec.engine.steps.passthrough_response import content_length
+from mockrec.engine.steps.websocket_relay import SocketRelay, take_over
 from mockrec.engine.upstream.client import UpstreamClient
 from mockrec.engine.upstream.errors import LOOP, UpstreamError
 from mockrec.engine.upstream.headers import end_to_end, end_to_end_trailers, with_upgrade
 from mockrec.engine.upstream.request import UpstreamRequest
+from mockrec.engine.upstream.request_loop import open_websocket
 from mockrec.engine.upstream.stream import UpstreamStream
-from mockrec.engine.wire.http1.odd_fields import odd_tags
-from mockrec.engine.wire.http1.request_head import target_text
-from mockrec.engine.wire.parts import Data, End, Interim, Part, ResponseHead, ResponsePart
+from mockrec.engine.wire.odd_fields import odd_tags
+from mockrec.engine.wire.parts import Data, End, Part, ResponseHead
 from mockrec.engine.wire.websocket.connection import WebSocket
-from mockrec.engine.wire.websocket.handshake import agreed, offered_protocols, without_others
+from mockrec.engine.wire.websocket.handshake import without_others
 
-_OF_HTTP1 = frozenset({"sec-websocket-accept", "connection", "upgrade"})
-_SCHEMES = {"http": "ws", "https": "wss"}
+_HTTP1_FIELDS = frozenset({"sec-websocket-accept", "connection", "upgrade"})
+"""Fields of a 101 that have no meaning over HTTP/2 (RFC 8441, 5)."""
 
 
 class WebSocketPassthrough:
-    """One WebSocket on its way to a server."""
+    """One WebSocket on its way to a server; the `ResponseHandler` of its opening handshake."""
 
     def __init__(
         self,
         exchange: Exchange,
         request: UpstreamRequest,
         upstream_client: UpstreamClient,
-        name: str | None,
-        limits: SocketSettings,
+        rule_id: str | None,
+        settings: SocketSettings,
     ) -> None:
+        options = request.route.options.settings
+        self.head_timeout = options.head_timeout
+        self._body_timeout = options.body_idle_timeout
         self._exchange = exchange
         self._request = request
         self._upstream_client = upstream_client
-        self._name = name
-        self._limits = limits
-        self._told = False
-        self._offer = without_others(exchange.address.headers.get("sec-websocket-extensions", ""))
+        self._rule_id = rule_id
+        self._settings = settings
+        self._logged = False
+        self._offer = without_others(exchange.target.headers.get("sec-websocket-extensions", ""))
+        """The extensions that are offered to the server."""
 
     async def run(self) -> None:
-        """Raises UpstreamError as long as nothing has been answered."""
-        self._ask_for_websocket()
+        """Pass the WebSocket on. Raises UpstreamError, as long as the client has got no response."""
+        exchange, request = self._exchange, self._request
+        self._prepare_request()
         try:
-            await self._pass_on()
+            stream = await self._upstream_client.connect_websocket(exchange.client, request.route, to_self=True)
+            try:
+                self._log_request(http2=stream.transport.is_http2)
+                await open_websocket(stream, request, self)
+            finally:
+                stream.close()
         except UpstreamError as error:
-            self._tell_abort(error)
+            self._log_abort(error)
             raise
 
-    async def _pass_on(self) -> None:
-        exchange, request = self._exchange, self._request
-        carrier = await self._upstream_client.connect_websocket(exchange.peer, request.route, to_self=True)
-        try:
-            self._tell(http2=carrier.dialed.is_http2)
-            await carrier.ask_for_websocket(request)
-            response, parts = await self._head(carrier)
-            if carrier.accepts(response.head.status):
-                await self._relay(carrier, response.head, parts)
-            else:
-                await self._refused(carrier, response.head, parts)
-        finally:
-            carrier.close()
-
-    def _ask_for_websocket(self) -> None:
-        """The client's own handshake, but for extensions that nobody here knows."""
+    def _prepare_request(self) -> None:
+        """Make the client's handshake fit for the server: without extensions that this recorder does not know."""
         request = self._request
         request.method = "GET"
         fields: list[list[str]] = []
@@ -79,51 +76,49 @@ class WebSocketPassthrough:
         for name, value in request.raw_headers:
             if name.lower() != "sec-websocket-extensions":
                 fields.append([name, value])
-            elif offer:  # it stays where it stood; several are one
+            elif offer:  # where the first field stood; several become one
                 fields.append([name, offer])
                 offer = ""
         request.raw_headers = fields
         if not any(name.lower() == "sec-websocket-key" for name, _ in request.raw_headers):
-            key = b64encode(token_bytes(16)).decode("ascii")  # HTTP/2 has none
+            key = b64encode(token_bytes(16)).decode("ascii")  # a client of HTTP/2 sends none
             request.raw_headers.append(["Sec-WebSocket-Key", key])
 
-    def _tell(self, *, http2: bool) -> None:
-        request = self._request
-        self._told = True
-        told: dict[str, Any] = {
-            "method": "GET",
-            "protocol": _SCHEMES[request.protocol],
-            "hostname": request.route.name,
-            "port": str(request.route.port),
-            "path": target_text(request.target),
-            "rawHeaders": request.websocket_for_http2() if http2 else request.websocket_for_http1(),
-            "subprotocols": list(offered_protocols(self._exchange.address.headers)),
-        }
-        self._exchange.notes.rule_event(self._exchange, "passthrough-websocket-connect", told, rule_id=self._name)
+    def _log_request(self, *, http2: bool) -> None:
+        self._logged = True
+        log_websocket(self._exchange, self._rule_id, self._request, http2=http2)
 
-    async def _head(self, carrier: UpstreamStream) -> tuple[ResponsePart, list[Part]]:
-        seconds = self._request.route.options.settings.head_timeout
-        while True:
-            parts = await carrier.receive(seconds)
-            for index, part in enumerate(parts):
-                if isinstance(part, ResponsePart):
-                    self._exchange.tag(*odd_tags(part.head.odd))
-                    return part, parts[index + 1 :]
-                assert isinstance(part, Interim)
+    def _log_abort(self, error: UpstreamError) -> None:
+        if error.code == LOOP:
+            return
+        if not self._logged:
+            self._log_request(http2=False)  # no server was reached that could choose the protocol
+        log_abort(self._exchange, self._rule_id, error)
 
-    async def _refused(self, carrier: UpstreamStream, head: ResponseHead, parts: list[Part]) -> None:
-        """The server's refusal, as it stands; its head at once, because many break off behind it."""
+    async def interim(self, head: ResponseHead) -> None:
+        """Ignore interim responses."""
+
+    async def respond(self, stream: UpstreamStream, head: ResponseHead, parts: list[Part]) -> bool:
+        """Accept the client's WebSocket and relay, or pass the refusal on."""
+        self._exchange.tag(*odd_tags(head.odd))
+        if stream.accepts_websocket(head.status):
+            await self._relay(stream, head, parts)
+        else:
+            await self._refuse(stream, head, parts)
+        return True
+
+    async def _refuse(self, stream: UpstreamStream, head: ResponseHead, parts: list[Part]) -> None:
+        """Pass the server's refusal on unchanged; its head at once, since many servers close the connection right
+        after it."""
         exchange = self._exchange
-        seconds = self._request.route.options.settings.body_idle_timeout
         headers = tuple([(name, value) for name, value in end_to_end(_fields(head))])
         reason = REASONS.get(head.status, "") if head.version == "2.0" else head.reason
-        answer = PreparedResponse(head.status, headers, reason=reason, relayed=True)
+        response = PreparedResponse(head.status, headers, reason=reason, relayed=True)
         if parts and type(parts[-1]) is End:
-            answer.body = b"".join([part.data for part in parts if type(part) is Data])
-            await exchange.reply(answer)
+            response.body = b"".join([part.data for part in parts if type(part) is Data])
+            await exchange.reply(response)
             return
-        length = head.headers.get("content-length") if "transfer-encoding" not in head.headers else None
-        await exchange.begin(answer, int(length.partition(",")[0]) if length else None)
+        await exchange.begin(response, content_length(head))
         while True:
             for part in parts:
                 if type(part) is Data:
@@ -132,47 +127,28 @@ class WebSocketPassthrough:
                     exchange.tag(*odd_tags(part.odd))
                     await exchange.finish(end_to_end_trailers(part.trailers))
                     return
-            parts = await carrier.receive(seconds)
+            parts = await stream.receive(self._body_timeout)
 
-    async def _relay(self, carrier: UpstreamStream, head: ResponseHead, parts: list[Part]) -> None:
-        """The server has accepted: so do we, and from then on it is frames."""
-        exchange, limits = self._exchange, self._limits
-        answer = head.headers.get("sec-websocket-extensions", "")
-        try:
-            deflate = agreed(answer, self._offer) if answer else None
-        except ValueError as error:
-            raise UpstreamError("WS_ERR_EXTENSION", f"it agrees to what nobody offered: {error}") from None
+    async def _relay(self, stream: UpstreamStream, head: ResponseHead, parts: list[Part]) -> None:
+        """Accept the WebSocket, as the server has, and relay frames from then on."""
+        exchange, settings = self._exchange, self._settings
+        server = take_over(stream, head, parts, self._offer, settings.message)
         fields = [(name, value) for name, value in with_upgrade(_fields(head))]
         if exchange.head.version == "2.0" or head.version == "2.0":
-            fields = [pair for pair in fields if pair[0].lower() not in _OF_HTTP1]
-        pipe, first = await exchange.accept_websocket(fields)
-        relayed = WebSocket("client", deflate=deflate, message_limit=limits.message, check_text=False)
-        server = ServerEnd(*carrier.upgraded(parts), relayed)
-        codec = WebSocket("server", deflate=deflate, message_limit=limits.message, check_text=False)
-        session = WebSocketSession(exchange, pipe, codec, first, limits.logged)
+            fields = [pair for pair in fields if pair[0].lower() not in _HTTP1_FIELDS]
         try:
-            with limits.open.hold(session):
+            pipe, first = await exchange.accept_websocket(fields)
+            codec = WebSocket("server", deflate=server.deflate, message_limit=settings.message, check_text=False)
+            session = WebSocketSession(exchange, pipe, codec, first, settings.logged)
+            with settings.open.hold(session):
                 await SocketRelay(exchange, session, server, self._server_lost).run()
         finally:
             if server.stuck:
-                carrier.abandon()
+                stream.abort()
 
     def _server_lost(self, error: UpstreamError) -> None:
-        self._tell_abort(error)
+        self._log_abort(error)
         self._exchange.tag(*error.tags)
-
-    def _tell_abort(self, error: UpstreamError) -> None:
-        if error.code == LOOP:
-            return
-        if not self._told:
-            self._tell(http2=False)  # there was no server to choose
-        exchange = self._exchange
-        told = {
-            "downstreamAborted": False,
-            "tags": [*exchange.tags, *error.tags],
-            "error": {"name": "UpstreamError", "code": error.code, "message": str(error)},
-        }
-        exchange.notes.rule_event(exchange, "passthrough-abort", told, rule_id=self._name)
 
 
 def _fields(head: ResponseHead) -> list[list[str]]:

@@ -1,12 +1,12 @@
-"""What both sides of a WebSocket say that is passed on, once the server has accepted it.
+"""The relay of a WebSocket's frames between client and server, once the server has accepted it.
 
-Fragments pass as they come, so that no message need be in memory. Each side's close frame goes to the other; where
-one does not come, or a side is lost, the other side is told and does not wait for ever.
+Fragments are passed on as they arrive, so that no whole message is in memory. Each side's close frame goes to the
+other; if a close frame does not arrive, or a side is lost, the other side gets one and is not waited for without end.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import anyio
 
@@ -14,25 +14,30 @@ from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.exchange.websocket import CLOSING_SECONDS, WebSocketLost, WebSocketSession
 from mockrec.engine.transport.byte_stream import ByteStream
 from mockrec.engine.upstream.errors import RESET, UpstreamError
+from mockrec.engine.upstream.stream import UpstreamStream
+from mockrec.engine.wire.parts import Part, ResponseHead
 from mockrec.engine.wire.websocket.connection import CloseFrame, Fragment, Ping, Pong, WebSocket, WsFault
+from mockrec.engine.wire.websocket.handshake import Deflate, agreed
 
 _UNEXPECTED = 1011
 _BAD_GATEWAY = 1014  # registered with IANA for exactly this
 
 
 class ServerEnd:
-    """The server's end."""
+    """The server's end of a WebSocket."""
 
-    def __init__(self, pipe: ByteStream, first: bytes, codec: WebSocket) -> None:
-        """`first`: what has come behind the head already."""
+    def __init__(self, pipe: ByteStream, first: bytes, deflate: Deflate | None, message_limit: int) -> None:
+        """`first`: what was received after the head."""
         self._pipe = pipe
-        self.codec = codec
+        self.deflate = deflate
+        """The compression that the server has agreed to."""
+        self.codec = codec = WebSocket("client", deflate=deflate, message_limit=message_limit, check_text=False)
         self.stuck = False
-        """Whether it is being written to, and has not taken all of it."""
+        """Whether a write is under way that the server has not taken yet."""
         self._parts = codec.receive(first)
 
     async def receive(self) -> Fragment | Ping | Pong | CloseFrame:
-        """The next thing that it says. Raises UpstreamError."""
+        """The next frame or fragment of the server. Raises UpstreamError."""
         while not self._parts:
             try:
                 self._parts += self.codec.receive(await self._pipe.receive())
@@ -45,12 +50,13 @@ class ServerEnd:
         return part
 
     async def send(self, data: bytes) -> None:
-        """Write, unless it has said its last word. That it has gone tells `receive`, behind what it has said."""
+        """Write, unless the server has sent its close frame. If the server has left, `receive` raises after the frames
+        that it has sent."""
         if not self.codec.close_received:
             await self._write(data)
 
     async def close(self, code: int | None, reason: str = "") -> None:
-        """A close frame, if it can still be sent."""
+        """Send a close frame, if none has been sent."""
         if not self.codec.close_sent:
             await self._write(self.codec.send_close(code, reason))
 
@@ -63,24 +69,37 @@ class ServerEnd:
         self.stuck = False
 
 
+def take_over(
+    stream: UpstreamStream, head: ResponseHead, parts: Sequence[Part], offer: str, message_limit: int
+) -> ServerEnd:
+    """The server's end of a WebSocket that it has accepted with this head; `parts` were received with it, `offer` are
+    the extensions that it was offered. Raises UpstreamError."""
+    extensions = head.headers.get("sec-websocket-extensions", "")
+    try:
+        deflate = agreed(extensions, offer) if extensions else None
+    except ValueError as error:
+        raise UpstreamError("WS_ERR_EXTENSION", f"it agrees to what nobody offered: {error}") from None
+    return ServerEnd(*stream.upgrade(parts), deflate, message_limit)
+
+
 class SocketRelay:
-    """Client and server, each with a task that reads it."""
+    """Relays between client and server, with one task that reads each."""
 
     def __init__(
         self,
         exchange: Exchange,
         session: WebSocketSession,
         server: ServerEnd,
-        tell_lost: Callable[[UpstreamError], None],
+        on_lost: Callable[[UpstreamError], None],
     ) -> None:
-        """`tell_lost` hears why the server has gone, if it goes without a close frame."""
+        """`on_lost` is called with the reason if the server leaves without a close frame."""
         self._exchange = exchange
         self._session = session
         self._server = server
-        self._tell_lost = tell_lost
+        self._on_lost = on_lost
 
     async def run(self) -> None:
-        """Returns when the exchange is over."""
+        """Relay until the exchange is over."""
         session = self._session
         async with anyio.create_task_group() as group:
 
@@ -92,7 +111,7 @@ class SocketRelay:
                 self._closing(group.cancel_scope)
 
             def left() -> None:
-                """The client may have gone while the server takes nothing; nobody reads it then."""
+                """The client has left while no task reads it, because the server takes nothing."""
                 group.cancel_scope.deadline = min(group.cancel_scope.deadline, anyio.current_time() + CLOSING_SECONDS)
 
             group.start_soon(down)
@@ -108,14 +127,14 @@ class SocketRelay:
             self._exchange.abort(None)  # the client has left, and the server takes nothing
         elif close is None:
             session.give_up()
-        else:  # which the server has not answered
+        else:  # the server has not answered the client's close frame
             try:
                 await session.close(close.code, close.reason)
             except WebSocketLost:
                 pass
 
     def _closing(self, scope: anyio.CancelScope) -> None:
-        """One side has said its last word: the other has some time for its own."""
+        """Give the other side some time for its close frame, after that of one side."""
         if self._session.close_sent:
             self._session.finish()
         if self._exchange.finished:
@@ -156,13 +175,13 @@ class SocketRelay:
                     await session.send_close(part.code, part.reason)
                     return
         except UpstreamError as error:
-            self._tell_lost(error)
+            self._on_lost(error)
             close = session.client_close
             if close is None:
-                await session.send_close(_BAD_GATEWAY, _told(error))
+                await session.send_close(_BAD_GATEWAY, _close_reason(error))
             else:
                 await session.send_close(close.code, close.reason)
 
 
-def _told(error: UpstreamError) -> str:
+def _close_reason(error: UpstreamError) -> str:
     return "the server has gone" if error.code == RESET else "the server broke the protocol"

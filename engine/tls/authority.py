@@ -1,4 +1,4 @@
-"""The CA at work: a certificate for any name, made in memory. All of them share one key, so making one is quick."""
+"""Issues certificates of the CA for any name, in memory. All share one key, so that issuing one is fast."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ _DOTS = re.compile("[.\u3002\uff0e\uff61]")  # RFC 3490, 3.1
 
 @dataclass(frozen=True, slots=True)
 class LeafCertificate:
-    """What a server shows for one name."""
+    """The certificate that a server presents for one name."""
 
     certificate: x509.Certificate
     chain: tuple[x509.Certificate, ...]
-    """What is shown with it. The root is among it: Chromium's SPKI list and people who read errors look for it."""
+    """Presented with it. The root is included: Chromium's SPKI list and people who read errors look for it."""
     key: PrivateKey
     renew_at: datetime
 
 
 class Authority:
-    """Signs for one CA."""
+    """Signs certificates for one CA."""
 
     def __init__(self, pair: CaPair, *, key_type: str = "ecdsa", key_length: int = 2048) -> None:
-        """`key_type` is `ecdsa` (P-256) or `rsa`, with keys of `key_length` bits."""
+        """`key_type` is `ecdsa` (P-256), or `rsa` with keys of `key_length` bits."""
         self._pair = pair
         self._key_type = key_type
         self._key_length = key_length
@@ -54,7 +54,7 @@ class Authority:
 
     @cached_property
     def _same_for_all(self) -> x509.CertificateBuilder:
-        """The beginning of every certificate: a builder is never changed, only continued."""
+        """What every certificate contains: a builder is immutable, and each certificate continues this one."""
         public = self._key.public_key()
         usage = key_usage(digital_signature=True, key_encipherment=isinstance(self._key, rsa.RSAPrivateKey))
         purposes = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
@@ -70,9 +70,9 @@ class Authority:
         )
 
     def leaf(self, name: str, also: str = "") -> LeafCertificate:
-        """A new certificate for a host name, a wildcard (`*.x.test`) or an IP address. Raises ValueError for others.
+        """Issue a certificate for a host name, a wildcard (`*.x.test`) or an IP address.
 
-        `also` is a second name for the same server.
+        `also` is a second name for the same server. Raises ValueError for anything else.
         """
         san = subject_of(name)
         names = [san] if not also else list(dict.fromkeys((san, subject_of(also))))
@@ -89,16 +89,16 @@ class Authority:
             .add_extension(x509.SubjectAlternativeName(names), critical=not subject)
             .sign(self._pair.key, self._hash)
         )
-        # Where the CA ends soon, a shorter time, or each certificate would be due when it is made.
+        # Less than an hour before its end if the CA ends soon: otherwise each certificate would be due at once.
         return LeafCertificate(certificate, self._pair.chain, self._key, end - min(_RENEW_BEFORE, (end - at) / 2))
 
 
 def subject_of(name: str) -> x509.DNSName | x509.IPAddress:
-    """What a certificate has to say to be one for `name`. Raises ValueError for what can be no host's name."""
+    """Return the subjectAltName of a certificate for `name`. Raises ValueError if it cannot be a host name."""
     address = _address(name)
     if address is not None:
         return x509.IPAddress(address)
-    # A label that is not ASCII is written in Punycode; everything else stays as odd as the client wants it.
+    # A label that is not ASCII becomes Punycode; all others stay as the client sent them, even if they are not valid.
     labels = _DOTS.split(name)
     if labels[-1] == "":
         del labels[-1]
@@ -114,7 +114,7 @@ def subject_of(name: str) -> x509.DNSName | x509.IPAddress:
 def _address(name: str) -> IPv4Address | IPv6Address | None:
     text = name[1:-1] if name.startswith("[") and name.endswith("]") else name
     try:
-        return ip_address(ip_address(text).packed)  # without a zone (`%eth0`), which means nothing elsewhere
+        return ip_address(ip_address(text).packed)  # without a zone (`%eth0`), which has no meaning on another machine
     except ValueError:
         return None
 

@@ -1,4 +1,4 @@
-"""TLS towards servers: what is trusted, with which certificate we come, and whether a server is who it should be."""
+"""TLS to servers: which authorities are trusted, our client certificate, and the check of the server's name."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from mockrec.formats.files.small_file import read_small
 from mockrec.formats.text.hostnames import to_ascii
 
 _LEGACY_SERVER_CONNECT = 0x4
-_CIPHERS_OF_OLD = b"ALL:@SECLEVEL=0"
+_OLD_CIPHERS = b"ALL:@SECLEVEL=0"
 
-# X509_V_ERR_… (openssl-verification-options) → the names that OpenSSL's and Node's users know.
+# X509_V_ERR_… (openssl-verification-options) → the names that OpenSSL and Node.js print.
 _VERIFY_CODES = {
     2: "UNABLE_TO_GET_ISSUER_CERT",
     7: "CERT_SIGNATURE_FAILURE",
@@ -47,16 +47,16 @@ _VERIFY_TEXTS = {
     "UNABLE_TO_GET_ISSUER_CERT_LOCALLY": f"the authority of its certificate is not known; {_TO_TRUST}",
     "UNABLE_TO_VERIFY_LEAF_SIGNATURE": f"the authority of its certificate is not known; {_TO_TRUST}",
     "CERT_REVOKED": "its certificate has been revoked",
-    "INVALID_CA": "what has signed its certificate is no authority",
+    "INVALID_CA": "the issuer of its certificate is not an authority",
 }
 WRONG_NAME = "ERR_TLS_CERT_ALTNAME_INVALID"
 UNVERIFIED = "UNABLE_TO_VERIFY_CERTIFICATE"
 CERTIFICATE_CODES = frozenset(_VERIFY_CODES.values()) | {WRONG_NAME, UNVERIFIED}
-"""Everything that can be wrong with a server's certificate."""
+"""The codes of all errors in a server's certificate."""
 
 
 class CertificateVerdict:
-    """What is wrong with a server's certificate: the first thing OpenSSL found, if any."""
+    """The first error that OpenSSL has found in a server's certificate chain, if any."""
 
     __slots__ = ("code", "text")
 
@@ -64,8 +64,8 @@ class CertificateVerdict:
         self.code = ""
         self.text = ""
 
-    def hear(self, number: int) -> None:
-        """OpenSSL has found fault with the chain."""
+    def add(self, number: int) -> None:
+        """OpenSSL has found an error in the chain."""
         if not self.code:
             self.code = _VERIFY_CODES.get(number, UNVERIFIED)
             self.text = _VERIFY_TEXTS.get(self.code) or f"OpenSSL does not accept its certificate (error {number})"
@@ -81,7 +81,7 @@ class ClientContexts:
     def context_for(
         self, trusted_cas: tuple[str, ...], *, verify: bool, certificate: Mapping[str, str] | None = None
     ) -> SSL.Context:
-        """The context for connections that trust these CA files besides the system's, or verify nothing.
+        """The context for connections that trust these CA files in addition to the system's, or that verify nothing.
 
         `certificate` is `{cert, key}` or `{pfx, passphrase}`. Raises ConfigError for a file that cannot be used.
         """
@@ -99,7 +99,7 @@ class ClientContexts:
             context.set_verify(SSL.VERIFY_PEER, _verify)
         else:
             context.set_min_proto_version(SSL.TLS1_VERSION)
-            context.set_cipher_list(_CIPHERS_OF_OLD)
+            context.set_cipher_list(_OLD_CIPHERS)
             context.set_options(_LEGACY_SERVER_CONNECT)
             context.set_verify(SSL.VERIFY_NONE)
         if certificate is not None:
@@ -113,7 +113,7 @@ class ClientContexts:
 def client_connection(
     context: SSL.Context, hostname: str, verdict: CertificateVerdict | None = None, alpn: list[bytes] | None = None
 ) -> SSL.Connection:
-    """A new connection to `hostname`, which is named in SNI unless it is an address (RFC 6066, 3)."""
+    """A new connection to `hostname`, which is sent in SNI unless it is an IP address (RFC 6066, 3)."""
     connection = SSL.Connection(context, None)
     connection.set_app_data(verdict)
     connection.set_connect_state()
@@ -125,7 +125,7 @@ def client_connection(
 
 
 def check_name(connection: SSL.Connection, hostname: str) -> str:
-    """Why the certificate that was shown is not one for `hostname` (RFC 9525), or nothing."""
+    """Return why the server's certificate is not one for `hostname` (RFC 9525); empty if it is."""
     from service_identity import CertificateError, VerificationError
     from service_identity.hazmat import DNS_ID, IPAddress_ID, verify_service_identity
 
@@ -143,7 +143,7 @@ def check_name(connection: SSL.Connection, hostname: str) -> str:
 
 
 def _alternative_names(certificate: x509.Certificate) -> tuple[list[str], list[Any]]:
-    """The DNS names and the addresses of subjectAltName (RFC 5280, 4.2.1.6)."""
+    """The DNS names and the IP addresses of subjectAltName (RFC 5280, 4.2.1.6)."""
     try:
         found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except (x509.ExtensionNotFound, ValueError):
@@ -152,7 +152,7 @@ def _alternative_names(certificate: x509.Certificate) -> tuple[list[str], list[A
 
 
 def _patterns(names: list[str], addresses: list[Any]) -> list[Any]:
-    """What a server's name may fit. A name that is no pattern (`*.localhost`) fits nothing and spoils no other."""
+    """The patterns that a server's name may match. A name that is not a valid pattern (`*.localhost`) is skipped."""
     from service_identity import CertificateError
     from service_identity.hazmat import DNSPattern, IPAddressPattern
 
@@ -176,7 +176,7 @@ def _is_address(hostname: str) -> bool:
 
 
 def _a_label(hostname: str) -> bytes:
-    """As it stands in SNI and in certificates: without the final dot (RFC 6066, 3)."""
+    """The host name as in SNI and in certificates: without the final dot (RFC 6066, 3)."""
     name = hostname.removesuffix(".")
     return (name if name.isascii() else to_ascii(name)).encode("ascii")
 
@@ -184,7 +184,7 @@ def _a_label(hostname: str) -> bytes:
 def _verify(connection: SSL.Connection, certificate: object, number: int, depth: int, good: int) -> bool:
     verdict = connection.get_app_data()
     if not good and verdict is not None:
-        verdict.hear(number)
+        verdict.add(number)
     return bool(good)
 
 
@@ -193,7 +193,7 @@ def _trust(context: SSL.Context, trusted_cas: tuple[str, ...]) -> None:
     context.set_default_verify_paths()
     store = context.get_cert_store()
     assert store is not None
-    # A file may hold an intermediate, or the very certificate of the server: that is what its owner trusts.
+    # A file may contain an intermediate certificate, or that of the server itself: then this is what is trusted.
     store.set_flags(crypto.X509StoreFlags.PARTIAL_CHAIN)
     if (roots := _roots_to_load()) is not None:
         context.load_verify_locations(roots)
@@ -228,7 +228,7 @@ SYSTEM_BUNDLES = (
     "/etc/ssl/ca-bundle.pem",  # openSUSE
     BSD_BUNDLE,
 )
-"""Where systems keep their roots in one PEM file."""
+"""The files in which operating systems keep their roots, in PEM."""
 
 
 def _certificates(path: str, option: str) -> list[x509.Certificate]:
@@ -241,7 +241,7 @@ def _certificates(path: str, option: str) -> list[x509.Certificate]:
 
 
 def _present(context: SSL.Context, files: Mapping[str, str]) -> None:
-    """Come with a client certificate."""
+    """Present a client certificate to servers."""
     passphrase = files["passphrase"].encode() if files.get("passphrase") else None
     path = files.get("pfx") or files.get("key") or files.get("cert", "")
     try:

@@ -1,4 +1,4 @@
-"""The TLS key log (NSS format): with it, tools such as Wireshark read a capture of the traffic."""
+"""The TLS key log (NSS format), with which tools such as Wireshark decrypt a capture of the traffic."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from mockrec.engine.errors import ConfigError
 
 
 class KeyLog:
-    """Appends lines to a file that only its owner reads. One for both sides."""
+    """Appends lines to a file that only its owner may read; one for connections of clients and to servers."""
 
     def __init__(self, path: str) -> None:
-        """Raises ConfigError."""
+        """Open the file. Raises ConfigError."""
         try:
             self._file = open(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "ab", buffering=0)  # noqa: SIM115
         except OSError as error:
@@ -20,11 +20,11 @@ class KeyLog:
             ) from None
 
     def __call__(self, line: bytes) -> None:
-        """Add one line."""
+        """Append a line, given without its line break."""
         try:
             self._file.write(line + b"\n")
         except (OSError, ValueError):
-            pass  # a key log helps to debug; no connection may fail for want of it
+            pass  # a connection must not fail because its key cannot be logged
 
     def close(self) -> None:
         """Close the file."""

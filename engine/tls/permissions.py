@@ -1,6 +1,6 @@
-"""Who else can get at the key of a CA: files and folders that others can read or change are refused, as ssh does.
+"""Refuses a CA whose files or folders other users can read or change, as ssh refuses such keys.
 
-On Windows permissions are lists that the home folder hands down; nothing is checked there.
+On Windows, nothing is checked: permissions are access control lists, inherited from the home folder.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _READABLE = stat.S_IRGRP | stat.S_IROTH
 
 
 class Exposed(Exception):
-    """Others can get at a file. `problem` says how, `fix` what mends it."""
+    """Other users can read or change a file: `problem` says which, `fix` how to correct that."""
 
     def __init__(self, problem: str, fix: str) -> None:
         super().__init__(f"{problem}; {fix}")
@@ -25,9 +25,9 @@ class Exposed(Exception):
 
 
 def check_own(folder: Path, *, made: tuple[Path, ...]) -> None:
-    """The folder of the user's own CA, and the files that mockrec has made in it. Raises Exposed.
+    """Check the folder of the user's own CA, and the files that mockrec has made in it. Raises Exposed.
 
-    Nobody else may be their owner or change them, and nobody else may read the key, which is the last of `made`.
+    They must belong to the user, no other user may change them, or read the key, which is the last of `made`.
     """
     if os.name != "posix":
         return
@@ -42,10 +42,10 @@ def check_own(folder: Path, *, made: tuple[Path, ...]) -> None:
 
 
 def check_given(key: Path) -> None:
-    """The key of a CA that was given by name. Raises Exposed where somebody else can change it.
+    """Check the key of a CA that the settings name. Raises Exposed if another user can change it.
 
-    That others can read it is no fault: keys of CAs for tests lie in repositories, and containers get theirs mounted as
-    0444. In a group of one's own (umask 002) the group may write, too.
+    Other users may read it: keys of CAs for tests are in repositories, and containers get theirs mounted as 0444. The
+    user's own group may write it, too (umask 002).
     """
     if os.name != "posix":
         return
@@ -76,7 +76,7 @@ def _check_owner(path: Path, info: os.stat_result, what: str) -> None:
     own = os.geteuid()
     allowed = {own, 0}
     if own == 0 and os.environ.get("SUDO_UID", "").isdecimal():
-        allowed.add(int(os.environ["SUDO_UID"]))  # who has said sudo
+        allowed.add(int(os.environ["SUDO_UID"]))  # the user who has called sudo
     if info.st_uid not in allowed:
         raise Exposed(
             f"{what}, {path}, belongs to another user ({_user(info.st_uid)})",

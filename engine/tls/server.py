@@ -1,6 +1,6 @@
-"""The TLS we speak to clients: a certificate for each name they ask for, kept while it is good.
+"""TLS of clients: issues a certificate for each name that they ask for, and keeps it while it is valid.
 
-One OpenSSL context serves all names: making one for each took a third of the time of a new name.
+One OpenSSL context serves all names: creating one for each took a third of the time of a new name.
 """
 
 from __future__ import annotations
@@ -23,18 +23,35 @@ _VERSIONS = {
     "TLSv1.3": SSL.TLS1_3_VERSION,
 }
 _NEEDS_OLD_HASHES = frozenset({"TLSv1", "TLSv1.1"})
-_CIPHERS_OF_OLD = b"DEFAULT:@SECLEVEL=0"
+_OLD_CIPHERS = b"DEFAULT:@SECLEVEL=0"
 _MOST_NAMES = 1024
 _RSA_BITS = 2048
-"""OpenSSL accepts no shorter ones at its ordinary security level."""
+"""OpenSSL accepts no shorter keys at its default security level."""
 
 
 class NoProtocol(SSL.Error):
-    """Raise it from `choose_alpn` to refuse the client with the alert no_application_protocol (RFC 7301, 3.2).
+    """Raised by `choose_alpn` to refuse the client with the alert no_application_protocol (RFC 7301, 3.2).
 
-    It comes out of `do_handshake` as it is, and is an `SSL.Error` so that whoever handles failed handshakes sends
-    the alert that then waits in the buffer.
+    `do_handshake` lets it through. It is an `SSL.Error` so that the code that handles failed handshakes sends the
+    alert, which is in the buffer then.
     """
+
+
+def alpn_selector(http2: str) -> Callable[[list[bytes]], bytes | None]:
+    """Return the choice among the protocols that a client offers (RFC 7301, 3.2), for a value of `server.http2`."""
+    ours = {"true": (b"h2", b"http/1.1"), "fallback": (b"http/1.1", b"h2")}.get(http2, (b"http/1.1",))
+
+    def choose(offers: list[bytes]) -> bytes | None:
+        for protocol in ours:
+            if protocol in offers:
+                return protocol
+        others = [protocol for protocol in offers if protocol != b"h2"]
+        if not others:
+            raise NoProtocol  # the client speaks HTTP/2 alone, which is switched off
+        # An unknown protocol may still turn out to be HTTP, or be relayed; a client that gets none may leave.
+        return others[0]
+
+    return choose
 
 
 class ServerContexts:
@@ -47,9 +64,9 @@ class ServerContexts:
         choose_alpn: Callable[[list[bytes]], bytes | None],
         key_log: Callable[[bytes], None] | None,
     ) -> None:
-        """`choose_alpn` gets what a client offers, and may answer None: no protocol is agreed on then.
+        """`choose_alpn` gets the protocols that a client offers, and may return None: then none is negotiated.
 
-        `key_log` gets lines without their ends. It must not raise: OpenSSL has nobody to tell.
+        `key_log` gets lines without their line breaks. It must not raise: OpenSSL would ignore the exception.
         """
         self._authority = authority
         self._version = _VERSIONS[settings.min_version]
@@ -58,24 +75,24 @@ class ServerContexts:
         self._key_log = key_log
         self._context: SSL.Context | None = None
         self._leaves: OrderedDict[tuple[str, str], LeafCertificate] = OrderedDict()
-        """By name, used last at the end."""
+        """By name and second name, the most recently used last."""
 
     def connection_for(self, name: str, *, also: str = "") -> SSL.Connection:
-        """A new connection that answers to `name`, and to `also`, if the client is to accept that too.
+        """A new connection with a certificate for `name`, and for `also`, if that is given.
 
-        Raises ValueError for what can be no host's name.
+        Raises ValueError for a text that cannot be a host name.
         """
         leaf = self.leaf_for(name, also)
         if self._context is None:
             self._context = self._make(leaf)
         connection = SSL.Connection(self._context, None)
-        # All leaves have one key, which the context holds; so only this differs.
+        # All certificates have one key, which is in the context; only the certificate differs.
         connection.use_certificate(leaf.certificate)
         connection.set_accept_state()
         return connection
 
     def leaf_for(self, name: str, also: str = "") -> LeafCertificate:
-        """The certificate for a name, as long as it is good. Raises ValueError."""
+        """The certificate for a name: a kept one, or a new one if that is about to expire. Raises ValueError."""
         key = (name.lower(), also)
         leaf = self._leaves.get(key)
         if leaf is None or clock.wall(clock.now()) >= leaf.renew_at.timestamp() * 1000:
@@ -90,12 +107,12 @@ class ServerContexts:
         context.set_min_proto_version(self._version)
         # TLS 1.0 and 1.1 sign with MD5 and SHA-1, which OpenSSL allows only at level 0.
         if self._old or (isinstance(leaf.key, rsa.RSAPrivateKey) and leaf.key.key_size < _RSA_BITS):
-            context.set_cipher_list(_CIPHERS_OF_OLD)
+            context.set_cipher_list(_OLD_CIPHERS)
         context.use_certificate(leaf.certificate)
         context.use_privatekey(leaf.key)
         for certificate in leaf.chain:
             context.add_extra_chain_cert(certificate)
-        # Without it OpenSSL refuses sessions that a client wants to resume; it compares the names itself.
+        # Without it, OpenSSL refuses to resume sessions; it compares the host names itself.
         context.set_session_id(b"mockrec")
         context.set_alpn_select_callback(self._select)
         key_log = self._key_log

@@ -1,7 +1,7 @@
-"""The CA on disk: where it lives, how it is made once, how one is read, and what identifies it.
+"""The CA on disk: its folder, its creation, how it is read, and its fingerprints.
 
-The key's file is the promise: whoever writes it first has chosen the CA, and everybody makes the certificate that is
-still missing from that key. So processes that start together, and a process that died in between, need no lock.
+No lock is needed between processes that start together, or after a process that died half-way: the first process that
+writes the key's file has chosen the CA, and each process creates the certificate from that key if it is missing.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ from mockrec.formats.files.small_file import read_small
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 
 SKEW = timedelta(hours=24)
-"""How long ago certificates began to be valid: clocks of clients, of phones above all, may be behind."""
+"""How long before their issue certificates become valid: clocks of clients, of phones above all, may be behind."""
 _LIFETIME = timedelta(days=3650)
 _RSA_BITS = 2048
-"""As browsers, OpenSSL (security level 2) and Apple ask."""
+"""What browsers, OpenSSL (security level 2) and Apple require."""
 _WEAK_HASHES = frozenset({"md5", "sha1"})
 _NEW_CA = (
     "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -noenc -days 3650 -subj '/CN=test CA' "
@@ -59,15 +59,15 @@ _PEM_KEY = re.compile(rb"-----BEGIN ([A-Z ]*PRIVATE KEY)-----.*?-----END \1-----
 
 @dataclass(frozen=True, slots=True)
 class CaPair:
-    """A CA that can sign."""
+    """The certificate and key of a CA that can sign."""
 
     chain: tuple[x509.Certificate, ...]
-    """The CA first, then whatever else its file holds: the way from it to a root."""
+    """The CA first, then the other certificates of its file: its path to a root."""
     key: PrivateKey
 
 
 class _Unusable(Exception):
-    """What is wrong with a CA file, and what to do when it is the user's own."""
+    """A CA file cannot be used; the message says why, and what to do."""
 
     def __init__(self, problem: str, fix: str) -> None:
         super().__init__(f"{problem}; {fix}")
@@ -80,7 +80,7 @@ def now() -> datetime:
 
 
 def ca_folder(env: Mapping[str, str]) -> Path:
-    """Where this user's CA lives. Nothing is made. Raises ConfigError."""
+    """The folder of this user's CA; it is not created. Raises ConfigError."""
     if env.get("MOCKREC_CA_DIR"):
         return Path(env["MOCKREC_CA_DIR"])
     if sys.platform == "win32":
@@ -103,10 +103,10 @@ def _home(env: Mapping[str, str]) -> Path:
 
 
 def ensure_ca(folder: Path) -> tuple[Path, Path]:
-    """The paths of `ca.pem` and `ca.key` in `folder`, made now if they are not there. Raises ConfigError."""
+    """Return the paths of `ca.pem` and `ca.key` in `folder`, which are created if missing. Raises ConfigError."""
     cert, key = folder / "ca.pem", folder / "ca.key"
     try:
-        _check_own(folder)  # also before anything is made in it
+        _check_own(folder)  # before anything is created in it, too
         try:
             if not (cert.exists() and key.exists()):
                 _make(folder, cert, key)
@@ -117,8 +117,8 @@ def ensure_ca(folder: Path) -> tuple[Path, Path]:
         _check_own(folder, cert, key)
     except Exposed as error:
         raise ConfigError(
-            f"{error.problem}; {error.fix}; otherwise delete {shlex.quote(str(folder))} and trust the CA that is made "
-            "anew, or give another folder with MOCKREC_CA_DIR"
+            f"{error.problem}; {error.fix}; otherwise delete {shlex.quote(str(folder))} and trust the new CA that is "
+            "made then, or give another folder with MOCKREC_CA_DIR"
         ) from None
     except _Unusable as error:
         raise ConfigError(
@@ -129,7 +129,7 @@ def ensure_ca(folder: Path) -> tuple[Path, Path]:
 
 
 def _check_own(folder: Path, *made: Path) -> None:
-    """Raises Exposed. What cannot even be looked at is told by those who read it."""
+    """Raise Exposed for wrong permissions. A file that cannot be examined is reported by the code that reads it."""
     with suppress(OSError):
         check_own(folder, made=made)
 
@@ -138,15 +138,15 @@ def _make(folder: Path, cert: Path, key: Path) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not key.exists():
         if cert.exists():
-            return  # its key is lost, which reading it will say: somebody may trust it, so it is not ours to replace
+            return  # the key is lost, which reading reports; clients may trust the certificate, so it is not replaced
         made = ec.generate_private_key(ec.SECP256R1())
         _publish(key, made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    # What is there now counts, not what we made: another process may have been first.
+    # The file is read again: another process may have written its key first.
     _publish(cert, _self_signed(_read_key(key)).public_bytes(Encoding.PEM))
 
 
 def _publish(path: Path, data: bytes) -> None:
-    """Write a file, 0600, that appears at once and whole; one that is there already stays."""
+    """Create a file (0600) atomically; an existing one is kept."""
     fd, temporary = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
     try:
         with open(fd, "wb") as file:
@@ -164,7 +164,7 @@ def _publish(path: Path, data: bytes) -> None:
 
 
 def _write_new(path: Path, data: bytes) -> None:
-    """For file systems without links. Exclusive too, but a reader may come too early."""
+    """The same on file systems without links: exclusive too, but another process may read an incomplete file."""
     try:
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
     except FileExistsError:
@@ -208,7 +208,7 @@ def key_usage(
     key_cert_sign: bool = False,
     crl_sign: bool = False,
 ) -> x509.KeyUsage:
-    """The extension with these bits and no others."""
+    """The extension with these bits set and all others clear."""
     return x509.KeyUsage(
         digital_signature=digital_signature,
         key_encipherment=key_encipherment,
@@ -223,7 +223,7 @@ def key_usage(
 
 
 def _owner() -> str:
-    """`user@host`, so that the CAs of several people can be told apart in a list of trusted ones."""
+    """`user@host`, which distinguishes the CAs of several people in a list of trusted ones."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError, ImportError):  # a container's user may have no name
@@ -256,7 +256,7 @@ def _read_pair(cert: Path, key: Path) -> CaPair:
     try:
         belongs = chain[0].public_key() == private.public_key()
     except (ValueError, UnsupportedAlgorithm):
-        belongs = False  # a kind of key that we would not have read
+        belongs = False  # the certificate has a kind of key that `_read_key` refuses
     if not belongs:
         raise _Unusable(
             f"the key in {key} does not belong to the certificate in {cert}",
@@ -284,7 +284,7 @@ def _read_certificates(path: Path) -> tuple[x509.Certificate, ...]:
     try:
         return tuple(x509.load_pem_x509_certificates(data))
     except ValueError as error:
-        raise _Unusable(f"a certificate in {path} cannot be read: {error}", "make it anew") from None
+        raise _Unusable(f"a certificate in {path} cannot be read: {error}", "make a new one") from None
 
 
 def _read_key(path: Path) -> PrivateKey:
@@ -329,7 +329,7 @@ def _check_authority(path: Path, certificate: x509.Certificate) -> None:
     if certificate.not_valid_before_utc > now():
         raise _Unusable(
             f"the CA in {path} is valid only from {certificate.not_valid_before_utc} on",
-            "give another, or mend the clock",
+            "give another one, or correct the clock",
         )
     if certificate.not_valid_after_utc <= now():
         raise _Unusable(f"the CA in {path} expired at {certificate.not_valid_after_utc}", "renew it or give another")
@@ -340,7 +340,7 @@ def _may_sign(path: Path, certificate: x509.Certificate) -> bool:
         extensions = certificate.extensions
     except (ValueError, x509.DuplicateExtension) as error:
         raise _Unusable(
-            f"the extensions of the certificate in {path} cannot be read: {error}", "make it anew"
+            f"the extensions of the certificate in {path} cannot be read: {error}", "make a new one"
         ) from None
     ca = signs = None
     for extension in extensions:

@@ -1,1 +1,1 @@
-"""What the streams of one HTTP/2 connection share, whichever end of it we are."""
+"""Byte streams of every kind (TCP, TLS, the inside of an HTTP/2 stream) and the sockets below them. Knows no HTTP."""

@@ -1,4 +1,4 @@
-"""What a pipe is: two byte directions, of a TCP socket, of the plain side of TLS, or of the inside of a tunnel."""
+"""`ByteStream`: bytes in two directions, of a TCP connection, of the plaintext side of TLS, or of a tunnel's inside."""
 
 from __future__ import annotations
 
@@ -9,48 +9,53 @@ from typing import Protocol
 class ByteStream(Protocol):
     """One end of a connection.
 
-    `receive` raises anyio.EndOfStream at the peer's end, and TimeoutError after `expire`. All that wait raise
-    anyio.BrokenResourceError once the connection is gone; its cause, where it is known, is the OSError.
+    `receive` raises anyio.EndOfStream when the peer has ended its direction, and TimeoutError after `set_expired`.
+    Methods that wait raise anyio.BrokenResourceError once the connection is lost; its cause, if known, is the OSError.
     """
 
     peer: tuple[str, int]
-    """The other side's address and port, of the TCP connection at the bottom."""
+    """Address and port of the peer of the TCP connection at the bottom."""
     local: tuple[str, int]
-    """Our own."""
+    """Our own address and port on the TCP connection at the bottom."""
 
     async def receive(self, max_bytes: int = ...) -> bytes:
-        """All bytes that have come; waits for the first."""
+        """Return all bytes received so far; wait until there is at least one."""
 
     async def send(self, item: bytes) -> None:
-        """Write; waits while too much is on its way."""
+        """Write `item`; wait while the write buffer is full."""
 
-    async def room(self) -> None:
-        """Return when not too much is on its way: then `put` is a `send` that cannot be cancelled in the middle."""
+    async def wait_writable(self) -> None:
+        """Return when the write buffer has room.
 
-    def put(self, data: bytes) -> None:
-        """Write without waiting for room, and without a word if it is too late."""
+        `wait_writable` followed by `write_nowait` is a `send` that cannot be cancelled between its two halves.
+        """
+
+    def write_nowait(self, data: bytes) -> None:
+        """Write without waiting for room in the buffer. Does nothing once the connection is lost."""
 
     async def send_eof(self) -> None:
-        """End our direction, after what was written."""
+        """End our direction after the data written so far."""
 
     async def aclose(self) -> None:
-        """End both directions, after what was written; does not wait for the peer."""
+        """End both directions after the data written so far; does not wait for the peer."""
 
     def close(self) -> None:
-        """The same, for those who cannot wait."""
+        """Do the same as `aclose`, from code that cannot await."""
 
     def reset(self) -> None:
-        """End with RST at the bottom, at once."""
+        """Abort the connection at the bottom with RST, at once."""
 
-    def expire(self) -> None:
-        """Let `receive` raise TimeoutError instead of waiting, until `unexpire`."""
+    def set_expired(self) -> None:
+        """Make `receive` raise TimeoutError instead of waiting, until `clear_expired` or until data arrives."""
 
-    def unexpire(self) -> None:
-        """Take `expire` back."""
+    def clear_expired(self) -> None:
+        """Let `receive` wait again."""
 
-    def watch(self, ended: Callable[[], None] | None) -> None:
-        """Call `ended` once when the peer ends its direction or the connection is gone: for those who do not read just
-        now. None: no longer. It may have happened already."""
+    def on_disconnect(self, callback: Callable[[], None] | None) -> None:
+        """Call `callback` once when the peer ends its direction or the connection is lost; None removes it.
+
+        For code that is not reading at the time. If the connection has ended already, the call comes at once.
+        """
 
     @property
     def readable(self) -> bool:
@@ -58,4 +63,4 @@ class ByteStream(Protocol):
 
     @property
     def alive(self) -> bool:
-        """Whether neither side has ended it, as far as is known, and nothing has come that nobody asked for."""
+        """Whether the connection is open in both directions, as far as is known, and no unread data has arrived."""

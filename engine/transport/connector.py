@@ -1,24 +1,25 @@
-"""TCP connections to servers, on the same byte stream as those of clients."""
+"""Opens TCP connections to servers, with the same byte stream as those of clients."""
 
 from __future__ import annotations
 
 import asyncio
 
-from mockrec.engine.transport.tcp import TransportStream
+from mockrec.engine.transport.tcp import TcpStream
 from mockrec.engine.transport.write_batch import WriteCoalescer
 
 
 class Connector:
-    """Opens connections; small writes of one turn of the loop leave together, as towards clients."""
+    """Opens connections whose small writes are coalesced, as those to clients are."""
 
     def __init__(self) -> None:
-        self._outbox: WriteCoalescer | None = None
+        self._coalescer: WriteCoalescer | None = None
+        """Made for the first connection: it needs a running event loop."""
 
-    async def connect(self, address: str, port: int) -> TransportStream:
+    async def connect(self, address: str, port: int) -> TcpStream:
         """Connect to an IP address. Raises OSError."""
         loop = asyncio.get_running_loop()
-        if self._outbox is None:
-            self._outbox = WriteCoalescer()
-        outbox = self._outbox
-        _, stream = await loop.create_connection(lambda: TransportStream(None, outbox), address, port)
+        if self._coalescer is None:
+            self._coalescer = WriteCoalescer()
+        coalescer = self._coalescer
+        _, stream = await loop.create_connection(lambda: TcpStream(None, coalescer), address, port)
         return stream

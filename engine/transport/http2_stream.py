@@ -1,4 +1,4 @@
-"""The inside of an HTTP/2 stream as a pipe: of a tunnel (RFC 9113, 8.5) or of a WebSocket (RFC 8441)."""
+"""The inside of an HTTP/2 stream as a byte stream: a tunnel (RFC 9113, 8.5) or a WebSocket (RFC 8441)."""
 
 from __future__ import annotations
 
@@ -13,36 +13,40 @@ from mockrec.engine.wire.parts import Data, End
 CONNECT_ERROR = 10
 CANCEL = 8
 _MOST_QUEUED = 64 * 1024
-"""Bytes that may wait for the window before senders do."""
+"""Bytes that may be queued for the flow-control window before senders wait."""
 
 
-class H2StreamPipe:
-    """See `ByteStream`. What comes is credited to the peer when it is read."""
+class Http2ByteStream:
+    """A `ByteStream`. Received data is acknowledged to the peer (WINDOW_UPDATE) when it has been read."""
 
-    def __init__(self, codec: StreamCodec, writer: StreamWriter, below: ByteStream, stream: int, broken: int) -> None:
-        """`below` carries the connection; `broken` is the code that a reset says."""
+    def __init__(
+        self, codec: StreamCodec, writer: StreamWriter, below: ByteStream, number: int, reset_code: int
+    ) -> None:
+        """`below` carries the connection; `reset_code` is the error code of a reset."""
         self._codec = codec
         self._writer = writer
-        self._stream = stream
-        self._broken = broken
+        self._number = number
+        self._reset_code = reset_code
         self.peer = below.peer
         self.local = below.local
         self._pieces: list[bytes] = []
-        self._given = 0
-        """Bytes that were received last."""
-        self._ended = False
-        self._gone = False
+        self._unacknowledged = 0
+        """Bytes of the last `receive`."""
+        self._peer_ended = False
+        self._lost = False
+        """Whether the stream was reset or its connection was lost."""
         self._expired = False
         self._finished = False
         """Whether our direction has ended."""
         self._closed = False
-        self._news: anyio.Event | None = None
-        self._watcher: Callable[[], None] | None = None
+        self._changed: anyio.Event | None = None
+        """Set when something happens that `receive` waits for."""
+        self._disconnect_callback: Callable[[], None] | None = None
 
-    # ── what the connection calls ────────────────────────────────────────────────────────────────
+    # ── called by the connection ───────────────────────────────────────────────────────────────────
 
     def take(self, part: object) -> None:
-        """The peer has said this on the stream."""
+        """Take a part that was received on the stream."""
         if type(part) is Data:
             self.feed(part.data)
         elif type(part) is End:
@@ -51,131 +55,131 @@ class H2StreamPipe:
             self.lose()
 
     def feed(self, data: bytes) -> None:
-        """Data has come."""
+        """Take received data."""
         self._pieces.append(data)
-        self._tell()
+        self._wake_reader()
 
     def end(self) -> None:
         """The peer has ended its direction."""
-        self._ended = True
-        self._tell()
-        self._tell_watcher()
+        self._peer_ended = True
+        self._wake_reader()
+        self._report_disconnect()
 
     def lose(self) -> None:
-        """The stream has been reset, or its connection has gone."""
-        self._gone = True
-        self._tell()
-        self._tell_watcher()
+        """The stream was reset, or its connection was lost."""
+        self._lost = True
+        self._wake_reader()
+        self._report_disconnect()
 
-    def _tell(self) -> None:
-        if self._news is not None:
-            self._news.set()
-            self._news = None
+    def _wake_reader(self) -> None:
+        if self._changed is not None:
+            self._changed.set()
+            self._changed = None
 
-    def _tell_watcher(self) -> None:
-        watcher, self._watcher = self._watcher, None
-        if watcher is not None:
-            watcher()
+    def _report_disconnect(self) -> None:
+        callback, self._disconnect_callback = self._disconnect_callback, None
+        if callback is not None:
+            callback()
 
-    # ── what its user calls ────────────────────────────────────────────────────────────────────────
+    # ── ByteStream ─────────────────────────────────────────────────────────────────────────────────
 
     async def receive(self, max_bytes: int = 65536) -> bytes:
-        """All bytes that have come; see `ByteStream`. They are credited to the peer when more is asked for."""
-        self._credit()
+        """See `ByteStream`. The data is acknowledged to the peer at the next call."""
+        self._acknowledge()
         while not self._pieces:
             if self._expired:
                 raise TimeoutError
-            if self._gone or self._closed:
+            if self._lost or self._closed:
                 raise anyio.BrokenResourceError
-            if self._ended:
+            if self._peer_ended:
                 raise anyio.EndOfStream
-            if self._news is None:
-                self._news = anyio.Event()
-            await self._news.wait()
+            if self._changed is None:
+                self._changed = anyio.Event()
+            await self._changed.wait()
         data = b"".join(self._pieces)
         self._pieces.clear()
         self._expired = False
-        self._given = len(data)
+        self._unacknowledged = len(data)
         return data
 
-    def _credit(self) -> None:
-        if self._given:
-            self._codec.consumed(self._stream, self._given)
-            self._given = 0
+    def _acknowledge(self) -> None:
+        if self._unacknowledged:
+            self._codec.consumed(self._number, self._unacknowledged)
+            self._unacknowledged = 0
             self._writer.push()
 
     async def send(self, item: bytes) -> None:
-        """Write; waits until most of it has found room in the window."""
-        await self.room()
-        self.put(item)
-        await self.room()
+        """Write; wait until most of `item` has fitted into the flow-control window."""
+        await self.wait_writable()
+        self.write_nowait(item)
+        await self.wait_writable()
 
-    async def room(self) -> None:
+    async def wait_writable(self) -> None:
         """See `ByteStream`."""
         while True:
-            if self._finished or self._closed or self._gone or not self._codec.is_open(self._stream):
+            if self._finished or self._closed or self._lost or not self._codec.is_open(self._number):
                 raise anyio.BrokenResourceError
-            if self._writer.queued(self._stream) <= _MOST_QUEUED:
+            if self._writer.queued(self._number) <= _MOST_QUEUED:
                 break
-            await self._writer.wait_for_window(self._stream)
+            await self._writer.wait_for_window(self._number)
         await self._writer.flush()
 
-    def put(self, data: bytes) -> None:
+    def write_nowait(self, data: bytes) -> None:
         """See `ByteStream`."""
-        if data and not (self._finished or self._closed or self._gone):
-            self._writer.queue(self._stream, data)
+        if data and not (self._finished or self._closed or self._lost):
+            self._writer.queue(self._number, data)
 
     async def send_eof(self) -> None:
-        """END_STREAM, behind what waits; the other direction goes on."""
-        if not (self._finished or self._closed or self._gone):
+        """Send END_STREAM after the queued data; the other direction stays open."""
+        if not (self._finished or self._closed or self._lost):
             self._finished = True
-            self._writer.when_sent(self._stream, lambda: self._codec.send_end(self._stream))
+            self._writer.when_sent(self._number, lambda: self._codec.send_end(self._number))
             await self._writer.flush()
 
     async def aclose(self) -> None:
-        """END_STREAM, and nothing is read any more."""
+        """Send END_STREAM after the queued data, and read no more."""
         self.close()
 
     def close(self, code: int = CANCEL) -> None:
-        """The same, for those who cannot wait; `code` says why nothing is read."""
+        """Do the same as `aclose`; `code` tells the peer why no more is read."""
         if not self._closed:
             self._closed = True
-            self._credit()
-            if self._codec.is_open(self._stream):
-                self._writer.when_sent(self._stream, lambda: self._end(code))
+            self._acknowledge()
+            if self._codec.is_open(self._number):
+                self._writer.when_sent(self._number, lambda: self._end_both(code))
                 self._writer.push()
-            self._tell()
+            self._wake_reader()
 
-    def _end(self, code: int) -> None:
-        """Everything has been sent."""
+    def _end_both(self, code: int) -> None:
+        """End our direction and, with a reset, the peer's: all data has been sent."""
         if not self._finished:
             self._finished = True
-            self._codec.send_end(self._stream)
-        if not self._ended:
-            self._codec.reset(self._stream, code)
+            self._codec.send_end(self._number)
+        if not self._peer_ended:
+            self._codec.reset(self._number, code)
 
     def reset(self) -> None:
-        """RST_STREAM."""
-        self._closed = self._gone = True
-        self._writer.forget(self._stream)
-        self._codec.reset(self._stream, self._broken)
+        """Send RST_STREAM."""
+        self._closed = self._lost = True
+        self._writer.forget(self._number)
+        self._codec.reset(self._number, self._reset_code)
         self._writer.push()
-        self._tell()
+        self._wake_reader()
 
-    def expire(self) -> None:
+    def set_expired(self) -> None:
         """See `ByteStream`."""
         self._expired = True
-        self._tell()
+        self._wake_reader()
 
-    def unexpire(self) -> None:
+    def clear_expired(self) -> None:
         """See `ByteStream`."""
         self._expired = False
 
-    def watch(self, ended: Callable[[], None] | None) -> None:
+    def on_disconnect(self, callback: Callable[[], None] | None) -> None:
         """See `ByteStream`."""
-        self._watcher = ended
-        if self._ended or self._gone:
-            self._tell_watcher()
+        self._disconnect_callback = callback
+        if self._peer_ended or self._lost:
+            self._report_disconnect()
 
     @property
     def readable(self) -> bool:
@@ -185,4 +189,4 @@ class H2StreamPipe:
     @property
     def alive(self) -> bool:
         """See `ByteStream`."""
-        return not (self._ended or self._gone or self._closed or self._pieces)
+        return not (self._peer_ended or self._lost or self._closed or self._pieces)

@@ -1,4 +1,4 @@
-"""Writing on an HTTP/2 connection: whoever has something to say writes, as the windows allow."""
+"""Writes on an HTTP/2 connection, as the flow-control windows allow. Any task may write."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ import anyio
 from mockrec.engine import clock
 from mockrec.engine.transport.byte_stream import ByteStream
 
-_PIECE = 64 * 1024
+_MOST_AT_ONCE = 64 * 1024
 """Bytes of one stream that are written at once."""
 
 
 class _Queue:
-    """What waits for the window of one stream."""
+    """Data that waits for the window of one stream."""
 
-    __slots__ = ("pieces", "size", "then")
+    __slots__ = ("pieces", "size", "when_sent")
 
     def __init__(self) -> None:
         self.pieces: deque[bytes] = deque()
         self.size = 0
-        self.then: Callable[[], None] | None = None
+        self.when_sent: Callable[[], None] | None = None
 
 
 class StreamCodec(Protocol):
-    """What is needed of a codec here; see `http2/server.py`."""
+    """What a writer needs of an HTTP/2 codec; see `wire/http2/server.py`."""
 
     @property
     def pending(self) -> bool: ...
@@ -49,99 +49,99 @@ class StreamCodec(Protocol):
 
 
 class StreamWriter:
-    """One for a connection. All that wait raise what pipes raise.
+    """The writer of one connection. Methods that wait raise what those of byte streams raise.
 
-    Any of them may be cancelled while it waits: what the codec has said is taken and written in one step, so that
-    no frame of another stream is lost with it.
+    Any of them may be cancelled while it waits: frames are taken from the codec and written in one step, so that no
+    frame of another stream is lost.
     """
 
-    def __init__(self, codec: StreamCodec, pipe: ByteStream) -> None:
+    def __init__(self, codec: StreamCodec, below: ByteStream, on_wait: Callable[[], None] | None = None) -> None:
+        """`below` carries the connection. `on_wait` is called when a sender begins to wait for a window."""
         self._codec = codec
-        self._pipe = pipe
+        self._below = below
+        self._on_wait = on_wait
         self._windows: dict[int, anyio.Event] = {}
-        """What those wait for who want to send on a stream."""
-        self._since: dict[int, float] = {}
-        """When they began to wait, those first that have waited longest."""
-        self.on_wait: Callable[[], None] | None = None
-        """Called when somebody begins to wait."""
+        """Stream → the event that its senders wait for."""
+        self._waits_since: dict[int, float] = {}
+        """Stream → when its senders began to wait, the longest ago first."""
         self._queues: dict[int, _Queue] = {}
-        """What is to be sent on streams that are pipes."""
+        """The data of streams that are byte streams."""
 
     async def flush(self) -> None:
-        """Write what the codec has to say, as soon as there is room."""
-        await self._pipe.room()
+        """Write the codec's frames as soon as the stream below has room."""
+        await self._below.wait_writable()
         self.push()
 
     def push(self) -> None:
-        """Write it now, for those who cannot wait."""
+        """Write the codec's frames now, from code that cannot await."""
         if self._codec.pending:
-            self._pipe.put(self._codec.outgoing())
+            self._below.write_nowait(self._codec.outgoing())
 
     async def flush_quietly(self) -> None:
-        """Write, if anybody is still there."""
+        """Write the codec's frames, unless the connection is lost."""
         try:
             await self.flush()
         except (anyio.BrokenResourceError, anyio.ClosedResourceError):
             pass
 
-    # ── streams that are pipes ─────────────────────────────────────────────────────────────────────
+    # ── streams that are byte streams ──────────────────────────────────────────────────────────────
 
     def queue(self, stream: int, data: bytes) -> None:
-        """Send as the windows allow, without waiting: in order, and at once what can be."""
-        waiting = self._queues.get(stream)
-        if waiting is None:
-            waiting = self._queues[stream] = _Queue()
-        waiting.pieces.append(data)
-        waiting.size += len(data)
-        self._send_queue(stream, waiting)
+        """Send `data` after the data queued before, without waiting: at once as far as the window allows."""
+        queue = self._queues.get(stream)
+        if queue is None:
+            queue = self._queues[stream] = _Queue()
+        queue.pieces.append(data)
+        queue.size += len(data)
+        self._send_queue(stream, queue)
         self.push()
 
     def queued(self, stream: int) -> int:
-        """How many bytes wait."""
-        waiting = self._queues.get(stream)
-        return 0 if waiting is None else waiting.size
+        """How many bytes of a stream are queued."""
+        queue = self._queues.get(stream)
+        return 0 if queue is None else queue.size
 
     def when_sent(self, stream: int, act: Callable[[], None]) -> None:
-        """Call when nothing waits any more, which may be now."""
-        waiting = self._queues.get(stream)
-        if waiting is None:
+        """Call `act` when no data of the stream is queued (any more), which may be now."""
+        queue = self._queues.get(stream)
+        if queue is None:
             act()
         else:
-            waiting.then = act
+            queue.when_sent = act
 
     def forget(self, stream: int) -> None:
-        """Nothing more is to be sent."""
+        """Drop the queued data of a stream."""
         self._queues.pop(stream, None)
 
-    def _send_queue(self, stream: int, waiting: _Queue) -> None:
+    def _send_queue(self, stream: int, queue: _Queue) -> None:
         codec = self._codec
-        while waiting.pieces:
+        while queue.pieces:
             room = codec.window(stream)
             if room <= 0:
                 return
-            piece = waiting.pieces[0]
+            piece = queue.pieces[0]
             if len(piece) <= room:
-                waiting.pieces.popleft()
+                queue.pieces.popleft()
             else:
-                waiting.pieces[0] = piece[room:]
+                queue.pieces[0] = piece[room:]
                 piece = piece[:room]
-            waiting.size -= len(piece)
+            queue.size -= len(piece)
             codec.send_data(stream, piece, end=False)
         del self._queues[stream]
-        if waiting.then is not None:
-            waiting.then()
+        if queue.when_sent is not None:
+            queue.when_sent()
 
     # ── bodies ─────────────────────────────────────────────────────────────────────────────────────
 
     async def send_data(self, stream: int, data: bytes, *, end: bool) -> None:
-        """A piece of a body, as the windows allow (RFC 9113, 5.2)."""
+        """Send a piece of a body, as the flow-control windows allow (RFC 9113, 5.2)."""
         codec, at = self._codec, 0
         while at < len(data):
-            # Not before there is room: a client may open its windows wide, and read nothing.
+            # Not before there is room below: a client may open its windows wide, and read nothing.
             await self.flush()
             if not codec.is_open(stream):
                 raise anyio.BrokenResourceError
-            room = min(codec.window(stream), _PIECE)
+            room = min(codec.window(stream), _MOST_AT_ONCE)
             if room <= 0:
                 await self.wait_for_window(stream)
                 continue
@@ -151,33 +151,33 @@ class StreamWriter:
             self.push()
 
     async def wait_for_window(self, stream: int) -> None:
-        """Return when a stream's window may have changed."""
-        waiting = self._windows.get(stream)
-        if waiting is None:
-            waiting = self._windows[stream] = anyio.Event()
-        self._since.setdefault(stream, clock.now())
-        if self.on_wait is not None:
-            self.on_wait()
+        """Return when the window of a stream may have changed."""
+        event = self._windows.get(stream)
+        if event is None:
+            event = self._windows[stream] = anyio.Event()
+        self._waits_since.setdefault(stream, clock.now())
+        if self._on_wait is not None:
+            self._on_wait()
         try:
-            await waiting.wait()
+            await event.wait()
         finally:
-            self._since.pop(stream, None)
+            self._waits_since.pop(stream, None)
 
     @property
     def waits_since(self) -> float:
-        """When the one began who has waited longest for a window, in monotonic milliseconds; infinity for nobody."""
-        return next(iter(self._since.values()), math.inf)
+        """When the longest wait for a window began, in monotonic milliseconds; infinity if there is none."""
+        return next(iter(self._waits_since.values()), math.inf)
 
     def waiting_since(self, moment: float) -> list[int]:
-        """The streams for whose windows somebody has waited since then or longer."""
-        return [stream for stream, since in self._since.items() if since <= moment]
+        """The streams whose senders have waited for a window since `moment` or longer."""
+        return [stream for stream, since in self._waits_since.items() if since <= moment]
 
     def open_windows(self, *, all_of_them: bool = False) -> None:
-        """Let those look again who wait to send: something has come, or (`all_of_them`) nothing will any more."""
+        """Send queued data and wake senders whose windows may have changed, or all (`all_of_them`) at the end."""
         moved = set(self._queues)
-        for stream, waiting in list(self._queues.items()):
+        for stream, queue in list(self._queues.items()):
             if self._codec.is_open(stream):
-                self._send_queue(stream, waiting)
+                self._send_queue(stream, queue)
             else:
                 del self._queues[stream]
         for stream in list(self._windows):

@@ -1,35 +1,43 @@
-"""Which addresses and names are this recorder itself."""
+"""Which addresses and host names refer to this recorder itself."""
 
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
 from functools import cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
+from mockrec.engine.bounded_cache import remember
 
-def local_endpoints(host: str, port: int) -> Callable[[str, int], bool]:
-    """A function that knows whether an address, or a name for this machine, and a port are where we listen.
+_MOST_NAMES = 1024
+"""Names whose lookups are remembered."""
 
-    `host` is what was bound: an address, a name, or a wildcard.
-    """
-    host = host.strip("[]").lower()
-    known: dict[str, bool] = {}
 
-    def is_own(name: str, other_port: int) -> bool:
-        if other_port != port:
+class LocalEndpoints:
+    """The endpoints that this recorder listens on. Before a port is added, there are none."""
+
+    def __init__(self, host: str, *ports: int) -> None:
+        """`host` is what is bound: an address, a name, or a wildcard."""
+        self._host = host.strip("[]").lower()
+        self._ports = set(ports)
+        self._by_name: dict[str, bool] = {}
+
+    def add(self, port: int) -> None:
+        """The recorder listens on `port`, too."""
+        self._ports.add(port)
+
+    def is_local(self, name: str, port: int) -> bool:
+        """Whether an address, or a name for this machine, and a port refer to a listening socket of this recorder."""
+        if port not in self._ports:
             return False
         name = name.rstrip(".").lower()
-        if name not in known:
-            if len(known) > 1024:
-                known.clear()
-            known[name] = name == host or _is_here(name, host)
-        return known[name]
-
-    return is_own
+        is_here = self._by_name.get(name)
+        if is_here is None:
+            is_here = remember(self._by_name, name, name == self._host or _is_here(name, self._host), _MOST_NAMES)
+        return is_here
 
 
 def _is_here(name: str, host: str) -> bool:
+    """Whether connections to `name` reach a socket of this machine that is bound to `host`."""
     everywhere = host in ("", "0.0.0.0", "::")
     if name == "localhost" or name.endswith(".localhost"):
         return everywhere or is_loopback(host)
@@ -47,12 +55,12 @@ def _is_here(name: str, host: str) -> bool:
 
 @cache
 def _names() -> tuple[str, str]:
-    """This machine's own; asking for the second may take a name server's time."""
+    """The host name of this machine, short and fully qualified; the second may take a name server's time."""
     return socket.gethostname().lower(), socket.getfqdn().lower()
 
 
 def _address(host: str) -> IPv4Address | IPv6Address | None:
-    """The address that is meant: IPv4 where it is written in IPv6 (RFC 4291, 2.5.5.2)."""
+    """The address that `host` is: an IPv4-mapped IPv6 address as IPv4 (RFC 4291, 2.5.5.2). None for a name."""
     try:
         address = ip_address(host)
     except ValueError:
@@ -62,13 +70,13 @@ def _address(host: str) -> IPv4Address | IPv6Address | None:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches what listens there."""
+    """Whether only this machine can connect to a socket that listens on `host`."""
     address = _address(host)
     return host == "localhost" if address is None else address.is_loopback
 
 
 def _can_bind(address: str) -> bool:
-    """Whether an address is one of this machine's."""
+    """Whether `address` belongs to an interface of this machine."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     try:
         with socket.socket(family, socket.SOCK_DGRAM) as probe:

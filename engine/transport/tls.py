@@ -1,7 +1,7 @@
-"""The plain side of TLS as a pipe over another pipe: pyOpenSSL between two memory buffers, without threads.
+"""The plaintext side of a TLS connection, over any byte stream: pyOpenSSL between two memory buffers, without threads.
 
-What OpenSSL wants to say is sent with the next write; what it needs is read from the pipe below. TLS in TLS is
-one of these over another.
+What OpenSSL wants to send goes out with the next write; what it needs is read from the stream below. TLS inside TLS is
+one such stream over another.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from mockrec.engine.transport.byte_stream import ByteStream
 
 _PIECE = 65536
 _RECORD_OVERHEAD = 64
-"""At least what a record of 16 KiB is longer by when it is encrypted."""
-_ROOM = 16 * 1024
-"""For tickets, alerts and the like beside the data."""
+"""Bytes by which encryption makes a record of 16 KiB longer, at most."""
+_CONTROL_ROOM = 16 * 1024
+"""Bytes of tickets, alerts and other records without data."""
 
 
 class TlsError(anyio.BrokenResourceError):
@@ -28,30 +28,30 @@ class TlsError(anyio.BrokenResourceError):
         self.reason = reason
 
 
-class TlsPipe:
-    """One end of a TLS connection. Nothing works before `handshake` has returned."""
+class TlsStream:
+    """One end of a TLS connection. No method works before `handshake` has returned."""
 
     def __init__(self, below: ByteStream, tls: SSL.Connection, received: bytes = b"") -> None:
-        """`tls` is new and knows which end it is; `received` is what was read of the pipe below already."""
+        """`tls` is new and knows whether it is client or server; `received` was read from the stream below already."""
         self.below = below
         self.tls = tls
         self.peer = below.peer
         self.local = below.local
         self._plain = b""
-        self._ended = False
-        """Whether the peer has said that nothing more comes."""
+        self._peer_ended = False
+        """Whether the peer has sent a close_notify."""
         self._may_renegotiate = False
-        """Whether it is TLS 1.2 or older, where a handshake may come in the middle of the data."""
-        self._failed = ""
-        """What is wrong with what came behind data that was still good."""
+        """Whether it is TLS 1.2 or older, where a handshake may come between the data."""
+        self._failure = ""
+        """Why the connection failed, after data that was still valid."""
         self._closed = False
         if received:
             tls.bio_write(received)
 
     async def handshake(self) -> None:
-        """Agree on keys. Raises TlsError, and what the pipe below raises.
+        """Complete the handshake. Raises TlsError, and what the stream below raises.
 
-        What OpenSSL says to a failure (an alert) has been sent then.
+        OpenSSL's alert, if there is one, has been sent when TlsError is raised.
         """
         tls = self.tls
         while True:
@@ -59,33 +59,33 @@ class TlsPipe:
                 tls.do_handshake()
                 break
             except SSL.WantReadError:
-                await self._flush(_ROOM)
+                await self._flush(_CONTROL_ROOM)
                 tls.bio_write(await self.below.receive())
             except SSL.Error as error:
-                self._last_words()
+                self._flush_nowait()
                 raise TlsError(reason_of(error)) from error
-        await self._flush(_ROOM)
+        await self._flush(_CONTROL_ROOM)
         self._may_renegotiate = tls.get_protocol_version() < SSL.TLS1_3_VERSION
 
     async def receive(self, max_bytes: int = _PIECE) -> bytes:
-        """All bytes that have come; see `ByteStream`."""
+        """Return all data received so far; see `ByteStream`."""
         if self._plain:
             data, self._plain = self._plain, b""
             return data
         while True:
-            data = self._decrypted()
+            data = self._decrypt()
             if data:
                 return data
-            if self._ended:
+            if self._peer_ended:
                 raise anyio.EndOfStream
             if self._may_renegotiate:
-                await self._flush(_ROOM)  # the peer may wait for an answer of OpenSSL's before it goes on
+                await self._flush(_CONTROL_ROOM)  # the peer may wait for OpenSSL's handshake messages
             self.tls.bio_write(await self.below.receive())
 
-    def _decrypted(self) -> bytes:
-        """What OpenSSL can decrypt by now."""
-        if self._failed:
-            raise TlsError(self._failed)
+    def _decrypt(self) -> bytes:
+        """Return the data of all complete records."""
+        if self._failure:
+            raise TlsError(self._failure)
         tls = self.tls
         pieces: list[bytes] = []
         try:
@@ -94,12 +94,12 @@ class TlsPipe:
         except SSL.WantReadError:
             pass
         except SSL.ZeroReturnError:
-            self._ended = True
+            self._peer_ended = True
         except SSL.Error as error:
-            self._last_words()
-            self._failed = reason_of(error)  # OpenSSL says it only once
+            self._flush_nowait()
+            self._failure = reason_of(error)  # OpenSSL reports it only once
             if not pieces:
-                raise TlsError(self._failed) from error
+                raise TlsError(self._failure) from error
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     async def send(self, item: bytes) -> None:
@@ -107,18 +107,18 @@ class TlsPipe:
         if self._closed:
             raise anyio.BrokenResourceError
         if item:
-            # Half a record that is lost when a sender is cancelled would be the end of the connection.
-            await self.below.room()
-            self.below.put(self._encrypted(item))
-            await self.below.room()
+            # A sender that is cancelled must not lose half a record: that would be the end of the connection.
+            await self.below.wait_writable()
+            self.below.write_nowait(self._encrypt(item))
+            await self.below.wait_writable()
 
-    async def room(self) -> None:
+    async def wait_writable(self) -> None:
         """See `ByteStream`."""
         if self._closed:
             raise anyio.BrokenResourceError
-        await self.below.room()
+        await self.below.wait_writable()
 
-    def _encrypted(self, data: bytes) -> bytes:
+    def _encrypt(self, data: bytes) -> bytes:
         try:
             self.tls.sendall(data)
         except SSL.Error as error:
@@ -126,95 +126,95 @@ class TlsPipe:
         return self._outgoing(len(data) + (len(data) // 16384 + 1) * _RECORD_OVERHEAD + 1024)
 
     def _outgoing(self, size: int) -> bytes:
-        """Everything that OpenSSL wants to have sent; `size` is how much that probably is at most."""
+        """Return everything that OpenSSL wants to send; it is probably not more than `size`."""
         try:
             data = self.tls.bio_read(size)
         except SSL.WantReadError:
             return b""
-        return data if len(data) < size else data + self._outgoing(_ROOM)
+        return data if len(data) < size else data + self._outgoing(_CONTROL_ROOM)
 
     async def _flush(self, size: int) -> None:
-        await self.below.room()
+        await self.below.wait_writable()
         data = self._outgoing(size)
         if data:
-            self.below.put(data)
+            self.below.write_nowait(data)
 
-    def _last_words(self) -> None:
-        data = self._outgoing(_ROOM)
+    def _flush_nowait(self) -> None:
+        data = self._outgoing(_CONTROL_ROOM)
         if data:
-            self.below.put(data)
+            self.below.write_nowait(data)
 
-    def put(self, data: bytes) -> None:
-        """Write without waiting; see `ByteStream`."""
+    def write_nowait(self, data: bytes) -> None:
+        """See `ByteStream`."""
         if not self._closed:
             try:
-                self.below.put(self._encrypted(data))
+                self.below.write_nowait(self._encrypt(data))
             except TlsError:
                 pass
 
     async def send_eof(self) -> None:
-        """close_notify (RFC 8446, 6.1), then FIN."""
-        self._shut()
+        """Send close_notify (RFC 8446, 6.1), then FIN."""
+        self._send_close_notify()
         await self.below.send_eof()
 
-    def _shut(self) -> None:
+    def _send_close_notify(self) -> None:
         if not self._closed:
             self._closed = True
             try:
                 self.tls.shutdown()
             except SSL.Error:
-                pass  # before the handshake is over there is nothing to shut
-            self._last_words()
+                pass  # the handshake is not complete
+            self._flush_nowait()
 
     async def aclose(self) -> None:
-        """close_notify and close."""
+        """Send close_notify and close."""
         self.close()
 
     def close(self) -> None:
-        """close_notify and close."""
-        self._shut()
+        """Send close_notify and close."""
+        self._send_close_notify()
         self.below.close()
 
     def reset(self) -> None:
-        """RST of the connection at the bottom."""
+        """Reset the connection at the bottom."""
         self._closed = True
         self.below.reset()
 
-    def expire(self) -> None:
+    def set_expired(self) -> None:
         """See `ByteStream`."""
-        self.below.expire()
+        self.below.set_expired()
 
-    def unexpire(self) -> None:
+    def clear_expired(self) -> None:
         """See `ByteStream`."""
-        self.below.unexpire()
+        self.below.clear_expired()
 
-    def watch(self, ended: Callable[[], None] | None) -> None:
-        """See `ByteStream`; a close_notify without FIN is not noticed."""
-        self.below.watch(ended)
+    def on_disconnect(self, callback: Callable[[], None] | None) -> None:
+        """See `ByteStream`; a close_notify without FIN does not count."""
+        self.below.on_disconnect(callback)
 
     @property
     def readable(self) -> bool:
-        """Whether anything has come; it need not be data."""
+        """Whether anything has been received; it may be a record without data."""
         return bool(self._plain) or self.below.readable
 
     @property
     def alive(self) -> bool:
-        """See `ByteStream`. A session ticket that came unasked is not data (RFC 8446, 4.6.1)."""
-        if self.below.readable and not (self._ended or self._closed):
+        """See `ByteStream`. A session ticket is not unread data (RFC 8446, 4.6.1)."""
+        if self.below.readable and not (self._peer_ended or self._closed):
             try:
                 self._read_below()
             except TlsError:
                 return False
-        return not (self._ended or self._closed or self._plain) and self.below.alive
+        return not (self._peer_ended or self._closed or self._plain) and self.below.alive
 
     def _read_below(self) -> None:
-        """Decrypt what has arrived in the pipe below, which is readable; data waits for `receive`. Raises TlsError."""
+        """Decrypt what the stream below has received: it is readable. `receive` returns the data. Raises TlsError."""
         receiving = self.below.receive()
         try:
             receiving.send(None)
         except StopIteration as done:
             self.tls.bio_write(done.value)
-            self._plain += self._decrypted()
+            self._plain += self._decrypt()
         else:
             receiving.close()
 
@@ -225,7 +225,7 @@ def reason_of(error: SSL.Error) -> str:
         return "the connection was closed in the middle of TLS"
     stack = error.args[0] if error.args else None
     if isinstance(stack, list) and stack:
-        # OpenSSL 3.2 and later put this over the cause.
+        # OpenSSL 3.2 and later put this error on top of the cause.
         cause = stack[-2] if len(stack) > 1 and stack[-1][-1] == "record layer failure" else stack[-1]
         return str(cause[-1]) or str(cause)
     return str(error) or type(error).__name__

@@ -1,7 +1,7 @@
-"""Small writes of one turn of the event loop, handed to the kernel together at its end.
+"""Coalesces small writes: those of one iteration of the event loop are handed to the kernel together, at its end.
 
-A client that sleeps in its own loop is woken by the first write and finds the others there, so a busy
-recorder pays for one wake-up instead of one for each connection. Nothing waits longer than the turn lasts.
+A client that sleeps in its own event loop is woken by the first write and finds the others as well. So a busy recorder
+pays for one wake-up instead of one for each connection. No write waits longer than the iteration lasts.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Protocol
 
 class _Stream(Protocol):
     def flush(self) -> None:
-        """Hand over what waits."""
+        """Hand the coalesced data to the kernel."""
 
 
 class WriteCoalescer:
@@ -25,7 +25,7 @@ class WriteCoalescer:
         self._streams: list[_Stream] = []
 
     def add(self, stream: _Stream) -> None:
-        """`stream` has something to write at the end of the turn."""
+        """Flush `stream` at the end of this iteration."""
         if not self._streams:
             self._loop.call_soon(self._flush)
         self._streams.append(stream)

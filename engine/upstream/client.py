@@ -1,4 +1,4 @@
-"""What all steps share that pass requests on: how servers are reached, and what that may cost."""
+"""The upstream client: connections to servers, their pools, the choice of the protocol, deadlines."""
 
 from __future__ import annotations
 
@@ -6,156 +6,186 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Protocol
 
 import anyio
 from anyio.abc import TaskGroup
 
 from mockrec.engine import clock
-from mockrec.engine.exchange.websocket import SocketSettings
 from mockrec.engine.message.channel import ClientConnection
 from mockrec.engine.offload.pool import Helpers
-from mockrec.engine.upstream.dialer import HTTP2, HTTP2_ONLY, Dialer, Route, UpstreamTransport
+from mockrec.engine.upstream.dialer import Dialer
 from mockrec.engine.upstream.errors import NO_COMMON_PROTOCOL, PROXY_FAILED, UpstreamError
 from mockrec.engine.upstream.http1 import Http1UpstreamConnection
-from mockrec.engine.upstream.http2 import H2Stream, Http2UpstreamConnection
+from mockrec.engine.upstream.http2 import Http2UpstreamConnection
+from mockrec.engine.upstream.http2_stream import Http2UpstreamStream
 from mockrec.engine.upstream.pool import Dialing, Pool
 from mockrec.engine.upstream.protocols import NEVER
+from mockrec.engine.upstream.route import HTTP2, HTTP2_ONLY, Route, UpstreamTransport
 from mockrec.engine.upstream.stream import UpstreamStream
 
-
-class Backpressure(Protocol):
-    """Says when the log cannot keep up, so that traffic has to wait for it."""
-
-    @property
-    def behind(self) -> bool: ...
-
-    async def wait_for_room(self) -> None: ...
+ReverseTarget = tuple[str, str, int]
+"""Protocol, host and port of the origin server behind a reverse proxy."""
 
 
-class _NoLog:
-    behind = False
-
-    async def wait_for_room(self) -> None:
-        """Nothing is recorded."""
+def _raise(error: Exception) -> None:
+    raise error
 
 
 class UpstreamClient:
-    """One for a run."""
+    """The client side of a run: the connections to servers, pooled for each client connection."""
 
-    def __init__(self, dialer: Dialer, body_limit: int, limits: SocketSettings | None = None) -> None:
-        """`body_limit`: the longest body that a transform is given, in bytes."""
+    def __init__(
+        self,
+        dialer: Dialer,
+        body_limit: int,
+        *,
+        helpers: Helpers | None = None,
+        reverse_target: ReverseTarget | None = None,
+        report_defect: Callable[[Exception], None] = _raise,
+    ) -> None:
+        """`body_limit`: the longest body that a transform is given, in bytes. `helpers` do the work that could take
+        long; without them it is done at once. `report_defect` gets exceptions that must not happen."""
         self.dialer = dialer
-        self.limits = limits or SocketSettings()
         self.body_limit = body_limit
-        self.backpressure: Backpressure = _NoLog()
-        self.helpers: Helpers | None = None
-        """What could take long is done there; None: at once."""
-        self.before: tuple[str, str, int] | None = None
-        """Protocol, host and port of the server that we stand before."""
+        self.helpers = helpers
+        self.reverse_target = reverse_target
         self.stopping = False
-        """Whether the run is ending, so that what is cut off now is not the client's doing."""
-        self.report_defect: Callable[[Exception], None] = _raise
+        """Whether the run is ending: connections that are cut off from now on were not cut off by the client."""
+        self._report_defect = report_defect
+        self._pools: dict[ClientConnection, Pool] = {}
+        """The pool of each client connection (or tunnel in it) that has asked for a server and has not ended."""
         self._watched: set[UpstreamStream] = set()
         self._shortest = math.inf
-        """Of the timeouts that connections are under, in seconds."""
+        """The shortest timeout of all routes that were connected to, in seconds."""
         self._group: TaskGroup | None = None
 
     async def run(self) -> None:
-        """Read HTTP/2 connections, and look at all deadlines instead of having a timer for each; runs until it is
-        cancelled."""
+        """Read HTTP/2 connections, and watch all deadlines, instead of one timer for each; runs until cancelled."""
         async with anyio.create_task_group() as self._group:
             while True:
                 await anyio.sleep(max(0.01, min(0.25, self._shortest / 4)))
                 now = clock.now()
-                for carrier in [one for one in self._watched if one.deadline < now]:
-                    carrier.deadline = math.inf
-                    carrier.expire()
+                for stream in [one for one in self._watched if one.deadline < now]:
+                    stream.deadline = math.inf
+                    stream.expire()
 
-    def idle(self, peer: ClientConnection, route: Route) -> UpstreamStream | None:
-        """A connection of this client that stands open, or a stream on one."""
-        pool: Pool | None = peer.pool
+    def begin_shutdown(self) -> None:
+        """The run is ending; see `stopping`."""
+        self.stopping = True
+
+    # ── pools ──────────────────────────────────────────────────────────────────────────────────────
+
+    def close_pool(self, client: ClientConnection) -> None:
+        """Close the connections that are kept for a client connection, which has ended."""
+        pool = self._pools.pop(client, None)
+        if pool is not None:
+            pool.close()
+
+    def _pool_of(self, client: ClientConnection) -> Pool:
+        pool = self._pools.get(client)
+        if pool is None:
+            pool = self._pools[client] = Pool()
+        return pool
+
+    def take_idle(self, client: ClientConnection, route: Route) -> UpstreamStream | None:
+        """A kept connection of this client, or a new stream on an open one; None if there is neither."""
+        pool = self._pools.get(client)
         if pool is None:
             return None
         shared = pool.shared(route)
         return self._stream(shared) if shared is not None else pool.take(route)
 
-    async def connect(self, peer: ClientConnection, route: Route, *, to_self: bool) -> UpstreamStream:
-        """A new connection for this client, or a stream on one that somebody has made meanwhile.
+    def keep(self, client: ClientConnection, route: Route, stream: UpstreamStream) -> None:
+        """Keep the connection of a complete exchange for the client's next request, if it can carry one."""
+        if isinstance(stream, Http1UpstreamConnection):
+            self._pool_of(client).put(route, stream)
+        else:
+            stream.close()
 
-        Requests that come together share the first connection if it turns out to be HTTP/2. Raises UpstreamError.
+    # ── new connections ────────────────────────────────────────────────────────────────────────────
+
+    async def connect(self, client: ClientConnection, route: Route, *, to_self: bool) -> UpstreamStream:
+        """A new connection for this client, or a stream on one that another of its requests has made meanwhile.
+
+        Requests that arrive together share the first connection if it turns out to be HTTP/2. Raises UpstreamError.
         """
-        pool = _pool_of(peer)
-        while HTTP2 in route.alpn and route not in pool.plain:
+        pool = self._pool_of(client)
+        while HTTP2 in route.alpn and route not in pool.http1_only:
             dialing = pool.dialing.get(route)
             if dialing is None:
-                return await self._connect_first(pool, peer, route, to_self=to_self)
+                return await self._connect_first(pool, client, route, to_self=to_self)
             await dialing.over.wait()
             if dialing.error is not None:
                 raise dialing.error.again()
             shared = pool.shared(route)
             if shared is not None:
                 return self._stream(shared)
-        return await self._connect(pool, peer, route, to_self=to_self)
+        return await self._connect(pool, client, route, to_self=to_self)
+
+    async def connect_websocket(self, client: ClientConnection, route: Route, *, to_self: bool) -> UpstreamStream:
+        """A new connection for a WebSocket, or a stream if the server speaks HTTP/2 alone. Raises UpstreamError."""
+        shared = self._pool_of(client).shared(route)
+        return self._stream(shared) if shared is not None else await self.connect(client, route, to_self=to_self)
 
     async def _connect_first(
-        self, pool: Pool, peer: ClientConnection, route: Route, *, to_self: bool
+        self, pool: Pool, client: ClientConnection, route: Route, *, to_self: bool
     ) -> UpstreamStream:
+        """Connect while other requests for the route wait for the outcome."""
         dialing = pool.dialing[route] = Dialing()
 
         def over() -> None:
             del pool.dialing[route]
             dialing.over.set()
 
-        carrier: UpstreamStream | None = None
+        stream: UpstreamStream | None = None
         try:
-            carrier = await self._connect(pool, peer, route, to_self=to_self)
+            stream = await self._connect(pool, client, route, to_self=to_self)
         except UpstreamError as error:
             dialing.error = error
             raise
         finally:
-            if not isinstance(carrier, H2Stream):
+            if not isinstance(stream, Http2UpstreamStream):
                 over()
-        if isinstance(carrier, H2Stream):
+        if isinstance(stream, Http2UpstreamStream):
             assert self._group is not None
-            self._group.start_soon(self._announce, carrier, route, over)
-        return carrier
+            self._group.start_soon(self._announce, stream, route, over)
+        return stream
 
-    async def _announce(self, stream: H2Stream, route: Route, over: Callable[[], None]) -> None:
-        """Let the others share a connection as soon as the server has told how many streams it takes."""
+    async def _announce(self, stream: Http2UpstreamStream, route: Route, over: Callable[[], None]) -> None:
+        """Let other requests share a connection once the server has sent its settings: how many streams it takes."""
         try:
-            await stream.connection.settle(route.options.settings.head_timeout)
+            await stream.connection.wait_for_settings(route.options.settings.head_timeout)
         except UpstreamError:
-            pass  # its own stream tells
+            pass  # the connection's first stream raises it too
         finally:
             over()
 
-    async def _connect(self, pool: Pool, peer: ClientConnection, route: Route, *, to_self: bool) -> UpstreamStream:
-        asks = HTTP2 in route.alpn and not route.secure and route.alpn != HTTP2_ONLY
-        if asks and route not in pool.plain:
-            connection = await self._ask_for_http2(pool, peer, route, to_self=to_self)
+    async def _connect(self, pool: Pool, client: ClientConnection, route: Route, *, to_self: bool) -> UpstreamStream:
+        tries_http2 = HTTP2 in route.alpn and not route.secure and route.alpn != HTTP2_ONLY
+        if tries_http2 and route not in pool.http1_only:
+            connection = await self._try_http2(pool, client, route, to_self=to_self)
             if connection is not None:
                 return self._stream(connection)
-        dialed = await self._dial(peer, replace(route, alpn=()) if asks else route, to_self=to_self)
-        if not dialed.is_http2:
-            pool.plain.add(route)
-            return self._hold(route, dialed)
-        return self._stream(self._http2(pool, route, dialed))
+        transport = await self._dial(client, replace(route, alpn=()) if tries_http2 else route, to_self=to_self)
+        if not transport.is_http2:
+            pool.http1_only.add(route)
+            return self._http1(route, transport)
+        return self._stream(self._http2(pool, route, transport))
 
-    async def _ask_for_http2(
-        self, pool: Pool, peer: ClientConnection, route: Route, *, to_self: bool
+    async def _try_http2(
+        self, pool: Pool, client: ClientConnection, route: Route, *, to_self: bool
     ) -> Http2UpstreamConnection | None:
-        """A connection to a server without TLS that has answered the preface of HTTP/2 with its own (RFC 9113, 3.4);
-        None where it is another server, or behind a proxy that gives no tunnel. Raises UpstreamError."""
+        """A connection to a server without TLS that answers the preface of HTTP/2 with its own (RFC 9113, 3.4); None if
+        it does not, or a proxy on the way gives no tunnel. Raises UpstreamError."""
         try:
-            dialed = await self.dialer.dial(route, peer.ip, to_self=to_self)
+            transport = await self.dialer.dial(route, client.ip, to_self=to_self)
         except UpstreamError as error:
             if error.code != PROXY_FAILED:
                 raise
             return None
-        connection = self._http2(pool, route, dialed)
+        connection = self._http2(pool, route, transport)
         try:
-            await connection.settle(route.options.settings.connect_timeout)
+            await connection.wait_for_settings(route.options.settings.connect_timeout)
         except UpstreamError:
             return None
         finally:
@@ -163,74 +193,51 @@ class UpstreamClient:
                 connection.close()
         return connection
 
-    def _http2(self, pool: Pool, route: Route, dialed: UpstreamTransport) -> Http2UpstreamConnection:
-        assert self._group is not None
-        connection = Http2UpstreamConnection(dialed, self._group, partial(self._lost, pool, route))
-        self._mind(route)
-        pool.share(route, connection)
-        self._group.start_soon(self._read, connection)
-        return connection
-
-    async def connect_websocket(self, peer: ClientConnection, route: Route, *, to_self: bool) -> UpstreamStream:
-        """A new connection for a WebSocket; a stream where a server knows HTTP/2 alone. Raises UpstreamError."""
-        shared = _pool_of(peer).shared(route)
-        return self._stream(shared) if shared is not None else await self.connect(peer, route, to_self=to_self)
-
-    async def _dial(self, peer: ClientConnection, route: Route, *, to_self: bool) -> UpstreamTransport:
+    async def _dial(self, client: ClientConnection, route: Route, *, to_self: bool) -> UpstreamTransport:
         try:
-            return await self.dialer.dial(route, peer.ip, to_self=to_self)
+            return await self.dialer.dial(route, client.ip, to_self=to_self)
         except UpstreamError as error:
             if NO_COMMON_PROTOCOL not in error.tags or HTTP2 in route.alpn:
                 raise
             if route.options.settings.http2 == NEVER:
                 text = f"{error}; it may speak HTTP/2 alone, which upstream.http2 forbids"
                 raise UpstreamError(error.code, text, *error.tags[1:]) from None
-        # A client of HTTP/1 in front of a server that knows nothing older than HTTP/2.
-        return await self.dialer.dial(replace(route, alpn=HTTP2_ONLY), peer.ip, to_self=to_self)
+        # A client of HTTP/1, and a server that speaks no version older than HTTP/2.
+        return await self.dialer.dial(replace(route, alpn=HTTP2_ONLY), client.ip, to_self=to_self)
 
-    def _hold(self, route: Route, dialed: UpstreamTransport) -> Http1UpstreamConnection:
-        connection = Http1UpstreamConnection(dialed, self._forget)
+    def _http1(self, route: Route, transport: UpstreamTransport) -> Http1UpstreamConnection:
+        connection = Http1UpstreamConnection(transport, self._forget_http1)
         self._watched.add(connection)
-        self._mind(route)
+        self._note_timeouts(route)
         return connection
 
-    def _mind(self, route: Route) -> None:
-        settings = route.options.settings
-        self._shortest = min(self._shortest, settings.head_timeout, settings.body_idle_timeout)
+    def _http2(self, pool: Pool, route: Route, transport: UpstreamTransport) -> Http2UpstreamConnection:
+        assert self._group is not None
+        connection = Http2UpstreamConnection(transport, self._group, partial(self._forget_http2, pool, route))
+        self._note_timeouts(route)
+        pool.share(route, connection)
+        self._group.start_soon(self._read, connection)
+        return connection
 
-    def _stream(self, connection: Http2UpstreamConnection) -> H2Stream:
-        stream = H2Stream(connection, self._watched.discard)
+    def _stream(self, connection: Http2UpstreamConnection) -> Http2UpstreamStream:
+        stream = Http2UpstreamStream(connection, self._watched.discard)
         self._watched.add(stream)
         return stream
 
+    def _note_timeouts(self, route: Route) -> None:
+        settings = route.options.settings
+        self._shortest = min(self._shortest, settings.head_timeout, settings.body_idle_timeout)
+
     async def _read(self, connection: Http2UpstreamConnection) -> None:
         try:
-            await connection.hold()
+            await connection.read()
         except Exception as error:
-            self.report_defect(error)
+            self._report_defect(error)
 
-    def _lost(self, pool: Pool, route: Route, connection: Http2UpstreamConnection) -> None:
-        pool.unshare(route, connection)
-        self.dialer.forget(connection.pipe)
-
-    def _forget(self, connection: Http1UpstreamConnection) -> None:
+    def _forget_http1(self, connection: Http1UpstreamConnection) -> None:
         self._watched.discard(connection)
-        self.dialer.forget(connection.pipe)
+        self.dialer.forget(connection.byte_stream)
 
-    def keep(self, peer: ClientConnection, route: Route, carrier: UpstreamStream) -> None:
-        """The exchange is complete: keep the connection for the client's next request, if it can carry one."""
-        if isinstance(carrier, Http1UpstreamConnection):
-            _pool_of(peer).give(route, carrier)
-        else:
-            carrier.close()
-
-
-def _pool_of(peer: ClientConnection) -> Pool:
-    if peer.pool is None:
-        peer.pool = Pool()
-    pool: Pool = peer.pool
-    return pool
-
-
-def _raise(error: Exception) -> None:
-    raise error
+    def _forget_http2(self, pool: Pool, route: Route, connection: Http2UpstreamConnection) -> None:
+        pool.unshare(route, connection)
+        self.dialer.forget(connection.byte_stream)

@@ -1,4 +1,4 @@
-"""What can go wrong on the way to a server, with the code that users of Node and OpenSSL know and a sentence."""
+"""Failures on the way to a server, each with a code that users of Node and OpenSSL know, and a sentence."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ TIMED_OUT = "ETIMEDOUT"
 NOT_FOUND = "ENOTFOUND"
 RESET = "ECONNRESET"
 REFUSED = "ERR_HTTP2_REFUSED"
-"""The server has not looked at the request, which may be sent again whatever it is (RFC 9113, 8.7)."""
+"""The server has not processed the request, which may be sent again whatever its method is (RFC 9113, 8.7)."""
 STREAM_ERROR = "ERR_HTTP2_STREAM_ERROR"
 UNSENDABLE = "ERR_HTTP2_INVALID_HEADER_VALUE"
 LOOP = "ERR_PASSTHROUGH_LOOP"
 PROXY_FAILED = "ERR_PROXY_FAILED"
 TLS_FAILED = "EPROTO"
 NO_COMMON_PROTOCOL = "passthrough-tls-error:ssl-alert-120"
-"""The tag of a server that refuses every protocol it was offered (RFC 7301, 3.2)."""
+"""The tag for a server that refuses every protocol that it was offered (RFC 7301, 3.2)."""
 
 _SENTENCES = {
     "ECONNREFUSED": "the connection was refused",
@@ -30,7 +30,7 @@ _SENTENCES = {
     "ETIMEDOUT": "the connection timed out",
     "EPIPE": "the connection was closed",
 }
-# RFC 8446, 6 and RFC 5246, 7.2: alerts by OpenSSL's words for them.
+# RFC 8446, 6 and RFC 5246, 7.2: OpenSSL's name of an alert → its number.
 _ALERTS = {
     "unexpected message": 10,
     "bad record mac": 20,
@@ -70,25 +70,25 @@ _ALERT = re.compile(r"(?:ssl/tls|sslv3|tls|tlsv1|tlsv13)(?: alert)? (.+)")
 
 
 class UpstreamError(Exception):
-    """A server could not be reached, or did not answer as it must. The text is a sentence without the server's name."""
+    """A server could not be reached, or broke the protocol. The text is a sentence whose subject is the server."""
 
     def __init__(self, code: str, message: str, *tags: str, raw_head: bytes = b"", closed: bool = False) -> None:
-        """`raw_head`: what was read of a response's head that is refused."""
+        """`raw_head`: the bytes of a response head that was rejected."""
         super().__init__(message)
         self.code = code
         self.raw_head = raw_head
         self.closed = closed
-        """Whether the server has ended the connection in order (FIN), but too early."""
+        """Whether the server has closed the connection in order (FIN), but too early."""
         self.tags = (f"passthrough-error:{code}", *tags)
-        """What the exchange is tagged with."""
+        """Tags for the exchange."""
 
     def again(self) -> UpstreamError:
-        """The same for somebody else: an exception that many raise grows with each."""
+        """A copy to raise elsewhere: an instance that is raised several times collects tracebacks."""
         return UpstreamError(self.code, str(self), *self.tags[1:], raw_head=self.raw_head, closed=self.closed)
 
 
 def system_error(error: OSError) -> UpstreamError:
-    """What the operating system said."""
+    """The error for a failed system call."""
     if isinstance(error, socket.gaierror):
         code = "EAI_AGAIN" if error.errno == socket.EAI_AGAIN else NOT_FOUND
         return UpstreamError(code, "its name cannot be resolved" if code == NOT_FOUND else "no name server answers")
@@ -97,13 +97,13 @@ def system_error(error: OSError) -> UpstreamError:
 
 
 def alert_number(reason: str) -> int | None:
-    """The number of the alert in OpenSSL's words for one that was received."""
+    """The number of the alert that OpenSSL's reason names, if the reason is a received alert."""
     found = _ALERT.fullmatch(reason)
     return _ALERTS.get(found[1]) if found else None
 
 
 def tls_error(error: TlsError) -> UpstreamError:
-    """TLS has failed, by our own or the server's judgement."""
+    """The error for TLS that failed, on this side or by an alert of the server."""
     alert = alert_number(error.reason)
     if alert is None:
         return UpstreamError(TLS_FAILED, f"TLS failed: {error.reason}")
@@ -115,5 +115,5 @@ def tls_error(error: TlsError) -> UpstreamError:
 
 
 def unsendable(error: ValueError) -> UpstreamError:
-    """The other protocol has no words for a request."""
+    """The error for a request that the server's protocol cannot carry."""
     return UpstreamError(UNSENDABLE, f"HTTP/2 cannot carry this request: {error}")

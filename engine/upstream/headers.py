@@ -1,29 +1,27 @@
-"""Header fields on their way through us: what belongs to one connection stays on it, the rest passes as it is.
+"""Fields on their way through this proxy: those of one connection are removed, the others pass unchanged.
 
-RFC 9110, 7.6.1: `Connection` and what it names; RFC 9112, 6: the framing of the body. A field that is as true on the
-other connection as on this one is left where it stands, so that most messages arrive as they were sent.
+RFC 9110, 7.6.1: `Connection` and what it names; RFC 9112, 6: the framing of the body. A field that is right on the
+other connection too stays where it stands, so that most messages arrive as they were sent.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
-from mockrec.engine.wire.syntax import TOKEN
+from mockrec.engine.wire.syntax import CONTROLS, TOKEN
 
-_CONTROLS = re.compile(r"[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]")
 RawHeaders = Sequence[Sequence[str]]
 
 _HOP_BY_HOP = frozenset({"connection", "http2-settings", "keep-alive", "proxy-connection", "upgrade"})
 _OF_A_CONNECTION = _HOP_BY_HOP | {"te"}
 _NEVER_NAMED = frozenset({"host", "content-length", "transfer-encoding", "content-encoding", "content-type", "te"})
-"""What a `Connection` header cannot take away, whatever it says."""
+"""Fields that are not removed although a `Connection` header names them."""
 _FRAMING = ("content-length", "transfer-encoding")
 _NO_TRAILERS = _OF_A_CONNECTION | {*_FRAMING, "host", "trailer", "expect", "content-encoding", "content-type"}
 
 
 def end_to_end(raw_headers: RawHeaders) -> list[list[str]]:
-    """The fields without those of the connection. `Connection: keep-alive` is what the other connection does too."""
+    """The fields without those of the connection. `Connection: keep-alive` stays: it is right on the other one too."""
     tokens = {
         token.strip().lower()
         for name, value in raw_headers
@@ -37,13 +35,13 @@ def end_to_end(raw_headers: RawHeaders) -> list[list[str]]:
         dropped -= {"connection"}
     kept = [list(pair) for pair in raw_headers if pair[0].lower() not in dropped and not _asks_for_codings(pair)]
     if "te" in tokens and any(name.lower() == "te" for name, _ in kept):
-        kept.append(["Connection", "TE"])  # RFC 9110, 10.1.4: we pass trailers on, so this holds here as well
+        kept.append(["Connection", "TE"])  # RFC 9110, 10.1.4: trailers are passed on, so this is right here too
     return kept
 
 
 def with_upgrade(raw_headers: RawHeaders) -> list[list[str]]:
-    """The fields of a WebSocket's upgrade, or of its 101: as `end_to_end`, but `Connection` and `Upgrade` stay where
-    they stand, and say the same of the upgrade."""
+    """The fields of a WebSocket's opening handshake, or of its 101: as `end_to_end`, but `Upgrade` stays, and
+    `Connection` with what it says about the upgrade."""
     named = {
         token.strip(" \t").lower()
         for name, value in raw_headers
@@ -63,28 +61,28 @@ def with_upgrade(raw_headers: RawHeaders) -> list[list[str]]:
 
 
 def _asks_for_codings(pair: Sequence[str]) -> bool:
-    """Whether it is a `TE` with more than `trailers`: we know no transfer coding but chunked (RFC 9110, 10.1.4)."""
+    """Whether it is a `TE` with more than `trailers`: the only transfer coding here is chunked (RFC 9110, 10.1.4)."""
     return pair[0].lower() == "te" and pair[1].strip(" \t").lower() != "trailers"
 
 
 def end_to_end_trailers(trailers: RawHeaders) -> RawHeaders:
-    """The trailers that go on: a field that frames or directs a message is no trailer (RFC 9110, 6.5.1), and a reader
-    that merged it into the head would see another message than we did."""
+    """The trailers that are passed on. A field that frames or routes a message must not be a trailer (RFC 9110, 6.5.1):
+    a recipient that merged it into the head would see another message than this proxy did."""
     if any(name.lower() in _NO_TRAILERS for name, _ in trailers):
         trailers = [pair for pair in trailers if pair[0].lower() not in _NO_TRAILERS]
     return sendable(trailers)
 
 
 def sendable(fields: RawHeaders) -> RawHeaders:
-    """Fields of trailers and of interim responses as every client takes them: those whose names are no tokens are left
-    out, as any recipient may do with a trailer (RFC 9110, 6.5.1), and control characters are blanks."""
-    if all(TOKEN.fullmatch(name) and not _CONTROLS.search(value) for name, value in fields):
+    """Fields of trailers and of interim responses as every client accepts them: without those whose names are not
+    tokens, as any recipient may do with a trailer (RFC 9110, 6.5.1), and with spaces for control characters."""
+    if all(TOKEN.fullmatch(name) and not CONTROLS.search(value) for name, value in fields):
         return fields
-    return [[name, _CONTROLS.sub(" ", value).strip(" ")] for name, value in fields if TOKEN.fullmatch(name)]
+    return [[name, CONTROLS.sub(" ", value).strip(" ")] for name, value in fields if TOKEN.fullmatch(name)]
 
 
 def with_length(raw_headers: RawHeaders, length: int) -> list[list[str]]:
-    """The fields with a Content-Length, where the framing stood, and no other framing."""
+    """The fields with this Content-Length, in the place of the framing fields, as the only framing."""
     framed: list[list[str]] = []
     placed = False
     for name, value in raw_headers:
@@ -100,21 +98,21 @@ def with_length(raw_headers: RawHeaders, length: int) -> list[list[str]]:
 
 
 def with_chunks(raw_headers: RawHeaders) -> list[list[str]]:
-    """The fields with `Transfer-Encoding: chunked`, where it stood, and no other framing."""
+    """The fields with `Transfer-Encoding: chunked` as the only framing, in its old place if it had one."""
     named = [name for name, _ in raw_headers if name.lower() == "transfer-encoding"]
     if len(named) == 1 and [value.lower() for name, value in raw_headers if name == named[0]] == ["chunked"]:
-        # In small letters: not every reader takes capitals for the same.
+        # In lower case: not every recipient compares the name without its case.
         return [[name, "chunked" if name == named[0] else value] for name, value in without(raw_headers, _FRAMING[0])]
     return [*without(raw_headers, *_FRAMING), ["Transfer-Encoding", "chunked"]]
 
 
 def without(raw_headers: RawHeaders, *names: str) -> list[list[str]]:
-    """The fields without those of these lower-case names."""
+    """The fields without those that have one of these lower-case names."""
     return [list(pair) for pair in raw_headers if pair[0].lower() not in names]
 
 
 def with_host(raw_headers: RawHeaders, authority: str, *, replace: bool) -> list[list[str]]:
-    """The fields with a `Host`: the given one, or, unless `replace`, the one that is there."""
+    """The fields with a `Host`: this one, or, unless `replace`, the one that they have."""
     found = any(name.lower() == "host" for name, _ in raw_headers)
     if not found:
         return [["Host", authority], *(list(pair) for pair in raw_headers)]

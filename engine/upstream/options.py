@@ -1,4 +1,4 @@
-"""The options of the way to a server, ready to be asked: which proxy, whose certificates, which of ours."""
+"""Upstream options, ready for look-ups: the proxy for a server, whether to verify it, the client certificate for it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _PROXY_PORTS = {
 
 @dataclass(frozen=True, slots=True)
 class ProxyAddress:
-    """A proxy on the way to servers."""
+    """A proxy through which servers are reached."""
 
     scheme: str
     host: str
@@ -34,7 +34,7 @@ class ProxyAddress:
 
     @property
     def is_http(self) -> bool:
-        """Whether it is asked by CONNECT or with whole URLs, and not by SOCKS."""
+        """Whether it speaks HTTP (CONNECT, or requests with absolute URLs) and not SOCKS."""
         return self.scheme in ("http", "https")
 
     def __str__(self) -> str:
@@ -43,12 +43,12 @@ class ProxyAddress:
 
 
 class UpstreamOptions:
-    """One set of options; connections made with different ones are never confused (compared by identity)."""
+    """One set of options. Compared by identity: a connection is only used for requests with the same options."""
 
     def __init__(self, settings: UpstreamSettings) -> None:
         self.settings = settings
         self.trusted_cas = (*settings.trusted_cas, *settings.trusted_everywhere)
-        """Files of authorities that are trusted besides the system's."""
+        """Files of certificate authorities that are trusted besides the system's."""
         self._proxy = read_proxy(settings.proxy)
         self._secure_proxy = self._proxy if settings.secure_proxy is None else read_proxy(settings.secure_proxy)
         self._no_proxy = [_exception(text) for text in settings.no_proxy]
@@ -57,21 +57,21 @@ class UpstreamOptions:
         self._certificates = {_server(text): files for text, files in settings.client_certificates.items()}
 
     def proxy_for(self, hostname: str, port: int, *, secure: bool) -> ProxyAddress | None:
-        """The proxy on the way to a server, unless `noProxy` names it: a domain with all below it, or `*`."""
+        """The proxy for a server; None if `noProxy` names it, its domain or `*`, or there is no proxy."""
         proxy = self._secure_proxy if secure else self._proxy
         return None if proxy is None or self.is_direct(hostname, port) else proxy
 
     def is_direct(self, hostname: str, port: int) -> bool:
-        """Whether `noProxy` names a server."""
+        """Whether `noProxy` names a server, its domain or `*`."""
         name = _normal_name(hostname)
-        below = "" if is_address(name) else name  # no address is below another
+        below = "" if is_address(name) else name  # an address has no parent domain
         for domain, only_port in self._no_proxy:
             if only_port in (None, port) and (domain in ("*", name) or below.endswith(f".{domain}")):
                 return True
         return False
 
     def verifies(self, hostname: str, port: int) -> bool:
-        """Whether the server's certificate has to be good."""
+        """Whether the server's certificate is verified."""
         ignored = self.settings.ignore_tls_errors
         if isinstance(ignored, bool):
             return not ignored
@@ -79,7 +79,7 @@ class UpstreamOptions:
         return not self._unverified & {(name, None), (name, port)}
 
     def certificate_for(self, hostname: str, port: int) -> Mapping[str, str] | None:
-        """Our certificate for a server: by `host:port`, `host` or `*`."""
+        """The client certificate for a server: by `host:port`, `host` or `*`."""
         certificates = self._certificates
         if not certificates:
             return None
@@ -105,7 +105,7 @@ def read_proxy(url: str | None) -> ProxyAddress | None:
 
 
 def _without_password(url: str) -> str:
-    """For messages: what stands before the last @ may be a secret."""
+    """The URL for messages, without what may be a password: all before the last @."""
     if "@" not in url:
         return url
     return f"{url.partition('://')[0]}://…@{url.rpartition('@')[2]}"
@@ -117,7 +117,7 @@ def _normal_name(hostname: str) -> str:
 
 
 def _server(text: str) -> tuple[str, int | None]:
-    """`host`, `host:port`, an address (with a port in brackets) → name and port."""
+    """`host`, `host:port`, an address (in brackets if a port follows) → name and port."""
     text = text.strip()
     host, colon, port = text.rpartition(":")
     if colon and port.isascii() and port.isdigit() and (":" not in host or host.endswith("]")):

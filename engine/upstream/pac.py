@@ -1,6 +1,6 @@
-"""Proxy auto-config: which proxies a script names for a server. Runs in a helper process, which ends with its limit.
+"""Proxy auto-config: the proxies that a script names for a server. Runs in a helper process, which its time limit ends.
 
-The functions that scripts may call are those that browsers have had since Netscape's (`_LIBRARY`, `pac.js`).
+Scripts may call the functions that browsers have had since Netscape's (`_LIBRARY`, `pac.js`).
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ _SCHEMES = {
 _ANSWER = re.compile(r"([A-Za-z0-9]+)(?:\s+(\S+))?")
 
 _scripts: dict[str, tuple[float, Any]] = {}
-"""Source → when it was read, and the interpreter that has it."""
+"""Source → when it was read, and the interpreter that has loaded it."""
 
 
 def find_proxies(source: str, url: str, host: str) -> str:
-    """What `FindProxyForURL` of a file or URL says. Raises ValueError, which names the script and the fault."""
+    """The result of `FindProxyForURL` in a file or URL. Raises ValueError, which names the script and the fault."""
     try:
         interpreter = _interpreter(source)
         said = interpreter.evaljs("FindProxyForURL(dukpy.url, dukpy.host)", url=url, host=host)
     except ImportError:
         raise ValueError(MISSING) from None
-    except Exception as error:  # the engine's own kinds, and those of reading
+    except Exception as error:  # the engine's own exceptions, and those of reading the script
         first_line = (str(error).splitlines() or [type(error).__name__])[0]
         raise ValueError(f"the proxy script {source} fails: {first_line}") from None
     if said is not None and not isinstance(said, str):
@@ -50,9 +50,9 @@ def find_proxies(source: str, url: str, host: str) -> str:
 
 
 def read_answer(text: str) -> list[ProxyAddress | None]:
-    """`PROXY a:3128; SOCKS5 b:1080; DIRECT` → those proxies in their order, None for the direct way.
+    """`PROXY a:3128; SOCKS5 b:1080; DIRECT` → these proxies in their order, None for a direct connection.
 
-    What is not known is passed over, as browsers do; where nothing is left, the way is direct.
+    Unknown entries are ignored, as browsers do; if no entry is left, the connection is direct.
     """
     found: list[ProxyAddress | None] = []
     for part in text.split(";"):
@@ -80,7 +80,7 @@ def _interpreter(source: str) -> Any:
         interpreter.export_function("own", _own_address)
         interpreter.evaljs(_LIBRARY.read_text(encoding="utf-8"))
         interpreter.evaljs(_read(source))
-        _scripts.clear()  # runs have one, or few
+        _scripts.clear()  # a run has one script, or a few
         _scripts[source] = time.monotonic(), interpreter
     return interpreter
 
@@ -106,7 +106,7 @@ def _resolve(host: str) -> str | None:
 
 
 def _own_address() -> str:
-    """The address that packets to the outside would come from; nothing is sent."""
+    """This machine's address on the route to the internet; nothing is sent."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             probe.connect(("192.0.2.1", 9))

@@ -1,8 +1,8 @@
-"""Which protocols a server is offered: `upstream.http2`, what the client speaks, and whether there is TLS."""
+"""The protocols that a server is offered: by `upstream.http2`, the client's protocol, and TLS."""
 
 from __future__ import annotations
 
-from mockrec.engine.upstream.dialer import HTTP1_ONLY, HTTP2_FIRST, HTTP2_ONLY
+from mockrec.engine.upstream.route import HTTP1_ONLY, HTTP2_FIRST, HTTP2_ONLY
 
 NEVER = "false"
 PRIOR_KNOWLEDGE = "prior-knowledge"
@@ -11,9 +11,9 @@ PRIOR_KNOWLEDGE = "prior-knowledge"
 def offered(mode: str, *, secure: bool, http2: bool, in_the_clear: bool, websocket: bool) -> tuple[bytes, ...]:
     """The protocols for `Route.alpn`. Over TLS the server chooses one of them (RFC 7301).
 
-    Without TLS nothing is negotiated (RFC 9113, 3.3): `h2` alone is spoken at once; with `http/1.1` behind it, the
-    server is asked with the preface of HTTP/2 first; nothing stands for HTTP/1.1. `http2` says whether the client
-    speaks HTTP/2, `in_the_clear` whether it does so without TLS: it knows that its server does.
+    Without TLS nothing is negotiated (RFC 9113, 3.3): `h2` alone is spoken at once; if `http/1.1` follows it, the
+    preface of HTTP/2 is tried first; an empty result means HTTP/1.1. `http2`: the client speaks HTTP/2;
+    `in_the_clear`: it does so without TLS, because it knows that its server does.
     """
     if mode == NEVER:
         return HTTP1_ONLY if secure else ()

@@ -1,12 +1,12 @@
-"""A request as it goes on to a server, in the words of either protocol (RFC 9112; RFC 9113, 8.2.3 and 8.3)."""
+"""A request as it is sent to a server, in either protocol (RFC 9112; RFC 9113, 8.2.3 and 8.3)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from mockrec.engine.upstream.dialer import Route
 from mockrec.engine.upstream.errors import unsendable
 from mockrec.engine.upstream.headers import without
+from mockrec.engine.upstream.route import Route
 from mockrec.engine.wire.http2.fields import plain_fields
 from mockrec.engine.wire.parts import header_table
 from mockrec.engine.wire.urls import DEFAULT_PORTS
@@ -16,7 +16,7 @@ _PSEUDO = (":method", ":scheme", ":authority", ":path")
 
 @dataclass(slots=True)
 class UpstreamRequest:
-    """What the server will be asked."""
+    """A request without its body."""
 
     route: Route
     protocol: str
@@ -29,19 +29,19 @@ class UpstreamRequest:
     pseudo: tuple[str, ...] = ()
     """The pseudo-fields of a client that speaks HTTP/2, in its order."""
     odd: bool = False
-    """Whether the client has sent names that are no tokens, and they were accepted (`server.lenient`)."""
+    """Whether the client has sent field names that are not tokens, and they were accepted (`server.lenient`)."""
 
     @property
     def url(self) -> str:
-        """For people, and for proxies."""
+        """The URL of the request, for people and for proxies."""
         default = self.route.port == DEFAULT_PORTS[self.protocol]
         name = f"[{self.route.name}]" if ":" in self.route.name else self.route.name
         target = "" if self.target == "*" else self.target  # RFC 9112, 3.2.4
         return f"{self.protocol}://{name}{'' if default else f':{self.route.port}'}{target}"
 
     def for_http1(self) -> list[list[str]]:
-        """The fields for a server that speaks HTTP/1: what HTTP/2 may cut into several cookies is one (8.2.3), and
-        `TE` is of the connection (RFC 9110, 10.1.4)."""
+        """The fields for a server that speaks HTTP/1: one `Cookie`, which HTTP/2 may split into several (8.2.3), and
+        `TE` named by `Connection` (RFC 9110, 10.1.4)."""
         fields = self.raw_headers
         if not self.pseudo:
             return fields
@@ -54,8 +54,8 @@ class UpstreamRequest:
         return fields
 
     def for_http2(self) -> list[list[str]]:
-        """The fields for a server that speaks HTTP/2: its pseudo-fields first, in the client's order, no `Host`, and
-        nothing of an HTTP/1 connection (8.2.2). Raises UpstreamError."""
+        """The fields for a server that speaks HTTP/2: pseudo-fields first, in the client's order, no `Host`, and no
+        fields of an HTTP/1 connection (8.2.2). Raises UpstreamError."""
         values = {":method": self.method, ":scheme": self.protocol, ":authority": self.authority, ":path": self.target}
         order = [name for name in self.pseudo if name in values]
         order += [name for name in _PSEUDO if name not in order]
@@ -66,7 +66,8 @@ class UpstreamRequest:
         return [*([name, values[name]] for name in order), *fields]
 
     def websocket_for_http1(self) -> list[list[str]]:
-        """The fields of a WebSocket's handshake (RFC 6455, 4.1), in the client's order where it speaks HTTP/1 too."""
+        """The fields of a WebSocket's opening handshake over HTTP/1 (RFC 6455, 4.1), in the client's order if it speaks
+        HTTP/1 too."""
         table = header_table(self.raw_headers)
         if table.get("upgrade", "").lower() == "websocket" and "upgrade" in table.get("connection", "").lower():
             return self.raw_headers
@@ -74,11 +75,11 @@ class UpstreamRequest:
         return [*raw, ["Connection", "Upgrade"], ["Upgrade", "websocket"]]
 
     def websocket_for_http2(self) -> list[list[str]]:
-        """The same over HTTP/2 (RFC 8441, 5). Raises UpstreamError."""
+        """The fields of a WebSocket's opening handshake over HTTP/2 (RFC 8441, 5). Raises UpstreamError."""
         asked = replace(self, method="CONNECT", raw_headers=without(self.raw_headers, "sec-websocket-key"))
         return [[":protocol", "websocket"], *asked.for_http2()]
 
     @property
     def authority(self) -> str:
-        """What `Host` says."""
+        """The value of `Host`."""
         return next((value for name, value in self.raw_headers if name.lower() == "host"), str(self.route))

@@ -1,4 +1,4 @@
-"""Names of servers → addresses: by the system, or by name servers of the user's choice."""
+"""Names of servers → addresses: by the system, or by the name servers of `upstream.dnsServers`."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from mockrec.engine.upstream.errors import NOT_FOUND, UpstreamError, system_erro
 from mockrec.formats.text.hostnames import to_ascii
 
 _PATIENCE_SECONDS = 2.0
-"""For name servers of the user's choice, before the system is asked."""
+"""For the name servers of the options, before the system is asked."""
 _LOOPBACK = ["::1", "127.0.0.1"]
 
 
 def is_address(host: str) -> bool:
-    """Whether a host is an IP address and no name."""
+    """Whether a host is an IP address and not a name."""
     try:
         ip_address(host)
     except ValueError:
@@ -27,7 +27,7 @@ def is_address(host: str) -> bool:
 
 
 async def resolve(host: str, servers: Sequence[str] = ()) -> list[str]:
-    """The addresses of a host, the two families taking turns. Raises UpstreamError."""
+    """The addresses of a host, those of IPv6 and IPv4 alternating. Raises UpstreamError."""
     if is_address(host):
         return [host]
     try:
@@ -38,20 +38,20 @@ async def resolve(host: str, servers: Sequence[str] = ()) -> list[str]:
     if name == "localhost" or name.endswith(".localhost"):
         return list(_LOOPBACK)  # RFC 6761, 6.3
     if servers:
-        found = await _asked(host, servers)
+        found = await _query(host, servers)
         if found:
-            return _in_turns(found)
+            return _alternating(found)
     try:
         known = await anyio.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except OSError as error:
         raise system_error(error) from None
     except ValueError:
         raise UpstreamError(NOT_FOUND, "its name is not one that can be resolved") from None
-    return _in_turns([str(entry[4][0]) for entry in known])
+    return _alternating([str(entry[4][0]) for entry in known])
 
 
 def read_server(text: str) -> tuple[str, int]:
-    """A name server, `address[:port]`, IPv6 with a port in brackets. Raises UpstreamError for what is none."""
+    """A name server, `address[:port]`, IPv6 with a port in brackets. Raises UpstreamError for other text."""
     address, port = text.strip("[]"), "53"
     if not is_address(address):
         address, _, port = text.rpartition(":")
@@ -61,8 +61,8 @@ def read_server(text: str) -> tuple[str, int]:
     return address, int(port)
 
 
-async def _asked(host: str, servers: Sequence[str]) -> list[str]:
-    """What these name servers know; empty where the system has to be asked after all."""
+async def _query(host: str, servers: Sequence[str]) -> list[str]:
+    """The addresses that these name servers return; empty if the system has to be asked."""
     import dns.asyncresolver
     import dns.exception
 
@@ -81,7 +81,7 @@ async def _asked(host: str, servers: Sequence[str]) -> list[str]:
             answer = await resolver.resolve(host, kind, raise_on_no_answer=False)
             found[kind] = [record.address for record in answer]
         except (dns.exception.DNSException, OSError):
-            pass  # the system may know
+            pass  # the system is asked next
 
     async with anyio.create_task_group() as group:
         for kind in found:
@@ -89,8 +89,8 @@ async def _asked(host: str, servers: Sequence[str]) -> list[str]:
     return [*found["AAAA"], *found["A"]]
 
 
-def _in_turns(addresses: Sequence[str]) -> list[str]:
-    """Each once; IPv6 and IPv4 by turns in the order of the resolver (RFC 8305, 4)."""
+def _alternating(addresses: Sequence[str]) -> list[str]:
+    """Each address once, IPv6 and IPv4 alternating, in the resolver's order (RFC 8305, 4)."""
     unique = list(dict.fromkeys(addresses))
     first = [address for address in unique if (":" in address) == (":" in unique[0])]
     second = [address for address in unique if address not in first]

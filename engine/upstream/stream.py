@@ -1,4 +1,4 @@
-"""What carries one request to a server and its response back: an HTTP/1 connection, or a stream of an HTTP/2 one."""
+"""What carries one request to a server and its response back: an HTTP/1 connection, or one stream of an HTTP/2 one."""
 
 from __future__ import annotations
 
@@ -6,69 +6,70 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from mockrec.engine.transport.byte_stream import ByteStream
-from mockrec.engine.upstream.dialer import UpstreamTransport
 from mockrec.engine.upstream.headers import RawHeaders
 from mockrec.engine.upstream.request import UpstreamRequest
+from mockrec.engine.upstream.route import UpstreamTransport
 from mockrec.engine.wire.parts import Part
 
 
 class UpstreamStream(Protocol):
     """All methods that wait raise UpstreamError, whatever happens to the connection."""
 
-    dialed: UpstreamTransport
-    pipe: ByteStream
-    """Of the connection: who is at its other end."""
-    used: int
-    """Which request of the connection this is, from 1; counted when it is asked."""
+    transport: UpstreamTransport
+    byte_stream: ByteStream
+    """The connection, whose addresses the log names."""
+    request_number: int
+    """The number of the request on its connection, from 1; counted when the request is sent."""
     deadline: float
-    """When the server has taken too long, in monotonic milliseconds; the gateway looks at it."""
+    """When the server has taken too long, in monotonic milliseconds; `UpstreamClient` watches it."""
 
     @property
-    def answered(self) -> bool:
-        """Whether anything of the response has come."""
+    def responded(self) -> bool:
+        """Whether a byte of the final response has arrived."""
 
     @property
-    def informed(self) -> bool:
-        """Whether an interim response has come."""
+    def interim_received(self) -> bool:
+        """Whether an interim response has arrived."""
 
     def fields(self, request: UpstreamRequest) -> list[list[str]]:
-        """The head's fields in the words of the server's protocol. Raises UpstreamError."""
+        """The fields of the head in the server's protocol. Raises UpstreamError."""
 
-    async def ask(
+    async def send_request(
         self, request: UpstreamRequest, fields: list[list[str]], body: bytes | None, trailers: RawHeaders, *, more: bool
     ) -> bool:
-        """Send the head with these fields, and the body if it is given and the server takes it at once; whether all
-        has been sent.
+        """Send the head with these fields, and the body if it is given and fits the window now. Return whether the
+        request is complete.
 
-        `more`: there is a body. What has not been sent goes with `send_data` and `send_end`.
+        `more`: there is a body. What was not sent goes with `send_data` and `send_end`.
         """
 
     async def send_data(self, data: bytes, seconds: float | None = None) -> None:
-        """A piece of the body; the server has so long to take it."""
+        """Send a piece of the body, which the server has to take within `seconds`."""
 
     async def send_end(self, trailers: RawHeaders, seconds: float | None = None) -> None:
-        """The end of the body."""
+        """End the body."""
 
     async def receive(self, seconds: float | None) -> list[Part]:
-        """The next of the response, which has so long to come (None: as long as `allow` said)."""
+        """The next parts of the response, which have to arrive within `seconds` (None: before the deadline)."""
 
-    async def ask_for_websocket(self, request: UpstreamRequest) -> None:
-        """Send the head of a WebSocket's handshake; the answer comes by `receive`."""
+    async def send_websocket_request(self, request: UpstreamRequest) -> None:
+        """Send the head of a WebSocket's opening handshake; `receive` returns the response."""
 
-    def accepts(self, status: int) -> bool:
-        """Whether this status accepts the WebSocket."""
+    def accepts_websocket(self, status: int) -> bool:
+        """Whether a response with this status accepts the WebSocket."""
 
-    def upgraded(self, parts: Sequence[Part]) -> tuple[ByteStream, bytes]:
-        """What follows is frames: their pipe, and what has come of them; `parts` came behind the head."""
+    def upgrade(self, parts: Sequence[Part]) -> tuple[ByteStream, bytes]:
+        """The stream of frames after the response that accepts a WebSocket, and the bytes of frames that have been
+        received; `parts` were received together with its head."""
 
-    def allow(self, seconds: float) -> None:
-        """Give the server so long from now for what is being waited for."""
+    def set_deadline(self, seconds: float) -> None:
+        """Give the server `seconds` from now for what it is expected to send."""
 
     def expire(self) -> None:
-        """The deadline is over: `receive` raises."""
+        """Let `receive` raise: the deadline is over."""
 
     def close(self) -> None:
-        """Give it up."""
+        """Close it in order."""
 
-    def abandon(self) -> None:
-        """Break it off in the middle."""
+    def abort(self) -> None:
+        """Close it at once, in the middle of an exchange."""

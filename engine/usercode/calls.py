@@ -1,4 +1,4 @@
-"""Calls of the user's functions, and which of them are running: one table a process, for whoever watches the clock."""
+"""Calls the user's functions, and keeps the table of those that are running, for `watch.py`."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ Caller = tuple[asyncio.AbstractEventLoop, "asyncio.Future[Outcome]"]
 
 @dataclass(eq=False, slots=True)
 class Running:
-    """A function that has not returned yet."""
+    """A function of the user's that has not returned."""
 
     function: Callable[..., Any]
     is_async: bool = False
     began: float = field(default_factory=time.monotonic)
     """Monotonic seconds."""
     thread: int | None = None
-    """The identity of the thread it runs in; None while it waits for one."""
+    """The identity of its thread; None while it waits for one."""
     abandoned: bool = False
-    """Whether nobody waits for it any more."""
+    """Whether its caller has stopped waiting."""
 
     @property
     def name(self) -> str:
@@ -39,12 +39,12 @@ class Running:
 
 _running: Final[set[Running]] = set()
 _tasks: Final[set[asyncio.Task[None]]] = set()
-"""Referred to, so that they are not collected while they run."""
+"""Strong references: the event loop has only weak ones, and a running task could be garbage-collected."""
 _reports: Final[list[Callable[[Failure], None]]] = []
 
 
 def _left_behind(error: BaseException | None, message: str) -> None:
-    """What has failed outside of a call: in a task or callback that a function has left in its loop."""
+    """Report a failure outside of any call: in a task or callback that a function has left in its event loop."""
     what = "a task or callback of a function"
     failure = Failure(what, message) if error is None else Failure(what, text_of(error), frames_of(error))
     for report in _reports:
@@ -56,29 +56,29 @@ user_loop: Final = LoopThread(_left_behind)
 
 
 def report_failures(report: Callable[[Failure], None]) -> None:
-    """Tell `report`, in its own event loop, of what fails outside of any call, as long as this process lives."""
+    """Call `report`, in the present event loop, with each failure outside of any call, to the end of the process."""
     loop = asyncio.get_running_loop()
 
-    def told(failure: Failure) -> None:
+    def report_in_loop(failure: Failure) -> None:
         try:
             loop.call_soon_threadsafe(report, failure)
         except RuntimeError:
-            pass  # that loop has ended
+            pass  # that event loop has ended
 
-    _reports[:] = [told]
+    _reports[:] = [report_in_loop]
 
 
 def running() -> list[Running]:
-    """What runs now, the longest first. May be called from any thread."""
+    """The functions that are running now, the longest first. May be called from any thread."""
     return sorted(_running.copy(), key=lambda one: one.began)
 
 
 async def call(function: Callable[..., Any], *arguments: Any, then: Callable[[Any], Any] | None = None) -> Any:
-    """What a function returns, awaited if need be, and given to `then`, which belongs to the function: what it raises
-    counts as the function's. Plain functions run in a daemon thread, others in the event loop of another one.
+    """Call a function and return its result, awaited if it is awaitable, and passed through `then` if that is given.
 
-    Raises UserError for whatever it raises. A `CancelledError` from here is one of the caller's own scopes; the
-    function is then left behind: a thread runs on, a task is told by a cancellation.
+    Plain functions run in a daemon thread, `async` ones in the event loop of another thread; `then` runs there as well,
+    and what it raises counts as raised by the function. Raises UserError for whatever the function raises. If the
+    caller is cancelled, the function is left behind: a thread runs on, a task is cancelled.
     """
 
     def plain() -> Any:
@@ -97,12 +97,12 @@ async def call(function: Callable[..., Any], *arguments: Any, then: Callable[[An
 
 
 async def call_plain(function: Callable[..., Any], *arguments: Any) -> Any:
-    """What a plain function returns, in a daemon thread. Raises as `call` does."""
+    """Call a plain function in a daemon thread, and return its result. Raises UserError."""
     return _value(function, await _in_thread(function, lambda: function(*arguments)))
 
 
 async def own_call(function: Callable[..., T], *arguments: Any) -> T:
-    """The same for a function of ours that runs code of the user's: what it raises is raised as it is."""
+    """Call a function of ours that runs code of the user's in a daemon thread. Raises what the function raises."""
     try:
         return await call_plain(function, *arguments)  # type: ignore[no-any-return]
     except UserError as failed:
@@ -121,12 +121,12 @@ async def _in_thread(function: Callable[..., Any], make: Callable[[], Any]) -> O
     context = contextvars.copy_context()
 
     def job() -> None:
-        if one.abandoned:  # before it could begin
+        if one.abandoned:  # while it waited for a thread
             return
         one.thread = threading.get_ident()
         try:
             outcome: Outcome = context.run(make), None
-        except BaseException as error:  # whatever it is, it must not end the thread
+        except BaseException as error:  # no exception may end the thread
             outcome = None, error
         _running.discard(one)
         _settle(caller, outcome)
@@ -148,7 +148,7 @@ async def _in_loop(function: Callable[..., Any], make: Callable[[], Awaitable[An
     task: asyncio.Task[None] | None = None
 
     async def run() -> None:
-        # Nothing may leave this task: the loop itself raises a KeyboardInterrupt or SystemExit again.
+        # No exception may leave this task: the event loop would raise KeyboardInterrupt and SystemExit again.
         outcome: Outcome = None, asyncio.CancelledError("the function was cancelled")
         try:
             outcome = await make(), None
@@ -190,7 +190,7 @@ def _caller() -> Caller:
 
 
 def _settle(caller: Caller, outcome: Outcome) -> None:
-    """Give the outcome to who waits for it, in another thread."""
+    """Pass the outcome to the caller, which waits in another thread."""
     loop, future = caller
 
     def settle() -> None:
@@ -200,4 +200,4 @@ def _settle(caller: Caller, outcome: Outcome) -> None:
     try:
         loop.call_soon_threadsafe(settle)
     except RuntimeError:
-        pass  # its loop has ended
+        pass  # the caller's event loop has ended

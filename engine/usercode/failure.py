@@ -1,4 +1,4 @@
-"""What a user's function raised, in the user's terms: the function, its file and line, and the user's own frames."""
+"""Describes an exception of a user's function: the function, its file and line, and the user's own frames."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from types import FrameType
 from typing import Any, Final
 
 MOST_TEXT: Final = 8 * 1024
-"""Characters of a message that are shown or recorded: what a function raises may be as long as it likes."""
+"""Characters of a message that are shown or recorded: the message of an exception may have any length."""
 _MOST_FRAMES: Final = 8
 _ROOT: Final = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 _OURS: Final = tuple(os.path.join(_ROOT, package, "") for package in ("cli", "engine", "formats"))
@@ -24,21 +24,21 @@ _LIBRARIES: Final = tuple(
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A function that failed, as it is told to people. Plain texts: workers send it to their parent."""
+    """A function that has failed, as it is shown to the user. Plain strings: workers send it to their parent."""
 
     function: str
     """`handlers.py:12: answer()`."""
     error: str
     """`ValueError: expected a number`."""
     frames: Sequence[str] = ()
-    """The user's lines that led to it, outermost first: `handlers.py:14 in answer: return int(text)`."""
+    """The user's frames of the traceback, outermost first: `handlers.py:14 in answer: return int(text)`."""
 
     def __str__(self) -> str:
         return f"{self.function} raised {self.error}"
 
 
 class UserError(Exception):
-    """A user's function raised `error`, which may be any BaseException, or returned what it must not."""
+    """A user's function has raised `error`, which may be any BaseException, or returned a wrong value."""
 
     def __init__(self, function: Callable[..., Any], error: BaseException) -> None:
         self.error = error
@@ -47,7 +47,7 @@ class UserError(Exception):
 
 
 def name_of(function: Callable[..., Any]) -> str:
-    """`handlers.py:12: answer()`: where a function begins, and what it is called."""
+    """`handlers.py:12: answer()`: where a function begins, and its name."""
     inner: Any = function
     while isinstance(inner, functools.partial):
         inner = inner.func
@@ -64,7 +64,7 @@ def name_of(function: Callable[..., Any]) -> str:
 
 
 def text_of(error: BaseException) -> str:
-    """`Type: message`, whatever the exception's own methods do."""
+    """`Type: message`; an exception whose own methods fail is described, too."""
     name = type(error).__name__
     try:
         message = str(error)
@@ -74,12 +74,12 @@ def text_of(error: BaseException) -> str:
 
 
 def shortened(text: str) -> str:
-    """At most `MOST_TEXT` characters of a text."""
+    """`text`, shortened to `MOST_TEXT` characters."""
     return text if len(text) <= MOST_TEXT else f"{text[:MOST_TEXT]}… ({len(text)} characters)"
 
 
 def described(error: BaseException) -> dict[str, str]:
-    """An exception as the log holds it, with a traceback that begins in the user's code."""
+    """An exception as records have it, with a traceback that begins in the user's code."""
     text = text_of(error)
     name, _, message = text.partition(": ")
     return {"name": name, "message": message, "stack": shortened(_stack(error))}
@@ -87,16 +87,16 @@ def described(error: BaseException) -> dict[str, str]:
 
 def _stack(error: BaseException) -> str:
     try:
-        told = traceback.TracebackException(type(error), error, error.__traceback__)
+        trace = traceback.TracebackException(type(error), error, error.__traceback__)
     except BaseException as failed:  # a hostile __str__, __cause__ or __notes__
         return f"{text_of(error)} (its traceback cannot be shown: {type(failed).__name__})"
-    while told.stack and _is_ours(told.stack[0].filename) and len(told.stack) > 1:
-        told.stack.pop(0)
-    return "".join(told.format())
+    while trace.stack and _is_ours(trace.stack[0].filename) and len(trace.stack) > 1:
+        trace.stack.pop(0)
+    return "".join(trace.format())
 
 
 def frames_of(error: BaseException) -> tuple[str, ...]:
-    """The user's frames of a traceback, outermost first: none of ours, and none of libraries."""
+    """The user's frames of a traceback, outermost first, without ours and those of libraries."""
     try:
         own = _own_frames(error) or (_own_frames(error.__cause__) if error.__cause__ is not None else [])
     except BaseException:
@@ -114,7 +114,7 @@ def _own_frames(error: BaseException) -> list[traceback.FrameSummary]:
 
 
 def place_in(frame: FrameType | None) -> str | None:
-    """The innermost line of the user's that a thread is at: `handlers.py:14 in answer()`; None where it is in none."""
+    """The innermost line of the user's that a thread executes: `handlers.py:14 in answer()`; None outside of any."""
     while frame is not None:
         name = frame.f_code.co_filename
         if not (_is_ours(name) or name.startswith(("<frozen", *_LIBRARIES))):

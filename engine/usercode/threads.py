@@ -1,7 +1,7 @@
-"""Daemon threads for the user's functions: the process ends without them, whatever they do.
+"""Daemon threads for the user's functions: the process ends without waiting for them.
 
-Those of anyio and of `concurrent.futures` are waited for when the interpreter ends, so that one function that never
-returns would keep the process.
+The interpreter waits at its end for threads of anyio and of `concurrent.futures`, so that one function that never
+returns would keep the process alive.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 MOST_THREADS: Final = 64
-"""Functions that run at a time; further calls wait for one to return."""
+"""Functions that run at once; further calls wait until one returns."""
 
 Report = Callable[[BaseException | None, str], None]
-"""Told what has gone wrong outside of any call: an exception if there is one, and a sentence."""
+"""Called for a failure outside of any call, with an exception, if there is one, and a sentence."""
 
 
 class Threads:
-    """A pool for plain functions, which starts a thread when none is idle."""
+    """A pool of threads for plain functions, which starts a thread when none is idle."""
 
     def __init__(self, most: int = MOST_THREADS) -> None:
         self._most = most
         self._lock = threading.Lock()
         self._jobs: deque[Callable[[], None]] = deque()
-        self._some = threading.Semaphore(0)
+        self._job_count = threading.Semaphore(0)
         self._idle = 0
         self._count = 0
 
@@ -36,7 +36,7 @@ class Threads:
             self._jobs.append(job)
             is_new = self._idle < len(self._jobs) and self._count < self._most
             self._count += is_new
-        self._some.release()
+        self._job_count.release()
         if is_new:
             threading.Thread(target=self._work, name="mockrec-user-function", daemon=True).start()
 
@@ -44,7 +44,7 @@ class Threads:
         while True:
             with self._lock:
                 self._idle += 1
-            self._some.acquire()
+            self._job_count.acquire()
             with self._lock:
                 self._idle -= 1
                 job = self._jobs.popleft()
@@ -52,20 +52,22 @@ class Threads:
 
 
 class LoopThread:
-    """An event loop of their own for `async` functions, in a daemon thread: one that blocks holds up only others like
-    it. Nothing ends it: `loop.stop()` and a `KeyboardInterrupt` or `SystemExit` in a task, which asyncio lets through,
-    are reported, and the loop goes on."""
+    """An event loop for `async` functions, in a daemon thread: a function that blocks delays only other such functions.
+
+    It never ends: `loop.stop()`, and a `KeyboardInterrupt` or `SystemExit` in a task, which asyncio raises again, are
+    reported, and the loop continues.
+    """
 
     def __init__(self, report: Report) -> None:
         self._report = report
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self.thread: int | None = None
-        """The identity of the thread, once there is one."""
+        """The identity of the thread, once it has been started."""
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
-        """The loop, running. May be asked for from any thread."""
+        """The running event loop. May be used from any thread."""
         with self._lock:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()

@@ -1,15 +1,15 @@
-"""What a TLS client says first: its ClientHello (RFC 8446, 4.1.2; RFC 5246, 7.4.1.2), read and never answered.
+"""The first message of a TLS client, its ClientHello (RFC 8446, 4.1.2; RFC 5246, 7.4.1.2): read, never answered.
 
-The message may be cut anywhere, by packets and by TLS records (RFC 8446, 5.1), and is bounded. Only its frame
-must be sound: an extension that is malformed inside reads as one without values, because the TLS library that
-gets the same bytes says what is wrong with it. Hellos in SSL 2.0 format (RFC 5246, E.2) are not read.
+The message may be cut anywhere, by packets and by TLS records (RFC 8446, 5.1), and its size is bounded. Only its
+outer structure must be valid: an extension with malformed contents is read as one without values, because the TLS
+library, which receives the same bytes, reports the fault. Hellos in SSL 2.0 format (RFC 5246, E.2) are not read.
 
-The lists keep what was sent, in wire order and with GREASE (RFC 8701). The fingerprints leave GREASE out:
+The lists have what was sent, in wire order and with GREASE (RFC 8701). The fingerprints leave GREASE out:
 
 * JA3: MD5 of `version,ciphers,extensions,groups,point formats`, the numbers decimal and joined with `-`
   (https://github.com/salesforce/ja3).
-* JA4: https://github.com/FoxIO-LLC/ja4/blob/main/technical_details/JA4.md. Short forms of it are about; this is
-  the whole one. The version is the highest that is not GREASE in supported_versions, so a client that sends the
+* JA4: https://github.com/FoxIO-LLC/ja4/blob/main/technical_details/JA4.md. Shortened forms exist; this is the whole
+  one. The version is the highest that is not GREASE in supported_versions, so a client that sends the
   extension without TLS 1.3 is not `13`. A first protocol that does not begin and end with an ASCII letter or
   digit gives the first and the last digit of its hex form. Counts stop at 99. Without ciphers, or without
   extensions other than SNI and ALPN, the hash is twelve zeros.
@@ -26,7 +26,7 @@ from functools import lru_cache
 HELLO_LIMIT = 0x10000
 """Bytes, record headers included, within which a hello must end."""
 RECORD_COUNT_LIMIT = 1024
-"""Records that a hello may be split into: walking them again for every packet must stay cheap."""
+"""Records that a hello may be split into: they are read again for every packet, which must stay cheap."""
 
 _HANDSHAKE_RECORD = b"\x16\x03"  # ContentType handshake, then the major version that SSL 3.0 and all of TLS share
 _RECORD_SIZE_LIMIT = 0x4000
@@ -46,13 +46,13 @@ _NO_HASH = "0" * 12
 
 @dataclass(frozen=True, slots=True)
 class ClientHello:
-    """A whole ClientHello. A list whose extension is absent or malformed is empty."""
+    """A complete ClientHello (RFC 8446, 4.1.2). A list whose extension is absent or malformed is empty."""
 
     version: int
-    """`legacy_version`: 0x0303 for TLS 1.2 and for all that came after it."""
+    """`legacy_version`: 0x0303 for TLS 1.2 and all later versions."""
     ciphers: tuple[int, ...]
     extensions: tuple[int, ...]
-    """Their types."""
+    """The types of the extensions (RFC 8446, 4.2)."""
     server_name: str | None
     """The SNI host name as sent (RFC 6066, 3)."""
     alpn: tuple[str, ...]
@@ -68,23 +68,23 @@ class ClientHello:
 
     @property
     def ja3_text(self) -> str:
-        """What JA3 is the hash of."""
+        """The text whose hash is JA3."""
         lists = (self.ciphers, self.extensions, self.groups, self.point_formats)
         return ",".join([str(self.version), *("-".join(map(str, _without_grease(numbers))) for numbers in lists)])
 
     @property
     def ja3(self) -> str:
-        """32 hex digits."""
+        """The JA3 fingerprint: 32 hexadecimal digits."""
         return _fingerprints(self._without_name)[0]
 
     @property
     def ja4(self) -> str:
-        """36 characters, like `t13d1516h2_8daaf6152771_e5627efa2ab1`."""
+        """The JA4 fingerprint: 36 characters, such as `t13d1516h2_8daaf6152771_e5627efa2ab1`."""
         return _fingerprints(self._without_name)[1]
 
     @property
     def _without_name(self) -> ClientHello:
-        """What the fingerprints are made of: it is the same for all servers that a client asks."""
+        """The hello without the server name: the fingerprints of a client are the same for all servers."""
         return self if self.server_name is None else replace(self, server_name=None)
 
     def _make_ja3(self) -> str:
@@ -120,32 +120,32 @@ class ClientHello:
 
 @lru_cache(maxsize=256)
 def _fingerprints(hello: ClientHello) -> tuple[str, str]:
-    """JA3 and JA4; clients say the same hello again and again."""
+    """JA3 and JA4; cached, because a client sends the same hello again and again."""
     return hello._make_ja3(), hello._make_ja4()
 
 
 @dataclass(frozen=True, slots=True)
 class NeedMore:
-    """So far it may become a ClientHello; with less than `size` bytes in all there is nothing new to say."""
+    """The bytes may be the start of a ClientHello; read again once there are `size` bytes in all."""
 
     size: int
 
 
 @dataclass(frozen=True, slots=True)
 class NotTls:
-    """No ClientHello, whatever comes behind: it is something else, malformed, or over the limits."""
+    """The bytes are no ClientHello, whatever follows: they are another protocol, malformed, or over a limit."""
 
     reason: str
 
 
 def read_client_hello(buffer: bytes | bytearray) -> ClientHello | NeedMore | NotTls:
-    """Read the hello that the bytes of a connection begin with.
+    """Read the ClientHello that the bytes of a connection begin with (RFC 8446, 5.1 and 4.1.2).
 
-    What comes behind it is not looked at, and an answer other than `NeedMore` stays the same for more bytes.
+    Bytes after it are ignored, and a result other than `NeedMore` stays the same for more bytes.
     """
     pieces: list[bytes | bytearray] = []
     have = 0
-    size = 0  # of the message; 0 until the four bytes that tell it are there
+    size = 0  # of the message; 0 until its four-byte header is complete
     at = 0
     for _ in range(RECORD_COUNT_LIMIT):
         header = buffer[at : at + 5]
@@ -182,11 +182,11 @@ def read_client_hello(buffer: bytes | bytearray) -> ClientHello | NeedMore | Not
 
 
 class _Malformed(Exception):
-    """A length that points behind the end, or does not fit its items. Does not leave this file."""
+    """A length that exceeds the bytes, or does not fit the items. Caught in this file."""
 
 
 class _Reader:
-    """The vectors of RFC 8446, 3.4, one after another."""
+    """Reads vectors (RFC 8446, 3.4), one after another."""
 
     __slots__ = ("_at", "_data")
 
@@ -208,7 +208,7 @@ class _Reader:
         return int.from_bytes(self.take(width))
 
     def vector(self, width: int) -> bytes:
-        """Opaque bytes behind a length of `width` bytes."""
+        """Read opaque bytes after a length of `width` bytes."""
         return self.take(self.number(width))
 
 
@@ -237,7 +237,7 @@ def _read_message(body: bytes) -> ClientHello | NotTls:
 
 
 def _read_extensions(reader: _Reader) -> tuple[tuple[int, ...], dict[int, bytes]]:
-    """The types in wire order, and the contents by type; the first of each, as none may come twice."""
+    """Return the types in wire order, and the contents by type: the first of each, because none may be repeated."""
     types: list[int] = []
     contents: dict[int, bytes] = {}
     if not reader.ended():  # RFC 5246, 7.4.1.2: the whole block may be absent

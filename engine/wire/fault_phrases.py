@@ -1,6 +1,6 @@
-"""What is wrong with a request, in words: what was found, what was expected, and the likely fix.
+"""Error messages for faults of clients: what was found, what was expected, and the likely fix.
 
-The words are worked out of the bytes when a request is refused, so that good requests cost nothing. They go to the
+A message is derived from the bytes when a request is refused, so that valid requests cost nothing. It goes to the
 client, to the log (`errorMessage`) and to stderr. Values of fields and targets, which may be secret, are not repeated.
 """
 
@@ -10,21 +10,21 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from mockrec.engine.wire.http1 import request_head as heads
+from mockrec.engine.wire import fault_codes as codes
 from mockrec.engine.wire.parts import Fault
-from mockrec.engine.wire.syntax import TOKEN_BYTES
+from mockrec.engine.wire.request_line import METHODS, is_text
+from mockrec.engine.wire.syntax import FIELD_LINE, TOKEN_BYTES, WHITESPACE
 
 _QUOTED: Final = 64
-"""Characters of what is quoted. Nothing is cut: half of a secret would not be known as one."""
+"""The most characters that are quoted. A longer text is not cut: redaction would not recognize half of a secret."""
 _TOO_EARLY = "the client closed the connection in the middle of a request"
 _OTHER_PROTOCOL = "another protocol than HTTP is passed on only"
-BLANKS: Final = b" \t"
 _WORD = re.compile(rb"[!-~]{1,64}")
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 def fault_words(fault: Fault) -> str:
-    """The words for a fault of a client; empty where its code says everything."""
+    """Return the message for a fault of a client; empty if there is nothing to add to its code."""
     if fault.detail:
         return fault.detail
     words = _WORDS.get(fault.code)
@@ -32,7 +32,7 @@ def fault_words(fault: Fault) -> str:
 
 
 def quoted(data: bytes | str) -> str:
-    """What a client has sent, in double quotes, with escapes for what is not printable; its size if it is long."""
+    """Return bytes of a peer in double quotes, with escapes for what is not printable; only their number if many."""
     text = data.decode("utf-8", "backslashreplace") if isinstance(data, bytes) else data
     if len(text) > _QUOTED:
         return f"(a text of {len(text)} characters)"
@@ -40,7 +40,7 @@ def quoted(data: bytes | str) -> str:
 
 
 def bad_value(value: bytes) -> str:
-    """What makes a field's value one that no head can hold."""
+    """Return why a field value is invalid (RFC 9110, 5.5), as a predicate."""
     found = _CONTROL.search(value)
     if found is not None:
         return f"has the control character 0x{found[0][0]:02X} at position {found.start() + 1}"
@@ -52,7 +52,7 @@ _OF_PYTHON: Final = re.compile(r"[0-9]*|.*(?:\bb?'|<|__|object|argument).*", re.
 
 
 def library_words(error: Exception) -> str:
-    """What a library has found wrong with bytes of a peer, without words of its own language."""
+    """Return the message of a library's exception about a peer's bytes, without the names of Python's types."""
     text = str(error)
     state = _STATES.search(text)
     if state is not None:
@@ -75,12 +75,12 @@ def _words_of_line(fault: Fault) -> list[bytes]:
 
 def _method(fault: Fault) -> str:
     word = _words_of_line(fault)[0]
-    if word.upper() in heads.METHODS and word not in heads.METHODS:
+    if word.upper() in METHODS and word not in METHODS:
         return f"the method {quoted(word)} has to be written {word.upper().decode()}: methods are case-sensitive"
     if word == b"PRI":
         return "the method PRI begins a connection of HTTP/2, not a request"
     expected = "expected a method, a target and a version, as in GET / HTTP/1.1"
-    # Another protocol's first bytes may hold a password (SOCKS).
+    # The first bytes of another protocol may hold a password (SOCKS).
     found = f"; found {quoted(word)}" if _WORD.fullmatch(word) else ""
     return f"the request does not begin as HTTP: {expected}{found}"
 
@@ -95,7 +95,7 @@ def _target(fault: Fault) -> str:
         return (
             f"the target has the control character 0x{bad[0][0]:02X} at position {bad.start() + 1}; percent-encode it"
         )
-    if not heads.is_text(target):
+    if not is_text(target):
         return "the target holds bytes that are not UTF-8, or control characters; percent-encode them"
     if words[0] == b"CONNECT":
         return "the target of CONNECT is not host:port"
@@ -110,14 +110,14 @@ def _version(fault: Fault) -> str:
     words = _words_of_line(fault)
     if len(words) < 3:
         return "the request line has no version; expected a method, a target and a version, as in GET / HTTP/1.1"
-    # How much of it has come when it is refused depends on how the bytes were cut, so it is not quoted.
+    # It is not quoted: how much of it was received when it is refused depends on how the bytes were cut.
     return "the version, or what follows it in the request line, is not HTTP/1.1 or HTTP/1.0"
 
 
 def _field_line(fault: Fault) -> str:
     lines = fault.raw.split(b"\r\n")
     for number, line in enumerate(lines[1:], 2):
-        if line and heads.HEADER_LINE.fullmatch(line) is None:
+        if line and FIELD_LINE.fullmatch(line) is None:
             return f"line {number} of the head {_bad_line(line)}"
     return "a field of the trailers is malformed; expected name: value and CR LF"
 
@@ -132,11 +132,11 @@ def _bad_line(line: bytes) -> str:
         return "has a blank before the colon; expected name: value"
     if not name or TOKEN_BYTES.fullmatch(name) is None:
         return f"has the name {quoted(name)}; expected letters, digits and !#$%&'*+-.^_`|~"
-    return f"has a value that {bad_value(value.strip(BLANKS))}"
+    return f"has a value that {bad_value(value.strip(WHITESPACE))}"
 
 
 def _field(fault: Fault, name: str) -> list[str]:
-    """The values of a field of the head, as far as there is one."""
+    """Return the values of a field of the head, as far as the head was read."""
     lines = fault.raw.decode("latin-1").split("\r\n")[1:]
     pairs = fault.raw_headers or [line.partition(":")[::2] for line in lines]
     return [pair[1].strip(" \t") for pair in pairs if pair[0].lower() == name]
@@ -154,7 +154,7 @@ def _lengths(fault: Fault) -> str:
 
 def _coding(fault: Fault) -> str:
     found = quoted(", ".join(_field(fault, "transfer-encoding")))
-    return f"Transfer-Encoding is {found}; expected chunked alone, in HTTP/1.1, and no Content-Length beside it"
+    return f"Transfer-Encoding is {found}; expected chunked alone, in HTTP/1.1, and no Content-Length with it"
 
 
 def _host(fault: Fault) -> str:
@@ -180,23 +180,23 @@ def _port(fault: Fault) -> str:
 
 
 _WORDS: Final[dict[str, str | Callable[[Fault], str]]] = {
-    heads.INVALID_METHOD: _method,
-    heads.INVALID_URL: _target,
-    heads.INVALID_CONSTANT: "HTTP/1.1 or HTTP/1.0 has to follow the target; a blank in a target is %20",
-    heads.INVALID_VERSION: _version,
-    heads.INVALID_HEADER: _field_line,
-    heads.INVALID_LENGTH: _length,
-    heads.REPEATED_LENGTH: _lengths,
-    heads.INVALID_CODING: _coding,
-    heads.INVALID_CHUNK: "the chunked body is malformed; expected a size in hexadecimal, CR LF, the bytes, CR LF",
-    heads.OVERFLOW: "the head, or the trailers, are larger than server.limits.head allows",
-    heads.EARLY_EOF: _TOO_EARLY,
-    heads.BAD_HOST: _host,
+    codes.INVALID_METHOD: _method,
+    codes.INVALID_URL: _target,
+    codes.INVALID_CONSTANT: "HTTP/1.1 or HTTP/1.0 has to follow the target; a blank in a target is %20",
+    codes.INVALID_VERSION: _version,
+    codes.INVALID_HEADER: _field_line,
+    codes.INVALID_LENGTH: _length,
+    codes.REPEATED_LENGTH: _lengths,
+    codes.INVALID_CODING: _coding,
+    codes.INVALID_CHUNK: "the chunked body is malformed; expected a size in hexadecimal, CR LF, the bytes, CR LF",
+    codes.OVERFLOW: "the head, or the trailers, are larger than server.limits.head allows",
+    codes.EARLY_EOF: _TOO_EARLY,
+    codes.BAD_HOST: _host,
     "PREPROCESSING_FAILED": _port,
     "ECONNRESET": "the client reset the connection in the middle of a request",
     "ERR_HTTP_REQUEST_TIMEOUT": "the request was not complete in time (server.timeouts.head, server.timeouts.bodyIdle)",
     "ERR_TOO_MANY_CONNECTIONS": "as many connections are open as server.limits.connections allows",
     "ERR_PROXY_AUTH_REQUIRED": "the user and the password of server.auth have to be in Proxy-Authorization",
-    "UNKNOWN_PROTOCOL_NO_DESTINATION": f"{_OTHER_PROTOCOL} in a tunnel (CONNECT, SOCKS), which says where to",
+    "UNKNOWN_PROTOCOL_NO_DESTINATION": f"{_OTHER_PROTOCOL} in a tunnel (CONNECT, SOCKS), which names the destination",
     "UNKNOWN_PROTOCOL_NO_DESTINATION_PORT": f"{_OTHER_PROTOCOL} in a tunnel that names a port",
 }

@@ -1,4 +1,4 @@
-"""Multipart bodies (RFC 2046, 5.1), those of forms above all (RFC 7578): bytes → parts.
+"""Multipart bodies (RFC 2046, 5.1), of forms (RFC 7578) and others: bytes → parts.
 
 A malformed body gives fewer parts, never an error.
 """
@@ -11,14 +11,14 @@ from dataclasses import dataclass
 
 MAX_PARTS = 10_000
 MAX_HEADERS = 100
-"""Lines of a part's head that are looked at."""
+"""Lines of a part's head that are read."""
 
 _PARAMETER = re.compile(r';\s*([^\s=;"]+)\s*=\s*(?:"((?:\\"|[^"])*)"|([^\s;"]*))')
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One part. `name` and `filename` are None where the part does not say; `headers` are lower-case."""
+    """One body part (RFC 7578, 4). `name` and `filename` are None if the part has none; `headers` are in lower case."""
 
     name: str | None
     filename: str | None
@@ -27,14 +27,14 @@ class Part:
 
     @property
     def text(self) -> str:
-        """The content as UTF-8; what is not valid in it becomes U+FFFD."""
+        """The content as UTF-8; bytes that are not valid become U+FFFD."""
         return self.content.decode("utf-8", "replace")
 
 
 def header_parameter(value: str, name: str) -> str | None:
-    """A parameter of a header value such as `form-data; name="a"`, unquoted; None when it is not there.
+    """Return a parameter (RFC 9110, 5.6.6) of a field value such as `form-data; name="a"`, unquoted, or None.
 
-    Browsers write a quote inside a name as `%22`, older clients as a backslash and a quote; both are undone.
+    Browsers write a quote in a name as `%22` (RFC 7578, 2), older clients as a backslash and a quote; both are read.
     """
     for found in _PARAMETER.finditer(value):
         if found[1].lower() == name:
@@ -44,19 +44,19 @@ def header_parameter(value: str, name: str) -> str | None:
 
 
 def parse_multipart(body: bytes, content_type: str) -> tuple[Part, ...]:
-    """The parts of `body`; none if `content_type` is not multipart/form-data with a boundary."""
+    """Return the parts of a form (RFC 7578); none if `content_type` is not multipart/form-data with a boundary."""
     if "multipart/form-data" not in content_type.lower():
         return ()
     return parse_parts(body, content_type)
 
 
 def parse_parts(body: bytes, content_type: str) -> tuple[Part, ...]:
-    """The parts of `body`, whichever kind of multipart it is; none without a boundary."""
+    """Return the parts of a multipart body of any subtype (RFC 2046, 5.1); none without a boundary."""
     boundary = header_parameter(content_type, "boundary")
     if not boundary:
         return ()
     delimiter = b"\r\n--" + boundary.encode("utf-8", "surrogateescape")
-    # The first delimiter may stand at the very start, so give it the line end that the others have.
+    # The first delimiter may be the first line of the body: give it the line end that the others follow.
     pieces = (b"\r\n" + body).split(delimiter, MAX_PARTS + 1)
     parts = []
     for piece in pieces[1 : MAX_PARTS + 1]:

@@ -1,7 +1,7 @@
-"""The vocabulary of the wire: what one side said on one stream, whatever the protocol.
+"""The parts of messages that codecs return, whatever the protocol version (RFC 9110, 6).
 
-Header lists are pairs of text decoded as latin-1, in wire order with the sender's case, so that
-encoding them again gives the same bytes.
+Fields are pairs of text decoded as latin-1, in wire order and in the sender's case, so that encoding them again gives
+the same bytes.
 """
 
 from __future__ import annotations
@@ -10,18 +10,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from mockrec.formats.text.fields import header_table as header_table
+
 RawHeaders = Sequence[Sequence[str]]
 
 
 class RequestHead:
-    """A request head as read, with the tables that everybody needs decoded once.
+    """A request head (RFC 9110, 6.2) as read, with what its fields say of the message.
 
     Clients of a test suite send the same head again and again, so heads are shared between exchanges
-    (see `http1/request_head.py`). Nobody may change one; `address` is filled once by the exchange.
+    (see `http1/request_head.py`). They are never changed, except for the slot `target_uri`.
     """
 
     __slots__ = (
-        "address",
         "chunked",
         "content_length",
         "expects_continue",
@@ -32,6 +33,7 @@ class RequestHead:
         "odd",
         "raw_headers",
         "target",
+        "target_uri",
         "upgrade",
         "version",
     )
@@ -47,82 +49,92 @@ class RequestHead:
         self.method = method
         self.target = target
         self.version = version
-        """`1.0`, `1.1` (later `2.0`)."""
+        """`1.0`, `1.1` or `2.0`."""
         self.raw_headers = raw_headers
         self.headers = headers
-        """Lower-case name → text (repeated ones joined), `set-cookie` → list."""
+        """Lower-case name → value; see `header_table`."""
         self.content_length: int | None = None
         self.chunked = False
         self.expects_continue = False
         self.keep_alive = True
         self.has_body = False
         self.upgrade = ""
-        """The lower-case protocol of an `Upgrade` that `Connection` names, or empty."""
+        """The lower-case protocol of an `Upgrade` that `Connection` names (RFC 9110, 7.8), or empty; in HTTP/2, that of
+        `:protocol` (RFC 8441, 4)."""
         self.odd: tuple[str, ...] = ()
-        """The tags of what is unusual in it, and good."""
-        self.address: Any = None
+        """The tags for what is unusual in the head, or was repaired."""
+        self.target_uri: object = None
+        """Opaque here: the `TargetUri` of this head. Filled and read only by `message/target_uri.py`."""
+
+    def with_fields(self, raw_headers: list[list[str]], odd: tuple[str, ...]) -> RequestHead:
+        """Return a copy with other fields, for a head that could be read only after its fields were repaired."""
+        head = RequestHead(self.method, self.target, self.version, raw_headers, header_table(raw_headers))
+        for name in ("chunked", "content_length", "expects_continue", "has_body", "keep_alive", "upgrade"):
+            setattr(head, name, getattr(self, name))
+        head.odd = odd
+        return head
 
 
 @dataclass(slots=True)
 class RequestPart:
-    """The peer sent a complete request head."""
+    """A complete request head was received (RFC 9110, 6.2)."""
 
     head: RequestHead
 
 
 @dataclass(slots=True)
 class Data:
-    """The peer sent a piece of its body, chunk framing removed."""
+    """A piece of content was received (RFC 9110, 6.4), without its framing."""
 
     data: bytes
 
 
 @dataclass(slots=True)
 class End:
-    """The peer's message is complete."""
+    """The message that is received is complete (RFC 9110, 6.5)."""
 
     trailers: RawHeaders = ()
     odd: tuple[str, ...] = ()
-    """What broke the rules in its body and was repaired (`odd_fields.py`)."""
+    """The kinds of faults in its content or trailers that were repaired (`odd_fields.py`)."""
 
 
 @dataclass(slots=True)
 class Fault:
-    """The peer broke the protocol or left in the middle of a message. Data, not an exception.
+    """The peer broke the protocol, or left in the middle of a message. A value, not an exception.
 
-    `code` is an llhttp or Node error name, which is what users of Mockttp look for. `status` is what to
-    answer, 0 where nobody is left to answer. `raw` is what was read of the message's head.
+    `code` is an error name of llhttp or Node, which users of Mockttp look for (`fault_codes.py`). `status` is that of
+    the response, 0 if none can be sent. `raw` is the part of the message's head that was read.
     """
 
     code: str
     status: int = 400
     raw: bytes = b""
     detail: str = ""
-    """What was wrong, in words."""
+    """What was wrong, as a phrase; empty if `fault_phrases.py` derives it from the code and `raw`."""
     error: int = 0
-    """The HTTP/2 error code that was sent for it."""
+    """The HTTP/2 error code (RFC 9113, 7) that was sent."""
     tag: str = ""
-    """What else its record should be found by."""
+    """A further tag for its record."""
     raw_headers: RawHeaders = ()
-    """The fields of the message's head, or the first of them, where there is no `raw`."""
+    """The fields of the message's head, or the first of them, if there is no `raw`."""
 
 
 @dataclass(slots=True)
 class ResetPart:
-    """An HTTP/2 stream was given up, by the peer or, where it broke a rule on this stream alone, by the codec."""
+    """An HTTP/2 stream was reset (RFC 9113, 5.4.2), by the peer or, for a fault on this stream alone, by the codec."""
 
     code: int
-    """The HTTP/2 error code."""
+    """The HTTP/2 error code (RFC 9113, 7)."""
     reason: str = ""
-    """What was wrong, where the codec gave it up."""
+    """What was wrong, if the codec reset the stream."""
     by_peer: bool = True
     raw_headers: RawHeaders = ()
-    """The fields of the head, or the first of them, where it is the head that was wrong."""
+    """The fields of the head, or the first of them, if the head was wrong."""
 
 
 @dataclass(slots=True)
 class GoAway:
-    """The peer of an HTTP/2 connection will take no new streams; those up to `last_stream` go on."""
+    """The peer accepts no new HTTP/2 streams; those up to `last_stream` continue (RFC 9113, 6.8)."""
 
     code: int
     last_stream: int
@@ -131,9 +143,9 @@ class GoAway:
 
 @dataclass(slots=True)
 class ResponseHead:
-    """A response head exactly as it stands on the wire, framing included.
+    """A response head (RFC 9110, 6.2) exactly as it is on the wire, framing included.
 
-    One that is sent is reused between exchanges that get the same answer, so the codec keeps its own form in `wire`.
+    A head that is sent is reused for equal responses of other exchanges, so the codec keeps its encoded form in `wire`.
     """
 
     status: int
@@ -141,47 +153,31 @@ class ResponseHead:
     raw_headers: list[list[str]]
     headers: dict[str, Any]
     version: str = field(default="1.1", kw_only=True)
-    """Of the message, where it was received."""
+    """Of the message, if it was received."""
     odd: tuple[str, ...] = field(default=(), kw_only=True)
-    """What broke the rules and was repaired (`odd_fields.py`), where it was received."""
+    """The kinds of faults that were repaired (`odd_fields.py`), if it was received."""
     raw: bytes = field(default=b"", compare=False, repr=False, kw_only=True)
-    """The head as it came, where something was odd."""
+    """The bytes of the head as received, if something was repaired."""
     wire: Any = field(default=None, compare=False, repr=False)
-    logged: dict[str, Any] | None = field(default=None, compare=False, repr=False)
-    """How it stands in the log; filled by the notes."""
-    known: Any = field(default=None, compare=False, repr=False)
-    """The secrets that were replaced in that."""
+    """The encoded form, if it is sent: an `EncodedHead` of HTTP/1, fields of HTTP/2."""
+    log_form: object = field(default=None, compare=False, repr=False)
+    """Opaque here: how the head is written to the log. Filled and read only by `recording/record_cache.py`."""
 
 
 @dataclass(slots=True)
 class Interim:
-    """The server sent a 1xx."""
+    """An interim response was received (RFC 9110, 15.2)."""
 
     head: ResponseHead
 
 
 @dataclass(slots=True)
 class ResponsePart:
-    """The server sent a complete final response head."""
+    """A complete final response head was received (RFC 9110, 15)."""
 
     head: ResponseHead
     keep_alive: bool = True
-    """Whether the connection may carry another request after this response."""
+    """Whether the connection may carry another request after this response (RFC 9112, 9.3)."""
 
 
 Part = RequestPart | Interim | ResponsePart | Data | End | Fault
-
-
-def header_table(raw_headers: RawHeaders) -> dict[str, Any]:
-    """Lower-case name → value. Repeated fields are joined with `, ` (RFC 9110, 5.3), cookies with `; `
-    (RFC 9113, 8.2.3); `set-cookie` cannot be joined and is always a list."""
-    table: dict[str, Any] = {}
-    for raw_name, value in raw_headers:
-        name = raw_name.lower()
-        if name == "set-cookie":
-            table.setdefault(name, []).append(value)
-        elif name in table:
-            table[name] += ("; " if name == "cookie" else ", ") + value
-        else:
-            table[name] = value
-    return table

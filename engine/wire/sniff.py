@@ -1,7 +1,7 @@
-"""Which protocol the first bytes of a pipe begin: a port, a tunnel, or the inside of TLS where ALPN chose nothing.
+"""The protocol that the first bytes of a byte stream begin: of a connection, of a tunnel, or of TLS without ALPN.
 
-The answer depends on the bytes alone, never on how they were cut, and at most `SNIFF_LIMIT` of them are needed.
-So a SOCKS 5 greeting is known by its first two bytes, and what a client sends along with it does no harm.
+The result depends on the bytes alone, not on how they were cut, and needs at most `SNIFF_LIMIT` of them. A SOCKS 5
+greeting is recognized by its first two bytes, so bytes that a client sends together with it do not matter.
 """
 
 from __future__ import annotations
@@ -9,25 +9,27 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from mockrec.engine.wire.http1.request_head import METHODS
+from mockrec.engine.wire.request_line import METHODS
+from mockrec.engine.wire.syntax import SCHEME_PATTERN
 
 Opening = Literal["tls", "socks4", "socks5", "h2", "http1", "unknown", "more"]
-"""`more`: several of them are still possible. `unknown`: none, and an HTTP/1 codec would say what is wrong."""
+"""`more`: several protocols are still possible. `unknown`: none; an HTTP/1 codec finds the fault."""
 
 H2_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-"""RFC 9113, 3.4: HTTP/2 by prior knowledge."""
+"""The connection preface of HTTP/2 (RFC 9113, 3.4), for clients with prior knowledge (3.3)."""
 SNIFF_LIMIT = len(H2_PREFACE)
 
 _HANDSHAKE_RECORD = 0x16  # RFC 8446, 5.1
-_SOCKS_COMMANDS = (1, 2)  # CONNECT and BIND; the refusal of BIND is the codec's
+_SOCKS_COMMANDS = (1, 2)  # CONNECT and BIND; the codec refuses BIND
 _REQUEST_STARTS = tuple(method + b" " for method in METHODS)
-# Other methods are in capitals where other protocols could be meant, and what follows must look like a target.
-_OTHER_START = re.compile(rb"(?!PRI )[A-Z][A-Z0-9_-]* (?:/|\* |[A-Za-z][A-Za-z0-9+.-]*://)")
-_OTHER_BEGUN = re.compile(rb"(?!PRI )[A-Z][A-Z0-9_-]*(?: (?:\*|[A-Za-z][A-Za-z0-9+.-]*(?::/?)?)?)?")
+# A method that is not known is read as one only in capitals, because other protocols begin with words too, and only if
+# the start of a target follows.
+_OTHER_START = re.compile(rf"(?!PRI )[A-Z][A-Z0-9_-]* (?:/|\* |{SCHEME_PATTERN}://)".encode())
+_OTHER_BEGUN = re.compile(rf"(?!PRI )[A-Z][A-Z0-9_-]*(?: (?:\*|{SCHEME_PATTERN}(?::/?)?)?)?".encode())
 
 
 def sniff(first: bytes | bytearray, *, socks: bool) -> Opening:
-    """What `first` begins. `socks` says whether SOCKS is spoken here; if not, its bytes are `unknown`."""
+    """Return the protocol that `first` begins. `socks`: SOCKS is accepted; if not, its bytes are `unknown`."""
     if not first:
         return "more"
     if first[0] == _HANDSHAKE_RECORD:
@@ -40,7 +42,7 @@ def sniff(first: bytes | bytearray, *, socks: bool) -> Opening:
 
 
 def _sniff_socks(first: bytes | bytearray) -> Opening:
-    """SOCKS 4 goes on with a command, SOCKS 5 (RFC 1928, 3) with the number of its methods."""
+    """The second byte of SOCKS 4 is a command, that of SOCKS 5 (RFC 1928, 3) the number of methods."""
     if len(first) < 2:
         return "more"
     if first[0] == 4:
@@ -49,8 +51,8 @@ def _sniff_socks(first: bytes | bytearray) -> Opening:
 
 
 def _sniff_http1(first: bytes | bytearray) -> Opening:
-    """A method and a space, and the start of a target where no registry has the method; or an empty line, which only
-    HTTP/1 allows before its own start (RFC 9112, 2.2)."""
+    """HTTP/1 begins with a known method and a space, with another method and the start of a target, or with an empty
+    line, which no other protocol allows (RFC 9112, 2.2)."""
     first = bytes(first[:SNIFF_LIMIT])
     if first.startswith((b"\r\n", *_REQUEST_STARTS)) or _OTHER_START.match(first):
         return "http1"

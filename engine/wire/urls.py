@@ -1,7 +1,7 @@
-"""URLs as rules compare them: one normal form of a path, and the parts of a `url` matcher.
+"""URLs as rules compare them (RFC 3986, 6): the normal form of a path, and the parts of a `url` matcher.
 
-Both sides of a comparison go through `normal_path`, so `/caf%c3%a9`, `/caf%C3%A9` and `/café` are one path,
-while `/%61` and `/a` stay two: escapes are made equal in case, never decoded (RFC 3986, 6.2.2.1).
+Both sides of a comparison are normalized by `normal_path`: `/caf%c3%a9`, `/caf%C3%A9` and `/café` are one path, `/%61`
+and `/a` are two. The case of escapes is normalized; they are never decoded (RFC 3986, 6.2.2.1).
 """
 
 from __future__ import annotations
@@ -20,7 +20,10 @@ _SCHEME = re.compile(r"(https?|wss?)://", re.IGNORECASE)
 
 
 def normal_path(path: str) -> str:
-    """`path` with upper-case escapes, and with spaces, controls and non-ASCII characters escaped as UTF-8."""
+    """Return `path` with upper-case escapes; spaces, control and non-ASCII characters are escaped as UTF-8.
+
+    RFC 3986, 6.2.2.1 and 2.5.
+    """
     if "%" in path:
         path = _ESCAPE.sub(lambda found: found[0].upper(), path)
     if not path.isascii() or " " in path or not path.isprintable():
@@ -33,7 +36,10 @@ def _escaped(found: re.Match[str]) -> str:
 
 
 def normal_hostname(name: str) -> str:
-    """Lower-case, international names as punycode, no final dot, no brackets around an IPv6 address."""
+    """Return a host in lower case with A-labels (RFC 5890, 2.3.2.1), without a final dot and without brackets.
+
+    RFC 3986, 6.2.2.1 and 3.2.2.
+    """
     name = name.strip("[]").rstrip(".").lower()
     try:
         return to_ascii(name)
@@ -42,7 +48,7 @@ def normal_hostname(name: str) -> str:
 
 
 def split_host(host: str) -> tuple[str, int | None]:
-    """`name[:port]` → normal name and port; an IPv6 address with a port stands in brackets.
+    """Split `name[:port]` (RFC 3986, 3.2) into normal name and port; an IPv6 address with a port is in brackets.
 
     Raises ValueError for a bad port.
     """
@@ -61,7 +67,7 @@ def split_host(host: str) -> tuple[str, int | None]:
 
 @dataclass(frozen=True, slots=True)
 class UrlPattern:
-    """A `url` matcher. `hostname` is None where only the path counts; `port` None is the scheme's own."""
+    """A `url` matcher. `hostname` None: any host. `port` None: the default port of the scheme (RFC 9110, 4.2)."""
 
     scheme: str | None
     hostname: str | None
@@ -70,7 +76,7 @@ class UrlPattern:
 
 
 def parse_url_pattern(text: str) -> UrlPattern:
-    """`/path`, `http://host[:port]/path` or `host[:port]/path`; query and fragment are dropped.
+    """Read `/path`, `http://host[:port]/path` or `host[:port]/path`; query and fragment (RFC 3986, 3.4) are dropped.
 
     Raises ValueError for an empty text, a missing host or a bad port.
     """

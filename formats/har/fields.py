@@ -16,6 +16,8 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, unquote_plus, urlsplit
 
+from mockrec.formats.text.fields import header_table
+from mockrec.formats.text.syntax import BREAKS_VALUE, TOKEN
 from mockrec.formats.text.urls import DEFAULT_PORTS
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -26,8 +28,6 @@ _ABSOLUTE = re.compile(
     r"[a-zA-Z][a-zA-Z0-9+.-]*://([^@/?#\s]*@)?([a-zA-Z0-9._~-]+|\[[0-9a-fA-F:.]+\])(:\d{1,5})?(?=[/?#]|$)"
 )
 """Readers refuse the whole file for a host that cannot be one."""
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_UNSENDABLE = re.compile(r"[\r\n\0]")
 _LEGAL = "%:/?[]@!$&'()*+,;=-._~"
 UNKNOWN_URL = "http://unknown.invalid/"
 
@@ -87,20 +87,9 @@ def raw_headers(headers: Any) -> list[list[str]]:
     return found
 
 
-def header_table(raw: list[list[str]]) -> dict[str, Any]:
-    """`rawHeaders` → `headers`, as the recorder joins them."""
-    table: dict[str, Any] = {}
-    for raw_name, value in raw:
-        name = raw_name.lower()
-        if name.startswith(":"):
-            continue
-        if name == "set-cookie":
-            table.setdefault(name, []).append(value)
-        elif name in table:
-            table[name] += ("; " if name == "cookie" else ", ") + value
-        else:
-            table[name] = value
-    return table
+def named_headers(raw: list[list[str]]) -> dict[str, Any]:
+    """`rawHeaders` → `headers` without pseudo-headers (RFC 9113, 8.3), which a HAR keeps elsewhere."""
+    return header_table([pair for pair in raw if not pair[0].startswith(":")])
 
 
 def shown_headers(headers: list[dict[str, str]]) -> tuple[list[dict[str, str]], dict[str, Any]]:
@@ -108,7 +97,7 @@ def shown_headers(headers: list[dict[str, str]]) -> tuple[list[dict[str, str]], 
 
     Browsers refuse an answer with any of the others, so that Playwright waits for ever; programs cannot send them.
     """
-    if all(_is_name(header["name"]) for header in headers) and not _UNSENDABLE.search(
+    if all(_is_name(header["name"]) for header in headers) and not BREAKS_VALUE.search(
         "".join([header["value"] for header in headers])
     ):
         return headers, {}
@@ -117,7 +106,7 @@ def shown_headers(headers: list[dict[str, str]]) -> tuple[list[dict[str, str]], 
     for header in headers:
         if header["name"].startswith(":"):
             apart.setdefault("_pseudoHeaders", []).append(header)
-        elif not _is_name(header["name"]) or _UNSENDABLE.search(header["value"]):
+        elif not _is_name(header["name"]) or BREAKS_VALUE.search(header["value"]):
             apart.setdefault("_oddHeaders", []).append(header)
         else:
             shown.append(header)
@@ -127,7 +116,7 @@ def shown_headers(headers: list[dict[str, str]]) -> tuple[list[dict[str, str]], 
 @lru_cache(4096)
 def _is_name(name: str) -> bool:
     """Whether it is a token (RFC 9110, 5.6.2)."""
-    return _TOKEN.fullmatch(name) is not None
+    return TOKEN.fullmatch(name) is not None
 
 
 def all_headers(message: Mapping[str, Any]) -> list[list[str]]:

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
+from mockrec.formats.content.codings import CODINGS, IDENTITIES, MAGIC
 from mockrec.formats.har.attached import Attached, AttachedError
 from mockrec.formats.har.fields import items, mapping, text
 from mockrec.formats.har.imported_forms import (
@@ -27,6 +28,7 @@ from mockrec.formats.har.imported_repairs import EntryNotes
 from mockrec.formats.har.imported_values import size_of
 from mockrec.formats.schema.body import encode_body
 from mockrec.formats.text.charsets import codec_of
+from mockrec.formats.text.syntax import BODILESS_STATUSES, TOKEN
 
 Record = dict[str, Any]
 Headers = list[list[str]]
@@ -34,12 +36,9 @@ Headers = list[list[str]]
 _CHARSET = re.compile(r"""charset\s*=\s*["']?([A-Za-z0-9_.:-]+)""", re.IGNORECASE)
 _BLANKS = re.compile(r"[\s\ufeff]+")
 _URL_SAFE = str.maketrans("-_", "+/")
-_CODINGS = frozenset({"gzip", "x-gzip", "deflate", "x-deflate", "br", "zstd"})
-_NO_CODINGS = frozenset({"", "identity", "none", "text", "binary", "utf8", "utf-8", "amz-1.0"})
-_STILL_CODED = {"gzip": b"\x1f\x8b", "x-gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd"}
 _TEXTUAL = ("text/", "json", "javascript", "ecmascript", "xml", "x-www-form-urlencoded", "graphql", "csv", "yaml")
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_BODILESS = frozenset({204, 205, 304})
+_BODILESS = BODILESS_STATUSES | {205}
 _SHORTEST_UNMARKED = 24
 """Characters: a shorter text may be base64 by chance."""
 
@@ -104,7 +103,7 @@ class BodyReader:
 
     def _with_boundary(self, headers: Headers, kind: str, boundary: str) -> Headers:
         self._notes.repaired("boundary", "request.headers", kind)
-        quoted = boundary if re.fullmatch(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+", boundary) else f'"{boundary}"'
+        quoted = boundary if TOKEN.fullmatch(boundary) else f'"{boundary}"'
         typed = f"{kind.rstrip('; ')}; boundary={quoted}"
         return [[name, typed if name.lower() == "content-type" else value] for name, value in headers]
 
@@ -227,11 +226,11 @@ class BodyReader:
             return body, headers
         coding = ", ".join(told).strip().lower()
         names = [name.strip() for name in coding.split(",")]
-        if not kept or all(name in _NO_CODINGS for name in names):
+        if not kept or all(name in IDENTITIES for name in names):
             return body, headers
-        if isinstance(kept, bytes) and kept.startswith(_STILL_CODED.get(names[-1], b"\x1f\x8b")):
+        if isinstance(kept, bytes) and kept.startswith(MAGIC.get(names[-1], b"\x1f\x8b")):
             return body, headers  # some tools keep the bytes of the wire all the same
-        if len(names) > len(_CODINGS) or not all(name in _CODINGS or name in _NO_CODINGS for name in names):
+        if len(names) > len(CODINGS) or not all(name in CODINGS or name in IDENTITIES for name in names):
             self._notes.repaired("unknown-coding", place, coding)
             return body, [pair for pair in headers if pair[0].lower() != "content-encoding"]
         body["contentEncoding"] = coding

@@ -11,8 +11,8 @@ from typing import Any
 from mockrec.formats.har.fields import items, text
 from mockrec.formats.har.imported_fields import as_bytes_text, is_latin1
 from mockrec.formats.har.imported_repairs import EntryNotes
+from mockrec.formats.text.syntax import TOKEN
 
-_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _NO_CONTROLS = re.compile(r"[^\x00-\x1f\x7f]+")
 _VALUE = re.compile(r"[^\x00-\x1f\x7f;]*")
@@ -60,7 +60,7 @@ def _pair(cookie: Any) -> str:
     if not isinstance(cookie, Mapping):
         return ""
     name, value = text(cookie.get("name")), text(cookie.get("value"))
-    if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
+    if not TOKEN.fullmatch(name) or not _VALUE.fullmatch(value):
         return ""
     return f"{name}={value if is_latin1(value) else as_bytes_text(value)}"
 

@@ -144,7 +144,7 @@ class ForeignEntry:
 
     def _head(self, kind: str, timing: Record) -> Record:
         raw = self._request_raw
-        table = fields.header_table(raw)
+        table = fields.named_headers(raw)
         return {
             **self._envelope(kind),
             "protocol": self._where["protocol"],
@@ -175,7 +175,7 @@ class ForeignEntry:
 
     def _answer(self, kind: str, timing: Record) -> Record:
         raw = self._response_raw
-        table = fields.header_table(raw)
+        table = fields.named_headers(raw)
         return {
             **self._envelope(kind),
             "statusCode": self._status,
@@ -193,7 +193,7 @@ class ForeignEntry:
 
     def _trailers_of(self, side: str) -> Record:
         raw = self._trailers[side]
-        return {"trailers": fields.header_table(raw), "rawTrailers": raw} if raw else {}
+        return {"trailers": fields.named_headers(raw), "rawTrailers": raw} if raw else {}
 
     def _abort(self) -> Record:
         told = self._response.get("_error") or self._response.get("_failureText") or self._entry.get("_error")

@@ -14,8 +14,8 @@ from typing import Any
 
 from mockrec.formats.har.fields import items
 from mockrec.formats.har.imported_repairs import EntryNotes
+from mockrec.formats.text.syntax import TOKEN, TOKEN_PATTERN
 
-_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _AROUND_NAMES = "".join(map(chr, range(0x21))) + "\x7f\xa0\ufeff"
 _CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _AT_ENDS = " \t\x00\r\n"
@@ -30,9 +30,9 @@ _PSEUDO = {
 _SPDY = frozenset({":host", ":version"})
 """What HTTP/2 has no more, and other members of the entry say."""
 _COLONLESS = re.compile(r":?(method|scheme|authority|path|protocol|status)[ \t]*:[ \t]*(.*)", re.DOTALL)
-_COOKIE = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+=[^;]*;.*", re.DOTALL)
+_COOKIE = re.compile(TOKEN_PATTERN + r"=[^;]*;.*", re.DOTALL)
 _THOUSANDS = re.compile(r"[0-9]{1,3}(?:[,.'\xa0 ][0-9]{3})+")
-_NEXT_COOKIE = re.compile(r",[ \t]*(?=([!#$%&'*+\-.^_`|~0-9A-Za-z]+)=)")
+_NEXT_COOKIE = re.compile(rf",[ \t]*(?=({TOKEN_PATTERN})=)")
 _ANY = re.compile(r".*+")
 _USUAL = {"set-cookie": re.compile(r"[^,]*+"), "content-length": re.compile(r"[0-9]*+")}
 _NEVER_FOLDED = ("set-cookie", "cookie")
@@ -152,7 +152,7 @@ class FieldReader:
     def _is_name(self, name: str) -> bool:
         if name.startswith(":"):
             return name in _PSEUDO[self._side]
-        return _TOKEN.fullmatch(name) is not None
+        return TOKEN.fullmatch(name) is not None
 
     def _lost(self, detail: str) -> list[list[str]]:
         self._notes.lost("field", self._place, detail)
@@ -225,7 +225,7 @@ def _as_they_are(headers: list[Any]) -> list[list[str]] | None:
 @lru_cache(1024)
 def _usual(name: str) -> re.Pattern[str] | None:
     """What a value of this name is that nobody has to look at; None for a name that is none."""
-    return _USUAL.get(name.lower(), _ANY) if _TOKEN.fullmatch(name) else None
+    return _USUAL.get(name.lower(), _ANY) if TOKEN.fullmatch(name) else None
 
 
 def is_latin1(text: str) -> bool:

@@ -16,6 +16,7 @@ from mockrec.formats.har.fields import items, mapping, text
 from mockrec.formats.har.imported_fields import is_status_line, sendable_reason, without_status_line
 from mockrec.formats.har.imported_repairs import EntryNotes
 from mockrec.formats.text.hostnames import to_ascii
+from mockrec.formats.text.syntax import TOKEN
 from mockrec.formats.text.urls import DEFAULT_PORTS, normal_target, quoted_target
 
 _SECONDS_END = 1e11
@@ -35,7 +36,6 @@ _RUBY_AND_GO = re.compile(
 _VERSION = re.compile(r"(?:http/|h)?([0-3](?:\.[0-9])?)(?:c|-[0-9]{1,2})?")
 _SLASHES = re.compile(r"\d{4}/\d\d/\d\d\b")
 _STATUS = re.compile(r"([1-9][0-9]{2})(?:\.0+)?(?:[ \t]+(.*))?", re.DOTALL)
-_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _LARGEST = 2**53
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:@\[\]]+)(?::([0-9]{0,8}))?")
 _FORBIDDEN_IN_HOST = re.compile(r"""[\x00-\x20\x7f"#%/:<>?@\[\\\]^`{|}]""")
@@ -180,7 +180,7 @@ def method_of(request: Mapping[str, Any], notes: EntryNotes) -> str:
     method = value.strip()
     if not method:
         raise ValueError("request.method or request.url is missing")
-    if not _TOKEN.fullmatch(method):
+    if not TOKEN.fullmatch(method):
         raise ValueError(f"request.method is no method: {value[:60]!r}")
     if method != value:
         notes.repaired("method-form", "request.method", value)
@@ -216,7 +216,7 @@ def url_of(request: Mapping[str, Any], notes: EntryNotes, headers: list[list[str
 
 
 def _whole(url: str, headers: list[list[str]], notes: EntryNotes) -> str:
-    table = fields.header_table([[name.lstrip(":"), value] for name, value in headers])
+    table = fields.named_headers([[name.lstrip(":"), value] for name, value in headers])
     host = "" if url.startswith("//") else text(table.get("authority")) or text(table.get("host"))
     if not host and not url.startswith("//"):
         return url

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mockrec.formats.har.fields import header_table, raw_headers, text
+from mockrec.formats.har.fields import named_headers, raw_headers, text
 
 _DESTINATIONS = {
     "audio": "media",
@@ -88,7 +88,7 @@ def add_purpose(entry: dict[str, Any], table: Any, *, websocket: bool) -> None:
     """Say in an entry what its request was made for, where it tells. `table`: the record's `headers`, if it has any."""
     request, response = entry["request"], entry["response"]
     if not isinstance(table, dict):
-        table = header_table(raw_headers(request["headers"]))
+        table = named_headers(raw_headers(request["headers"]))
     kind = "websocket"
     if not websocket:
         kind = resource_type(request["method"], table, response["status"], response["content"]["mimeType"])

@@ -161,7 +161,7 @@ class Implied:
             "url": request.get("url"),
             "path": url.get("path", ""),
             "destination": url.get("destination"),
-            "headers": fields.header_table(raw),
+            "headers": fields.named_headers(raw),
             "rawHeaders": raw,
         }
         for name, key in (("_clientIPAddress", "remoteIpAddress"), ("_clientPort", "remotePort")):
@@ -237,14 +237,14 @@ _PARTIAL = ("statusCode", "statusMessage", "rawHeaders", "headers")
 def _answer(response: Mapping[str, Any]) -> Record:
     raw = fields.all_headers(response)
     head = {"statusCode": response.get("status"), "statusMessage": response.get("statusText")}
-    return {**head, "headers": fields.header_table(raw), "rawHeaders": raw}
+    return {**head, "headers": fields.named_headers(raw), "rawHeaders": raw}
 
 
 def _trailers(message: Mapping[str, Any]) -> Record:
     if "_trailers" not in message:
         return {}
     raw = fields.raw_headers(message["_trailers"])
-    return {"trailers": fields.header_table(raw), "rawTrailers": raw}
+    return {"trailers": fields.named_headers(raw), "rawTrailers": raw}
 
 
 _MAKERS: dict[str, Callable[[Implied, str], Record]] = {

@@ -11,23 +11,11 @@ from typing import Any
 import msgspec
 import orjson
 
+from mockrec.formats.text.fields import header_table
+
 Pairs = Sequence[Sequence[str]]
 
 _decoder: msgspec.json.Decoder[list[tuple[str, str]]] = msgspec.json.Decoder(list[tuple[str, str]])
-
-
-def header_table(pairs: Pairs) -> dict[str, Any]:
-    """The table `headers` of these pairs, by the rules of the recorder (RFC 9110, 5.3; RFC 9113, 8.2.3)."""
-    table: dict[str, Any] = {}
-    for raw_name, value in pairs:
-        name = raw_name.lower()
-        if name not in table:
-            table[name] = [value] if name == "set-cookie" else value
-        elif name == "set-cookie":
-            table[name].append(value)
-        else:
-            table[name] += ("; " if name == "cookie" else ", ") + value
-    return table
 
 
 class HeaderLists:

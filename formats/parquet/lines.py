@@ -18,9 +18,9 @@ import pyarrow as pa
 from mockrec.formats.parquet import arrays
 from mockrec.formats.parquet.arrow_schema import EVENTS
 from mockrec.formats.parquet.gc_pause import no_collection
-from mockrec.formats.parquet.header_lists import header_table
 from mockrec.formats.parquet.layout import DERIVED, EXTRA, Column, all_columns, layout
 from mockrec.formats.schema.errors import SessionError
+from mockrec.formats.text.fields import header_table
 
 Values = list[Any]
 

@@ -17,6 +17,7 @@ import orjson
 
 from mockrec.formats.schema.body import Body
 from mockrec.formats.schema.errors import FormatError
+from mockrec.formats.text.syntax import SCHEME_PATTERN
 from mockrec.formats.text.urls import DEFAULT_PORTS
 
 
@@ -31,7 +32,7 @@ class Context:
 Extract = Callable[[Any, Context], Iterable[Any]]
 
 _URL = re.compile(
-    r"([A-Za-z][A-Za-z0-9+.-]*)://(?:[^/?#]*@)?((?:\[[^\]]*\])|[^/?#:]*)"
+    rf"({SCHEME_PATTERN})://(?:[^/?#]*@)?((?:\[[^\]]*\])|[^/?#:]*)"
     r"(?::(\d{1,9})(?!\d))?([^?#]*)(?:\?([^#]*))?",
     re.DOTALL,
 )

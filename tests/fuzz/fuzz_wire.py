@@ -16,12 +16,12 @@ from fuzz_parts import same_in_any_cut, told
 from fuzz_target import Target
 
 from mockrec.engine.wire.client_hello import ClientHello, read_client_hello
-from mockrec.engine.wire.content.codings import UndecodableError, decode
 from mockrec.engine.wire.sniff import sniff
 from mockrec.engine.wire.socks.client import SocksRefused, connect4, connect5
 from mockrec.engine.wire.socks.server import SocksRequest, SocksServer
 from mockrec.engine.wire.websocket.connection import CloseFrame, Fragment, WebSocket, WsFault
 from mockrec.engine.wire.websocket.handshake import Deflate
+from mockrec.formats.content.codings import UndecodableError, decode
 
 
 def websocket(data: bytes, chance: Random) -> None:

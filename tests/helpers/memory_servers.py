@@ -7,8 +7,8 @@ from typing import Any
 
 import anyio
 
-from mockrec.engine.upstream.dialer import UpstreamTransport
 from mockrec.engine.upstream.http1 import Http1UpstreamConnection
+from mockrec.engine.upstream.route import UpstreamTransport
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
@@ -57,14 +57,14 @@ class MemoryPipe:
 
     reset = close
 
-    def expire(self) -> None:
+    def set_expired(self) -> None:
         self._expired = True
         self._news.set()
 
-    def unexpire(self) -> None:
+    def clear_expired(self) -> None:
         self._expired = False
 
-    def watch(self, ended: Callable[[], None] | None) -> None:
+    def on_disconnect(self, callback: Callable[[], None] | None) -> None:
         """Do nothing: in these tests no connection ends while it is not read."""
 
     @property
@@ -90,9 +90,9 @@ class MemoryGateway:
         """The error of every attempt to connect."""
         self.pipes: list[MemoryPipe] = []
         self.kept: dict[str, list[Http1UpstreamConnection]] = {}
-        self.backpressure: Any = NoBackpressure()
+        self.closed_pools = 0
 
-    def idle(self, peer: Any, route: Any) -> Http1UpstreamConnection | None:
+    def take_idle(self, peer: Any, route: Any) -> Http1UpstreamConnection | None:
         kept = self.kept.get(peer.connection_id)
         return kept.pop() if kept else None
 
@@ -106,8 +106,11 @@ class MemoryGateway:
 
     connect_websocket = connect
 
-    def keep(self, peer: Any, route: Any, carrier: Http1UpstreamConnection) -> None:
-        self.kept.setdefault(peer.connection_id, []).append(carrier)
+    def close_pool(self, peer: Any) -> None:
+        self.closed_pools += 1
+
+    def keep(self, peer: Any, route: Any, stream: Http1UpstreamConnection) -> None:
+        self.kept.setdefault(peer.connection_id, []).append(stream)
 
 
 def answering(*answers: bytes | Exception) -> Server:

@@ -9,7 +9,7 @@ from typing import Any
 from mockrec.engine.exchange.websocket import SocketSettings
 from mockrec.engine.replay.serve.cassette import Cassette
 from mockrec.engine.replay.serve.latency import Latency
-from mockrec.engine.replay.serve.step import GUESSED, MISSED, replay_act
+from mockrec.engine.replay.serve.step import GUESSED, MISSED, replay_handler
 from mockrec.engine.replay.session.fingerprint import MatchOptions
 from mockrec.engine.replay.session.selectors import parse_selector
 
@@ -136,7 +136,7 @@ async def assert_kept(row: Row, stage: Any, recorded: Any, cassette: Callable[..
     """Record the exchanges of a row, send its requests, and check the responses."""
     write(recorded, row)
     tape = cassette(row.match)
-    act = replay_act(tape, Latency(), SocketSettings())
+    act = replay_handler(tape, Latency(), SocketSettings())
     for ask in row.asks:
         stage.channel.done.clear()
         exchange = await stage.act(act, ask.start, *ask.fields, body=ask.body)

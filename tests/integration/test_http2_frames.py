@@ -487,7 +487,7 @@ def test_what_comes_too_late(case: Case, wire: Wire, logged: Logged) -> None:
     wire.ask(3)
     found = logged.of(wire.port, lambda found: len(kinds(found, "client-error")) == 1)
     (error,) = kinds(found, "client-error")
-    assert error["errorMessage"] == "a frame behind the end of a stream (STREAM_CLOSED)"
+    assert error["errorMessage"] == "a frame after the end of a stream (STREAM_CLOSED)"
     assert all(record.get("error", {}).get("code") in (None, "ECONNRESET") for record in kinds(found, "abort"))
 
 

@@ -162,7 +162,7 @@ def test_only_json_lines_in_files_have_parts(program: Callable[..., Any], tmp_pa
         (tmp_path / "s").mkdir()
     done = program("run", "-o", out, "--rotate", "1h", "--port", "0")
     assert done.returncode == 2
-    assert "only JSON Lines in files (.jsonl, .jsonl.gz, .jsonl.zst) go on in a next file" in done.stderr
+    assert "only JSON Lines in files (.jsonl, .jsonl.gz, .jsonl.zst) can continue in a new file" in done.stderr
 
 
 @pytest.mark.parametrize("asked", ["many", "10", "0s", "0", "1KiB", "10ms", "-5s", ""])

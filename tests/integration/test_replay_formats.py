@@ -127,4 +127,4 @@ def test_a_browsers_file_is_sent_and_becomes_rules(
     assert "GET /gone: its body is not in the recording" in done.stderr and "entries[4]" in done.stderr
     text = (tmp_path / "made.yaml").read_bytes()
     rules = load_rules(text, path="made.yaml", folder=str(tmp_path), read_file=lambda path: b"", env={}).rule_file.rules
-    assert [rule.when.path for rule in rules] == ["/page", "/bytes", "/post"]
+    assert [rule.when.expected["path"] for rule in rules] == ["/page", "/bytes", "/post"]

@@ -137,7 +137,7 @@ def test_no_value_in_a_session_is_a_defect(
     name: str, tmp_path: Path, records: Any, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     defects: list[BaseException] = []
-    monkeypatch.setattr(program, "tell_defect", defects.append)
+    monkeypatch.setattr(program, "report_defect", defects.append)
     other = session(tmp_path / "other.jsonl", "1", records, 150)
     # Another start for each value: together they reach every place.
     path = session(tmp_path / "session.jsonl", VALUES[name], records, 61 + list(VALUES).index(name))

@@ -15,7 +15,7 @@ import pytest
 
 from mockrec.engine.config import Limits, Timeouts, TlsSettings, UpstreamSettings
 from mockrec.engine.errors import ConfigError
-from mockrec.engine.recording.body_encoder import BodyLogger
+from mockrec.engine.recording.body_encoder import BodyEncoder
 from mockrec.engine.recording.connection_log import ConnectionLog
 from mockrec.engine.recording.exchange_log import ExchangeLog
 from mockrec.engine.rules.language.load import load_rules
@@ -23,12 +23,13 @@ from mockrec.engine.server.connection import Connection
 from mockrec.engine.server.context import ServerContext
 from mockrec.engine.server.refusal import Refusals
 from mockrec.engine.server.tls import Interception
-from mockrec.engine.steps.compile import CompileContext, compile_rules
+from mockrec.engine.steps.compile import compile_rules
 from mockrec.engine.steps.handlers import Handlers
+from mockrec.engine.steps.spec import CompileContext
 from mockrec.engine.steps.unmatched import explain_plan
-from mockrec.engine.steps.webhook import Webhooks
+from mockrec.engine.steps.webhook_delivery import Webhooks
 from mockrec.engine.tls.client import ClientContexts
-from mockrec.engine.transport.tcp import TransportStream
+from mockrec.engine.transport.tcp import TcpStream
 from mockrec.engine.upstream.client import UpstreamClient
 from mockrec.engine.upstream.dialer import Dialer
 from mockrec.engine.upstream.options import UpstreamOptions
@@ -93,20 +94,20 @@ def _no_certificates() -> Any:
 
 
 class Place:
-    """A site that records into a list, and connections to it."""
+    """A server context that records into a list, and connections to it."""
 
     def __init__(self, types: tuple[str, ...]) -> None:
         loaded = load_rules(RULES.encode(), path="rules.yaml", folder="/", read_file=lambda path: b"", env={})
         self.rules = loaded.rule_file.rules
         self.log = ListLog()
         self.defects: list[BaseException] = []
-        notes = ExchangeLog(self.log, frozenset(types), BodyLogger("decoded", 1000))
+        exchange_log = ExchangeLog(self.log, frozenset(types), BodyEncoder("decoded", 1000))
         upstream_client, options = offline()
-        tools = CompileContext(Handlers(), Webhooks(), upstream_client, options, random.Random(1))
-        self.site = ServerContext(
+        tools = CompileContext(Handlers(), Webhooks(upstream_client.dialer), upstream_client, options, random.Random(1))
+        self.context = ServerContext(
             rules=compile_rules(self.rules, tools),
-            unmatched=explain_plan(lambda: self.site.rules),
-            notes=notes,
+            unmatched=explain_plan(lambda: self.context.rules),
+            exchange_log=exchange_log,
             backpressure=NoBackpressure(),
             timeouts=Timeouts(),
             limits=Limits(head=2048),
@@ -115,10 +116,10 @@ class Place:
             log_limit=1000,
             report_defect=self.defects.append,
             upstream_client=upstream_client,
-            options=options,
+            upstream_options=options,
             interception=Interception(TlsSettings(), _no_certificates),
-            connection_notes=ConnectionLog(self.log, frozenset(types), BodyLogger("decoded", 1000), keeps_data=False),
-            is_own=lambda host, port: False,
+            connection_log=ConnectionLog(self.log, frozenset(types), BodyEncoder("decoded", 1000), keeps_data=False),
+            is_local_endpoint=lambda host, port: False,
             refusals=Refusals(lambda text: None),
         )
 
@@ -139,10 +140,10 @@ class Place:
             ours.shutdown(socket.SHUT_WR)  # the server may be waiting for us to have read everything
 
         with ours, anyio.fail_after(SECONDS):
-            opened: list[TransportStream] = []
-            await loop.connect_accepted_socket(lambda: TransportStream(opened.append), theirs)
+            opened: list[TcpStream] = []
+            await loop.connect_accepted_socket(lambda: TcpStream(opened.append), theirs)
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(Connection(opened[0], self.site).serve)
+                tasks.start_soon(Connection(opened[0], self.context).serve)
                 tasks.start_soon(receive)
                 for piece in pieces:
                     try:

@@ -11,7 +11,7 @@ import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mockrec.engine.recording.body_encoder import BodyLogger
+from mockrec.engine.recording.body_encoder import BodyEncoder
 from mockrec.engine.redaction.placeholders import MARK, Placeholders
 from mockrec.engine.redaction.policy import Policy
 from mockrec.engine.redaction.redactor import Redactor, SecretScope
@@ -93,7 +93,7 @@ def bodies(draw: st.DrawFn) -> tuple[str, dict[str, Any], bytes]:
 @given(bodies(), st.binary(max_size=8), st.sampled_from(["", "request", "response"]))
 def test_bodies(planted: tuple[str, dict[str, Any], bytes], noise: bytes, side: str) -> None:
     secret, headers, body = planted
-    logger, owner = BodyLogger("decoded", 100_000, redactor()), SecretScope()
+    logger, owner = BodyEncoder("decoded", 100_000, redactor()), SecretScope()
     for data in (body, body + b"\n" + noise):
         record = {"type": "request", "body": logger.whole(data, headers, side, owner)}
         assert record["body"]["redacted"] is True

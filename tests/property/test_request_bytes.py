@@ -19,10 +19,10 @@ import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mockrec.engine.wire.content.codings import UndecodableError, decode
-from mockrec.engine.wire.http1.request_head import METHODS
 from mockrec.engine.wire.http1.server import H1Server
 from mockrec.engine.wire.parts import Data, End, Fault, Part, RequestPart
+from mockrec.engine.wire.request_line import METHODS
+from mockrec.formats.content.codings import UndecodableError, decode
 
 LIMIT = 512
 CODES = {

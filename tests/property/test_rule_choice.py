@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mockrec.engine.rules.explain.explain import explain_miss
-from mockrec.engine.rules.explain.suggest import quoted, suggest_rule
+from mockrec.engine.rules.explain.suggest import suggest_rule
 from mockrec.engine.rules.language.load import load_rules
 from mockrec.engine.rules.matching.request import RequestView
 from mockrec.engine.rules.matching.select import NEED_BODY, CompiledRule, NeedBody, RuleSet
@@ -30,6 +30,7 @@ from mockrec.engine.rules.model import (
     Step,
     When,
 )
+from mockrec.engine.rules.yaml.scalars import double_quoted
 
 PLACE = SourceLocation("rules.yaml", 1, 1, "")
 STEPS: tuple[Step, ...] = (Reply(PLACE), Close(PLACE), Echo(PLACE))
@@ -205,7 +206,7 @@ def test_a_miss_is_explained_and_the_suggestion_helps(rules: list[Rule], request
 
 @given(st.text())
 def test_quoted_text_is_read_back(text: str) -> None:
-    assert yaml.safe_load(quoted(text.replace("${", ""))) == text.replace("${", "")
+    assert yaml.safe_load(double_quoted(text.replace("${", ""))) == text.replace("${", "")
 
 
 # ── matchers on anything ───────────────────────────────────────────────────────────────────────────

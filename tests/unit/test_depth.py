@@ -16,7 +16,7 @@ from mockrec.engine.replay.serve.cassette import Cassette
 from mockrec.engine.replay.session.fingerprint import MatchOptions
 from mockrec.engine.replay.to_rules.yaml_text import yaml_lines
 from mockrec.engine.steps.websocket import message_fits
-from mockrec.engine.wire.content import codings as content
+from mockrec.formats.content import codings as content
 from mockrec.formats.schema.body import Body
 from mockrec.formats.text.json import parse
 
@@ -29,7 +29,7 @@ Run = Callable[..., tuple[int, str]]
 def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
     """Runs a command in this process; its exit code and what it said on stderr. A defect is raised."""
     defects: list[BaseException] = []
-    monkeypatch.setattr(program, "tell_defect", defects.append)
+    monkeypatch.setattr(program, "report_defect", defects.append)
 
     def command(*arguments: object) -> tuple[int, str]:
         code = program.main([str(argument) for argument in arguments])
@@ -211,7 +211,7 @@ ALLOWED = {
     "engine/replay/serve/store.py": "a record that this program has put there",
     "formats/diff/model/spool.py": "what this program has put there",
     "formats/text/json.py": "`parse` itself",
-    "engine/rules/language/when.py": "a schema of the rule file; it says where it is, and RecursionError is caught",
+    "engine/rules/matching/types.py": "a schema of the rule file; it says where it is, and RecursionError is caught",
     "formats/diff/baseline.py": "a file of the user's; it says its name, and RecursionError is caught",
     "formats/diff/compare/documents.py": "with numbers kept by value; RecursionError is caught",
     "formats/diff/compare/volatile.py": "RecursionError is caught",

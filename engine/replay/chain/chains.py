@@ -17,8 +17,8 @@ from mockrec.engine.replay.chain.slot import TARGET, Slot, put, put_in_message
 from mockrec.engine.replay.chain.urls import has_same_shape
 from mockrec.engine.replay.session.editable import MARK, EditableRequest
 from mockrec.engine.usercode.calls import own_call
-from mockrec.engine.wire.content import codings as content
 from mockrec.engine.wire.parts import header_table
+from mockrec.formats.content import codings as content
 
 CHAINED: Final = "chained:"
 """Tag of a new exchange, before the place of a value that an answer has given."""

@@ -12,11 +12,11 @@ from urllib.parse import quote
 from xml.sax.saxutils import escape
 
 from mockrec.engine.replay.session.editable import EditableRequest
+from mockrec.engine.wire.syntax import BREAKS_VALUE
 
 TARGET: Final = -1
 BODY: Final = -2
 _NUMBER: Final = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?")
-_NO_FIELD: Final = re.compile(r"[\r\n\0]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ def _spliced(text: str, pieces: list[tuple[int, int, str]]) -> str:
 
 def _part(slot: Slot, value: str) -> str:
     if slot.container >= 0:
-        value = _NO_FIELD.sub("", value)  # what would end the header
+        value = BREAKS_VALUE.sub("", value)  # what would end the header
     return _written(slot.inner_codec, slot.whole[slice(*slot.inner)], value)
 
 

@@ -1,1 +1,1 @@
-"""`replay --to`: the requests of a session sent to servers."""
+"""`replay --to`: sends the requests of a session to servers."""

@@ -1,4 +1,4 @@
-"""The channel of an exchange that has no client: what the server says is told to the log and to nobody else."""
+"""The channel of an exchange that has no client: what is sent on it goes nowhere, and only the log keeps it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mockrec.engine.wire.parts import ResponseHead, header_table
 
 
 class NullChannel:
-    """See `message/channel.py`. Heads stay as the server has sent them."""
+    """A `Channel` (`message/channel.py`) that discards what is sent. Heads stay as the server has sent them."""
 
     framing_key: object = None
     bodiless = False
@@ -45,10 +45,10 @@ class NullChannel:
         pass
 
     def websocket_head(self, fields: Sequence[tuple[str, str]]) -> ResponseHead:
-        raise AssertionError("nobody upgrades an exchange without a client")
+        raise AssertionError("an exchange without a client is never upgraded")
 
     async def accept_websocket(self, head: ResponseHead) -> tuple[ByteStream, bytes]:
-        raise AssertionError("nobody upgrades an exchange without a client")
+        raise AssertionError("an exchange without a client is never upgraded")
 
     def close(self) -> None:
         pass
@@ -57,4 +57,4 @@ class NullChannel:
         pass
 
 
-SILENT = NullChannel()
+NULL_CHANNEL = NullChannel()

@@ -1,4 +1,4 @@
-"""How fast recorded requests are sent, and how well that was kept."""
+"""The pace at which recorded requests are sent, and how well it was kept."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ _RATE = re.compile(r"([0-9]+(?:\.[0-9]+)?)/s")
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Exactly one of `factor` and `rate` is set, or none: as fast as possible."""
+    """At most one of `factor` and `rate` is set; without them, requests are sent as fast as possible."""
 
     factor: float | None = None
-    """How much faster than recorded."""
+    """By how much faster than recorded."""
     rate: float | None = None
-    """Requests a second."""
+    """Requests per second."""
 
     @property
     def is_timed(self) -> bool:
-        """Whether there is a time for each request."""
+        """Whether each request has a time at which it is due."""
         return self.factor is not None or self.rate is not None
 
     def due(self, number: int, since_first: float) -> float:
-        """When a request is due, in seconds from the start: the `number`th (from 0) of the session, which was recorded
-        `since_first` seconds after the first."""
+        """When a request is due, in seconds from the start: request `number` (from 0) of the session, recorded
+        `since_first` seconds after the first one."""
         if self.factor is not None:
             return since_first / self.factor
         return number / self.rate if self.rate is not None else 0.0
@@ -51,35 +51,35 @@ def parse_pace(text: str) -> Pace:
 
 
 class PacingReport:
-    """When requests were due and when they left. Times in monotonic milliseconds."""
+    """When requests were due and when they were sent, in monotonic milliseconds."""
 
     def __init__(self) -> None:
-        self._drifts = array("d")  # eight bytes a request
+        self._drifts = array("d")  # eight bytes for each request
         self._due = [float("inf"), float("-inf")]
-        self._left = [float("inf"), float("-inf")]
+        self._sent = [float("inf"), float("-inf")]
 
-    def sent(self, due: float, left: float) -> None:
-        """A request has left."""
-        self._drifts.append(max(0.0, left - due))
-        for range_, value in ((self._due, due), (self._left, left)):
+    def sent(self, due: float, at: float) -> None:
+        """Note that a request was sent."""
+        self._drifts.append(max(0.0, at - due))
+        for range_, value in ((self._due, due), (self._sent, at)):
             range_[0], range_[1] = min(range_[0], value), max(range_[1], value)
 
     @property
     def asked(self) -> float | None:
-        """Requests a second that were asked for; None where that is no rate."""
+        """The rate at which requests were due, per second; None if it is not defined."""
         return self._rate(self._due)
 
     @property
     def achieved(self) -> float | None:
-        """Requests a second that have left."""
-        return self._rate(self._left)
+        """The rate at which requests were sent, per second; None if it is not defined."""
+        return self._rate(self._sent)
 
     def _rate(self, range_: list[float]) -> float | None:
         count, span = len(self._drifts), range_[1] - range_[0]
         return (count - 1) / span * 1000.0 if count > 1 and span > 0 else None
 
     def drift(self, share: float) -> float:
-        """Milliseconds by which so large a share of the requests was late at most; 0 where nothing was sent."""
+        """The delay in milliseconds that this share of the requests did not exceed; 0 if none was sent."""
         if not self._drifts:
             return 0.0
         ordered = sorted(self._drifts)

@@ -1,4 +1,4 @@
-"""The answer to a replayed request, told to the log as it comes; all of it has to be there in time."""
+"""The response to a replayed request, recorded as it arrives; all of it has to arrive in time."""
 
 from __future__ import annotations
 
@@ -10,46 +10,42 @@ from anyio.lowlevel import checkpoint_if_cancelled
 from mockrec.engine import clock
 from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.message.response import PreparedResponse
-from mockrec.engine.upstream.client import Backpressure
+from mockrec.engine.recording.backpressure import Backpressure
 from mockrec.engine.upstream.errors import TIMED_OUT, UpstreamError
 from mockrec.engine.upstream.stream import UpstreamStream
-from mockrec.engine.wire.parts import Data, End, Interim, Part, ResponsePart
+from mockrec.engine.wire.parts import Data, End, Part, ResponseHead
 
 
-class Receiving:
-    """One answer."""
+class ResponseRecorder:
+    """Records one response."""
 
-    def __init__(self, carrier: UpstreamStream, exchange: Exchange, seconds: float, backpressure: Backpressure) -> None:
-        """The time that it has, in seconds, begins now."""
-        carrier.allow(seconds)
-        self._carrier = carrier
+    def __init__(self, stream: UpstreamStream, exchange: Exchange, seconds: float, backpressure: Backpressure) -> None:
+        """The whole response has `seconds` from now."""
+        stream.set_deadline(seconds)
+        self._stream = stream
         self._exchange = exchange
         self._seconds = seconds
         self._until = clock.now() + seconds * 1000.0
         self._backpressure = backpressure
 
-    async def head(self) -> tuple[ResponsePart, Sequence[Part]]:
-        """The final head and what came with it. Raises UpstreamError, as the other methods do."""
-        while True:
-            parts = await self._next()
-            for index, part in enumerate(parts):
-                if isinstance(part, ResponsePart):
-                    return part, parts[index + 1 :]
-                if isinstance(part, Interim):
-                    pairs = [(name, value) for name, value in part.head.raw_headers if name != ":status"]
-                    await self._exchange.inform(part.head.status, pairs)
+    async def interim(self, head: ResponseHead) -> None:
+        """Record an interim response. Raises UpstreamError."""
+        await self._check()
+        pairs = [(name, value) for name, value in head.raw_headers if name != ":status"]
+        await self._exchange.send_interim(head.status, pairs)
 
-    async def rest(self, response: ResponsePart, parts: Sequence[Part], enough: float = math.inf) -> bool:
-        """The answer with this head, as far as so many bytes of its body; whether that was all of it."""
-        exchange, head = self._exchange, response.head
+    async def record(self, head: ResponseHead, parts: Sequence[Part], enough: float = math.inf) -> bool:
+        """Record the final response, of which `parts` were received together with the head, up to `enough` bytes of its
+        body. Return whether it was read to its end. Raises UpstreamError."""
+        exchange = self._exchange
         headers = tuple([(name, value) for name, value in head.raw_headers])
-        answer = PreparedResponse(head.status, headers, reason=head.reason, relayed=True)
+        response = PreparedResponse(head.status, headers, reason=head.reason, relayed=True)
         if enough == math.inf and parts and type(parts[-1]) is End:
-            answer.body = b"".join([part.data for part in parts if type(part) is Data])
-            answer.trailers = tuple((name, value) for name, value in parts[-1].trailers)
-            await exchange.reply(answer)
+            response.body = b"".join([part.data for part in parts if type(part) is Data])
+            response.trailers = tuple((name, value) for name, value in parts[-1].trailers)
+            await exchange.reply(response)
             return True
-        await exchange.begin(answer)
+        await exchange.begin(response)
         size = 0
         while True:
             for part in parts:
@@ -61,14 +57,17 @@ class Receiving:
                     return True
             if size >= enough:
                 return False
-            parts = await self._next()
+            await self._check()
+            parts = await self._stream.receive(None)
 
-    async def _next(self) -> Sequence[Part]:
-        """What comes next. Whoever sends faster than it is read is never waited for: so the time is looked at here,
-        and whether the replay has been stopped."""
+    async def _check(self) -> None:
+        """Raise UpstreamError once the time is over, and wait while the log is behind.
+
+        Reading from a server that sends faster than it is read never waits, so that neither the deadline of the stream
+        nor the end of the replay would be noticed there.
+        """
         await checkpoint_if_cancelled()
         if clock.now() > self._until:
             raise UpstreamError(TIMED_OUT, f"no end of its answer within {self._seconds:g}s")
         if self._backpressure.behind:
             await self._backpressure.wait_for_room()
-        return await self._carrier.receive(None)

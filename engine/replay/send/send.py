@@ -1,4 +1,4 @@
-"""`replay --to`: a session sent to servers and, where that is asked for, recorded as a session of its own."""
+"""`replay --to`: sends a session to servers and, if asked to, records the replay as a session of its own."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from typing import Any
 import anyio
 
 from mockrec.engine.config import RecordSettings, UpstreamSettings
-from mockrec.engine.recording.exchange_log import wanted_types
+from mockrec.engine.exchange.websocket import SocketSettings
+from mockrec.engine.recording.ending import Ending
+from mockrec.engine.recording.event_log import wanted_types
 from mockrec.engine.recording.outputs import Rotate
 from mockrec.engine.recording.recording import Recording
 from mockrec.engine.recording.session_records import session_started
@@ -21,17 +23,15 @@ from mockrec.engine.replay.chain.in_time import in_time
 from mockrec.engine.replay.chain.plan import ChainPlan as ChainPlan
 from mockrec.engine.replay.chain.plan import ChainSurvey as ChainSurvey
 from mockrec.engine.replay.send.pace import Pace
-from mockrec.engine.replay.send.request import SendContext
+from mockrec.engine.replay.send.recorded_exchange import SendContext
 from mockrec.engine.replay.send.sender import Sender, SendProgress, Sends
 from mockrec.engine.replay.send.survey import Survey, SurveyedRequest, survey
 from mockrec.engine.replay.send.target import Server, Targets
 from mockrec.engine.replay.session.editable import EditableRequest, fill, set_header
 from mockrec.engine.replay.session.only import ExchangeFilter, judge
 from mockrec.engine.replay.session.requests import RecordedMessage, RecordedRequest, RecordedResponse, recorded_requests
-from mockrec.engine.rules.language.load import Loaded
+from mockrec.engine.rules.language.load import Loaded, no_rules
 from mockrec.engine.rules.matching.select import RuleSet
-from mockrec.engine.run.rulefile import no_file
-from mockrec.engine.run.settings import Ending
 from mockrec.engine.tls.client import ClientContexts
 from mockrec.engine.transport.connector import Connector
 from mockrec.engine.upstream.client import UpstreamClient
@@ -44,13 +44,13 @@ from mockrec.formats.schema.vocabulary import Selector
 from mockrec.formats.sessions.session import Reading, Session, open_session
 
 _AT_ONCE = 100
-"""Requests at once where they are not sent at recorded times."""
+"""Concurrent requests at most, unless they are sent at recorded times."""
 _ALL_AT_ONCE = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class SendSettings:
-    """What to send, where and how, and where to record. Durations in seconds."""
+    """What to send, to which servers and how, and where to record. Durations in seconds."""
 
     session: str
     servers: dict[str, Server]
@@ -63,12 +63,12 @@ class SendSettings:
     timeout: float = 30.0
     repeat: int = 1
     chain: bool = True
-    """Whether values of answers are put into later requests."""
+    """Whether values from responses are put into later requests."""
     only: Plan | None = None
-    """Which exchanges are sent; None: all."""
+    """Selects the exchanges that are sent; None: all."""
     trusted_cas: tuple[str, ...] = ()
     insecure: bool = False
-    loaded: Loaded = field(default_factory=no_file)
+    loaded: Loaded = field(default_factory=lambda: no_rules(os.getcwd()))
     record: RecordSettings = field(default_factory=RecordSettings)
     outputs: tuple[str, ...] = ()
     output_format: str | None = None
@@ -80,12 +80,12 @@ class SendSettings:
 
     @property
     def is_read_once(self) -> bool:
-        """Whether the session comes from stdin or a pipe, so that nothing can be known of it before it is sent."""
+        """Whether the session comes from stdin or a pipe, so that it cannot be surveyed before it is sent."""
         return self.session == "-" or is_pipe(self.session)
 
 
 class ReplayRun:
-    """One replay. `look` says what would be sent, `run` sends it."""
+    """One replay. `look` surveys the session, `run` sends it."""
 
     def __init__(self, settings: SendSettings, defect: Callable[[BaseException], None]) -> None:
         """Raises ConfigError for a CA file that cannot be used."""
@@ -94,11 +94,11 @@ class ReplayRun:
         self.survey: Survey | None = None
         self.chained = Chained()
         self.plan: ChainPlan | None = None
-        """What is handed on from answers to requests; known when the session has been looked at."""
+        """The values that are put from responses into requests; known after the survey."""
         self.reading: Reading | None = None
-        """How the session was read; known when that is over."""
+        """How the session was read; known when it has been read to its end."""
         self.failure: FormatError | None = None
-        """Why the recording could not be kept."""
+        """Why the recording could not be written."""
         self._only: ExchangeFilter | None = None
         self._scope: anyio.CancelScope | None = None
         upstream = UpstreamSettings(
@@ -110,17 +110,16 @@ class ReplayRun:
         )
         self._options = UpstreamOptions(upstream)
         self._upstream_client = UpstreamClient(
-            Dialer(Connector().connect, ClientContexts(), lambda host, port: False), 0
+            Dialer(Connector().connect, ClientContexts(), lambda host, port: False), 0, report_defect=defect
         )
         self._upstream_client.dialer.check(self._options)
-        self._upstream_client.report_defect = defect
-        # Who names the host in so many words wants it sent.
+        # A user who sets the header `Host` wants this value sent.
         named = [*settings.headers, *((one.value, value) for one, value in settings.settings if one.kind == "header")]
         keep_host = settings.keep_host or any(name.lower() == "host" and value for name, value in named)
         self._targets = Targets(settings.servers, self._options, keep_host)
 
     def look(self, each: Callable[[RecordedRequest, SurveyedRequest], None] | None = None) -> Survey:
-        """Go through the session before anything is sent. Raises SessionError."""
+        """Survey the session before it is sent; `each` is called with every request. Raises SessionError."""
         chain = ChainSurvey() if self.settings.chain else None
         with self._opened(answers=chain is not None) as (session, found):
             fillers = self._fill, self._fill_message
@@ -132,19 +131,18 @@ class ReplayRun:
 
     @property
     def total(self) -> int | None:
-        """How many requests will be sent, if that is known."""
+        """The number of requests that will be sent, if it is known."""
         return None if self.survey is None else self.survey.to_send * self.settings.repeat
 
     async def run(self, settle: Callable[[Ending], Ending]) -> Ending:
-        """Send everything. `settle` has the last word on reason and exit code. Raises SessionError, OutputError."""
+        """Send the session. `settle` decides on the reason and exit code. Raises SessionError and OutputError."""
         settings = self.settings
         redactor = Redactor.of(settings.record.redact, os.environ)
         recording = Recording(settings, redactor, self._recording_failed)
         kept = wanted_types(settings.record.events) if settings.outputs else frozenset[str]()
         limit = settings.record.max_body_size
-        self._upstream_client.backpressure = recording.recorder
-        notes = recording.notes(kept)
-        tools = SendContext(self._upstream_client, notes, settings.timeout, limit, self._upstream_client.limits.message)
+        notes = recording.exchange_log(kept)
+        tools = SendContext(self._upstream_client, notes, settings.timeout, limit, SocketSettings().message)
         ending = Ending("failed", 70)
         try:
             recording.log.add(self._started(kept, recording.redaction))
@@ -153,7 +151,7 @@ class ReplayRun:
                 with anyio.CancelScope() as self._scope:
                     for _ in range(settings.repeat):
                         await self._send(tools)
-                self._upstream_client.stopping = True
+                self._upstream_client.begin_shutdown()
                 group.cancel_scope.cancel()
             ending = settle(Ending("replayed"))
         finally:
@@ -200,7 +198,7 @@ class ReplayRun:
     def _opened(
         self, *, answers: bool = False
     ) -> Iterator[tuple[Session, Iterator[RecordedRequest | RecordedMessage | RecordedResponse]]]:
-        """The session and its calls, but for what `--only` leaves out."""
+        """Open the session, and read its requests without those that `--only` leaves out."""
         path, plan = self.settings.session, self.settings.only
         if plan is not None and self._only is None:
             self._only = judge(path, plan)
@@ -210,11 +208,11 @@ class ReplayRun:
                 yield session, found
                 self.reading = session.reading
             finally:
-                with suppress(ValueError):  # a thread is still reading, and nobody waits for it
+                with suppress(ValueError):  # a thread is still reading, and is not waited for
                     found.close()
 
     def stop(self) -> None:
-        """Send nothing more, and wait for nothing more."""
+        """Send no more requests, and wait for no more responses."""
         if self._scope is not None:
             self._scope.cancel()
 

@@ -1,6 +1,7 @@
-"""A session sent to servers: every request at its time, in the order of its client connection, so many at once.
+"""Sends a session to servers: each request at its time and in the order of its client connection, with a limit on
+concurrent requests.
 
-The session is read as it is sent. Each recorded connection has a `ConnectionSender`: a client of its own towards the
+The session is read while it is sent. Each recorded connection has a `ConnectionSender`: a client of its own towards the
 servers. A request waits for those of its connection that had ended when it began in the recording, so requests that
 were concurrent on one HTTP/2 connection are concurrent again.
 """
@@ -23,7 +24,8 @@ from mockrec.engine.ids import new_id
 from mockrec.engine.message.channel import ClientConnection
 from mockrec.engine.replay.chain.chains import Chains
 from mockrec.engine.replay.send.pace import Pace, PacingReport
-from mockrec.engine.replay.send.request import SendContext, Sending
+from mockrec.engine.replay.send.recorded_exchange import SendContext
+from mockrec.engine.replay.send.request import RequestReplay
 from mockrec.engine.replay.send.survey import ClientAbort, SurveyedRequest, judge
 from mockrec.engine.replay.send.target import Server, Targets, outgoing
 from mockrec.engine.replay.send.websocket import WebSocketReplay
@@ -33,40 +35,40 @@ from mockrec.engine.steps.timing import sleep_until
 from mockrec.engine.usercode.calls import own_call
 
 _BATCH = 64
-"""What is read at once."""
+"""Records that are read from the session in one call."""
 _AHEAD = 2000
-"""Requests that are read ahead of those that are sent."""
+"""Requests that are read before those ahead of them are done."""
 _BYTES_AHEAD = 32 * 1024 * 1024
-_IDLE_LINES = 128
-"""Recorded connections without a request under way whose connections to servers stay open."""
+_IDLE_SENDERS = 128
+"""Recorded connections without a request under way that keep their connections to servers."""
 _EXAMPLES = 1000
 _AT_ONCE = 32 * 1024
-"""Bytes of a body that are looked through in the event loop."""
+"""The longest body, in bytes, that is searched in the event loop."""
 
 
 @dataclass(slots=True, eq=False)
 class ConnectionSender:
-    """One recorded client connection."""
+    """A client of the replay for one recorded client connection."""
 
-    peer: ClientConnection
+    client: ClientConnection
     running: dict[str, anyio.Event] = field(default_factory=dict)
-    """Requests under way or waiting, and what is set when they are over."""
+    """The id of each request that is under way or waits → the event that is set when it is over."""
     last: list[anyio.Event] = field(default_factory=list)
-    """Those that a request has to wait for that was beside none."""
+    """The events that a request without concurrent ones waits for."""
 
 
 @dataclass(slots=True, eq=False)
 class _Job:
-    """A request that is going to be sent."""
+    """A request that will be sent."""
 
-    call: RecordedRequest
-    line: ConnectionSender
+    request: RecordedRequest
+    sender: ConnectionSender
     due: float
     waits: list[anyio.Event]
     size: int
     judged: SurveyedRequest
     server: Server
-    one: Sending | WebSocketReplay | None = None
+    replay: RequestReplay | WebSocketReplay | None = None
     what: str = ""
     problem: str = ""
     over: anyio.Event = field(default_factory=anyio.Event)
@@ -74,20 +76,20 @@ class _Job:
 
 @dataclass(slots=True)
 class SendProgress:
-    """How far a replay is."""
+    """The progress of a replay."""
 
     sent: int = 0
     done: int = 0
     failed: int = 0
     skipped: int = 0
     failures: Counter[str] = field(default_factory=Counter)
-    """What has failed and why → how often."""
+    """Request and reason of a failure → how often."""
     fidelity: PacingReport = field(default_factory=PacingReport)
 
 
 @dataclass(frozen=True, slots=True)
 class Sends:
-    """What a replay does with each request."""
+    """How a replay sends each request."""
 
     targets: Targets
     pace: Pace
@@ -95,33 +97,33 @@ class Sends:
     fill: Callable[[EditableRequest], None]
     fill_message: Callable[[bytes], bytes]
     folder: Path | None
-    """Where bodies beside the session are."""
+    """The folder of the session's bodies in files of their own."""
     left: Mapping[str, ClientAbort]
     silenced: frozenset[str]
-    """WebSockets that must not be sent."""
+    """Ids of WebSockets that must not be sent."""
     chains: Chains
 
 
 def _next_batch(
     found: Iterator[RecordedRequest | RecordedMessage | RecordedResponse],
 ) -> list[RecordedRequest | RecordedMessage | RecordedResponse]:
-    """What comes next of a session, which may be a pipe that says nothing for long."""
+    """The next records of a session. It may be a pipe, from which nothing arrives for a long time."""
     return list(islice(found, _BATCH))
 
 
 class Sender:
-    """Sends a session once, or several times in turn."""
+    """Sends a session once, or several times one after another."""
 
-    def __init__(self, sends: Sends, tools: SendContext, progress: SendProgress) -> None:
+    def __init__(self, sends: Sends, context: SendContext, progress: SendProgress) -> None:
         self._sends = sends
-        self._tools = tools
+        self._context = context
         self._progress = progress
         self._slots = anyio.Semaphore(sends.concurrency, fast_acquire=True)
-        self._lines: OrderedDict[str, ConnectionSender] = OrderedDict()
-        self._talks: dict[str, WebSocketReplay] = {}
+        self._senders: OrderedDict[str, ConnectionSender] = OrderedDict()
+        self._websockets: dict[str, WebSocketReplay] = {}
         self._waiting = 0
         self._bytes = 0
-        self._room = anyio.Event()
+        self._progressed = anyio.Event()
         self._number = 0
         self._first: float | None = None
         """When the first request was recorded."""
@@ -129,7 +131,7 @@ class Sender:
         """When it was sent, in monotonic milliseconds."""
 
     async def send(self, found: Iterator[RecordedRequest | RecordedMessage | RecordedResponse]) -> None:
-        """Send a session from its first request to its last; returns when all answers are there."""
+        """Send a session from its first request to its last; return when all responses are complete."""
         self._first, self._number = None, 0
         try:
             async with anyio.create_task_group() as group:
@@ -137,69 +139,71 @@ class Sender:
                     for one in batch:
                         if isinstance(one, RecordedRequest):
                             await self._take(one, group)
-                        elif (talk := self._talks.get(one.id)) is not None:
-                            await talk.script.add(one.record)
-                for talk in self._talks.values():
-                    talk.script.end()
+                        elif (websocket := self._websockets.get(one.id)) is not None:
+                            await websocket.script.add(one.record)
+                for websocket in self._websockets.values():
+                    websocket.script.end()
         finally:
-            for line in self._lines.values():
-                _close(line)
-            self._lines.clear()
-            self._talks.clear()
+            for sender in self._senders.values():
+                self._context.upstream_client.close_pool(sender.client)
+            self._senders.clear()
+            self._websockets.clear()
 
-    async def _take(self, call: RecordedRequest, group: TaskGroup) -> None:
+    async def _take(self, request: RecordedRequest, group: TaskGroup) -> None:
         while self._waiting >= _AHEAD or self._bytes > _BYTES_AHEAD:
-            self._room = anyio.Event()
-            await self._room.wait()
+            self._progressed = anyio.Event()
+            await self._progressed.wait()
         if self._first is None:
-            self._first, self._started = call.began, clock.now()
-        due = self._started + self._sends.pace.due(self._number, call.began - self._first) * 1000.0
-        judged = await self._judge(call)
-        if judged.reason or call.id in self._sends.silenced:
+            self._first, self._started = request.began, clock.now()
+        due = self._started + self._sends.pace.due(self._number, request.began - self._first) * 1000.0
+        judged = await self._judge(request)
+        if judged.reason or request.id in self._sends.silenced:
             self._progress.skipped += 1
             return
         self._number += 1
-        line = self._line(call.connection)
-        server = self._sends.targets.server_for(call.record)
+        sender = self._sender_for(request.connection)
+        server = self._sends.targets.server_for(request.record)
         assert server is not None
-        job = _Job(call, line, due, self._before(call, line), len(judged.draft.body), judged, server)
-        is_wanted = self._sends.chains.expect(call.id)
+        job = _Job(request, sender, due, self._before(request, sender), len(judged.draft.body), judged, server)
+        is_wanted = self._sends.chains.expect(request.id)
         self._make(job)
-        if isinstance(job.one, Sending):
-            job.one.keeps_answer = is_wanted
-        line.running[call.id] = job.over
-        line.last.append(job.over)
+        if isinstance(job.replay, RequestReplay):
+            job.replay.keeps_response = is_wanted
+        sender.running[request.id] = job.over
+        sender.last.append(job.over)
         self._waiting += 1
         self._bytes += job.size
         group.start_soon(self._run, job)
 
-    async def _judge(self, call: RecordedRequest) -> SurveyedRequest:
+    async def _judge(self, request: RecordedRequest) -> SurveyedRequest:
         sends = self._sends
-        find = partial(sends.chains.plan.links, order=call.order, began=call.began)
-        told = call.record.get("body")
-        size = told.get("size") if isinstance(told, Mapping) else 0
-        asked = call, sends.targets, sends.fill, sends.folder, find
-        if isinstance(size, int) and size > _AT_ONCE:  # to look through it takes a while
-            return await own_call(judge, *asked)
-        return judge(*asked)
+        find = partial(sends.chains.plan.links, order=request.order, began=request.began)
+        body = request.record.get("body")
+        size = body.get("size") if isinstance(body, Mapping) else 0
+        arguments = request, sends.targets, sends.fill, sends.folder, find
+        if isinstance(size, int) and size > _AT_ONCE:  # searching it takes a while
+            return await own_call(judge, *arguments)
+        return judge(*arguments)
 
     def _make(self, job: _Job) -> None:
-        """Make the request of a job, or make it once more when values of answers have been put into it."""
-        call, draft, sends = job.call, job.judged.draft, self._sends
+        """Make the request of a job; make it again after values from responses have been put into it."""
+        recorded, draft, sends = job.request, job.judged.draft, self._sends
         try:
-            request, body = outgoing(call.record, draft, job.server, sends.targets)
+            request, body = outgoing(recorded.record, draft, job.server, sends.targets)
         except ValueError as error:
             job.what, job.problem = f"{draft.method} {draft.target}", str(error)
             return
         job.what = f"{request.method} {request.url}"
-        if job.one is not None:
-            job.one.change(request, body)
-        elif call.is_websocket:
-            job.one = self._talks[call.id] = WebSocketReplay(
-                self._tools, job.line.peer, request, call.id, sends.pace, self._fill_message, sends.folder
+        if job.replay is not None:
+            job.replay.change(request, body)
+        elif recorded.is_websocket:
+            job.replay = self._websockets[recorded.id] = WebSocketReplay(
+                self._context, job.sender.client, request, recorded.id, sends.pace, self._fill_message, sends.folder
             )
         else:
-            job.one = Sending(self._tools, job.line.peer, request, body, call.id, sends.left.get(call.id))
+            job.replay = RequestReplay(
+                self._context, job.sender.client, request, body, recorded.id, sends.left.get(recorded.id)
+            )
 
     async def _fill_message(self, data: bytes, record: Mapping[str, Any]) -> bytes:
         data = self._sends.fill_message(data)
@@ -209,38 +213,38 @@ class Sender:
         return await chains.fill_message(data, links)
 
     async def _fill(self, job: _Job) -> None:
-        """Put the values of answers into a request, once they are there."""
+        """Put values from responses into a request, once these have arrived."""
         tags, job.problem = await self._sends.chains.fill(job.judged.draft, job.judged.links)
-        if job.one is not None and tags and not job.problem:
-            job.one.tags = tags
+        if job.replay is not None and tags and not job.problem:
+            job.replay.tags = tags
             self._make(job)
 
-    async def _take_answer(self, job: _Job) -> None:
-        answer = job.one.answer if isinstance(job.one, Sending) and job.one.keeps_answer else None
-        if answer is not None:
-            await self._sends.chains.take(job.call.id, job.judged.draft.target, *answer)
+    async def _take_response(self, job: _Job) -> None:
+        response = job.replay.response if isinstance(job.replay, RequestReplay) and job.replay.keeps_response else None
+        if response is not None:
+            await self._sends.chains.take(job.request.id, job.judged.draft.target, *response)
 
-    def _line(self, connection: str) -> ConnectionSender:
-        line = self._lines.get(connection)
-        if line is None:
-            line = self._lines[connection] = ConnectionSender(ClientConnection(new_id(), "127.0.0.1", 0, 0))
+    def _sender_for(self, connection: str) -> ConnectionSender:
+        sender = self._senders.get(connection)
+        if sender is None:
+            sender = self._senders[connection] = ConnectionSender(ClientConnection(new_id(), "127.0.0.1", 0, 0))
         else:
-            self._lines.move_to_end(connection)
-        return line
+            self._senders.move_to_end(connection)
+        return sender
 
-    def _before(self, call: RecordedRequest, line: ConnectionSender) -> list[anyio.Event]:
-        """What has to be over before a request is sent."""
-        if not call.overlapping:
-            waits, line.last = line.last, []
+    def _before(self, request: RecordedRequest, sender: ConnectionSender) -> list[anyio.Event]:
+        """The events of the requests that have to be over before this one is sent."""
+        if not request.overlapping:
+            waits, sender.last = sender.last, []
             return waits
-        if len(line.last) > _AHEAD:
-            line.last = [over for over in line.last if not over.is_set()]
-        return [over for identity, over in line.running.items() if identity not in call.overlapping]
+        if len(sender.last) > _AHEAD:
+            sender.last = [over for over in sender.last if not over.is_set()]
+        return [over for identity, over in sender.running.items() if identity not in request.overlapping]
 
     async def _run(self, job: _Job) -> None:
         progress = self._progress
 
-        def told() -> None:
+        def on_sent() -> None:
             progress.sent += 1
             progress.fidelity.sent(job.due, clock.now())
 
@@ -252,14 +256,15 @@ class Sender:
             if job.judged.links:
                 await self._fill(job)
             if job.problem:
-                if isinstance(job.one, WebSocketReplay):
-                    job.one.script.drop()
-            elif isinstance(job.one, WebSocketReplay):
-                job.problem = await job.one.run(told)  # it may wait for what others do, so it takes no place of theirs
-            elif job.one is not None:
+                if isinstance(job.replay, WebSocketReplay):
+                    job.replay.script.drop()
+            elif isinstance(job.replay, WebSocketReplay):
+                # It may wait for other requests, so it takes no slot from them.
+                job.problem = await job.replay.run(on_sent)
+            elif job.replay is not None:
                 async with self._slots:
-                    job.problem = await job.one.run(told)
-                await self._take_answer(job)
+                    job.problem = await job.replay.run(on_sent)
+                await self._take_response(job)
             self._done(job)
         finally:
             self._over(job)
@@ -274,26 +279,22 @@ class Sender:
                 progress.failures[text] += 1
 
     def _over(self, job: _Job) -> None:
-        running = job.line.running
-        running.pop(job.call.id, None)
+        running = job.sender.running
+        running.pop(job.request.id, None)
         job.over.set()
-        self._sends.chains.over(job.call.id)
-        self._talks.pop(job.call.id, None)
+        self._sends.chains.over(job.request.id)
+        self._websockets.pop(job.request.id, None)
         self._waiting -= 1
         self._bytes -= job.size
-        self._room.set()
-        if len(self._lines) > _IDLE_LINES and not running:
+        self._progressed.set()
+        if len(self._senders) > _IDLE_SENDERS and not running:
             self._close_oldest()
 
     def _close_oldest(self) -> None:
-        """Those that have been used last stay open: nothing in a session says that a connection is over."""
-        surplus = len(self._lines) - _IDLE_LINES
-        for connection, line in list(islice(self._lines.items(), surplus)):
-            if not line.running:
-                _close(line)
-                del self._lines[connection]
-
-
-def _close(line: ConnectionSender) -> None:
-    if line.peer.pool is not None:
-        line.peer.pool.close()
+        """Close the connections that were used least recently: a session does not record which request of a client is
+        its last."""
+        surplus = len(self._senders) - _IDLE_SENDERS
+        for connection, sender in list(islice(self._senders.items(), surplus)):
+            if not sender.running:
+                self._context.upstream_client.close_pool(sender.client)
+                del self._senders[connection]

@@ -1,6 +1,6 @@
-"""A look at a whole session before anything of it is sent: how much there is, and what cannot be sent.
+"""A survey of a whole session before it is sent: how many requests it has, and which cannot be sent.
 
-Keeps counts, and the few exchanges that have to be treated in a way of their own.
+Keeps counts, and the few exchanges that are sent in a special way.
 """
 
 from __future__ import annotations
@@ -21,44 +21,44 @@ from mockrec.engine.replay.session.requests import RecordedMessage, RecordedRequ
 from mockrec.formats.schema.errors import SessionError
 
 _EXAMPLES = 1000
-"""Different places that are told apart."""
+"""Different places that are counted separately."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClientAbort:
-    """An exchange that its client has given up: the replay does the same."""
+    """How a recorded client has aborted its exchange: the replay does the same."""
 
     size: int | None
-    """Bytes of the answer's body, on the wire, that had come; None where no answer had begun."""
+    """Bytes of the response body, on the wire, that had arrived; None if no response had begun."""
     seconds: float
-    """How long it had waited."""
+    """How long the client had waited."""
 
 
 @dataclass(slots=True)
 class Survey:
-    """What is in a session."""
+    """What a session contains."""
 
     requests: int = 0
     to_send: int = 0
     unmapped: Counter[str] = field(default_factory=Counter)
-    """Host → requests for it that go nowhere."""
+    """Host that no `--to` maps → its requests."""
     marked: Counter[str] = field(default_factory=Counter)
-    """What still holds redaction marks → how often."""
+    """Place that still contains redaction marks → how often."""
     unusable: Counter[str] = field(default_factory=Counter)
-    """Why a request cannot be sent → how often."""
+    """Reason why a request cannot be sent → how often."""
     silenced: set[str] = field(default_factory=set)
-    """WebSockets whose messages still hold marks."""
+    """Ids of WebSockets whose messages still contain marks."""
     left: dict[str, ClientAbort] = field(default_factory=dict)
 
     @property
     def skipped(self) -> int:
-        """Requests that are not sent."""
+        """The number of requests that are not sent."""
         return self.requests - self.to_send
 
 
 Fill = Callable[[EditableRequest], None]
 Find = Callable[[EditableRequest], tuple[Link, ...]]
-"""What of a request comes from answers to earlier ones."""
+"""Returns the links of a request to values in earlier responses."""
 
 
 def survey(
@@ -70,7 +70,7 @@ def survey(
     each: Callable[[RecordedRequest, SurveyedRequest], None] | None = None,
     chain: ChainSurvey | None = None,
 ) -> Survey:
-    """Go through a session. `each` hears of every request; `chain` looks for values of answers in later requests."""
+    """Survey a session. `each` is called with every request; `chain` finds values from responses in later requests."""
     result = Survey()
     sent_sockets: set[str] = set()
     for one in found:
@@ -110,19 +110,20 @@ MARKED = "redaction marks in "
 
 @dataclass(frozen=True, slots=True)
 class SurveyedRequest:
-    """A request as it is going to be sent."""
+    """A request as it will be sent."""
 
     draft: EditableRequest
     reason: str = ""
-    """Why it cannot be sent; empty: it can."""
+    """Why it cannot be sent; empty if it can."""
     links: tuple[Link, ...] = ()
-    """What of it comes from answers to earlier requests."""
+    """Its links to values in earlier responses."""
 
 
 def judge(
     call: RecordedRequest, targets: Targets, fill: Fill, folder: Path | None, find: Find | None = None
 ) -> SurveyedRequest:
-    """The request, filled. Marks for which there will be values of answers are none that keep it from being sent."""
+    """The request with its values filled in. A redaction mark that a value from a response will replace does not keep
+    it from being sent."""
     try:
         draft = draft_of(call.record, folder)
     except SessionError as error:
@@ -174,7 +175,7 @@ def _look_at_said(
 
 
 def left_of(record: Mapping[str, Any]) -> ClientAbort | None:
-    """How a client has given an exchange up, if that is how this `abort` came about."""
+    """How the client has aborted an exchange, if this `abort` is the client's."""
     if record.get("error"):
         return None
     response = record.get("response")

@@ -1,4 +1,4 @@
-"""Where recorded requests go: which server stands for which recorded host, and with which head."""
+"""The targets of recorded requests: the server for each recorded host, and the head that it gets."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from mockrec.engine.replay.session.editable import EditableRequest
-from mockrec.engine.upstream.dialer import Route
 from mockrec.engine.upstream.headers import end_to_end, with_chunks, with_host, with_length, without
 from mockrec.engine.upstream.options import UpstreamOptions
 from mockrec.engine.upstream.protocols import offered
 from mockrec.engine.upstream.request import UpstreamRequest
-from mockrec.engine.wire.content import codings as content
-from mockrec.engine.wire.http1.request_head import sent_target
+from mockrec.engine.upstream.route import Route
+from mockrec.engine.wire.request_line import sent_target
 from mockrec.engine.wire.urls import DEFAULT_PORTS
+from mockrec.formats.content import codings as content
 from mockrec.formats.text.hostnames import to_ascii
 
 _ORIGIN = re.compile(r"[^/?#]{0,32}//[^/?#]{0,255}(?![^/?#])")
-"""What stands before the path of a URL."""
+"""The part of a URL before its path."""
 _PLAIN = {"ws": "http", "wss": "https"}
 _PSEUDO = (":method", ":scheme", ":authority", ":path")
 _FRAMING = ("content-length", "transfer-encoding")
@@ -35,12 +35,12 @@ class Targets:
     """The servers of a replay."""
 
     servers: Mapping[str, Server]
-    """Recorded host, with or without its port → server; under `""` the one for all others, if there is one."""
+    """Recorded host, with or without its port → server; `""` → the server for all other hosts, if there is one."""
     options: UpstreamOptions
     keep_host: bool = False
 
     def server_for(self, record: Mapping[str, Any]) -> Server | None:
-        """The server for a recorded request, or None if it is left out."""
+        """The server for a recorded request; None if no server is mapped to its host."""
         host, hostname = host_of(record)
         servers = self.servers
         return servers.get(host) or servers.get(hostname) or servers.get("")
@@ -62,7 +62,7 @@ _origin = lru_cache(maxsize=1024)(_split)
 
 
 def host_of(record: Mapping[str, Any]) -> tuple[str, str]:
-    """The recorded host of a request, in lower case: with its port unless it is the protocol's own, and without."""
+    """The recorded host of a request in lower case: with its port unless it is the default, and without it."""
     try:
         scheme, name, port = origin_of(str(record.get("url") or ""))
     except ValueError:
@@ -75,7 +75,7 @@ def host_of(record: Mapping[str, Any]) -> tuple[str, str]:
 def outgoing(
     record: Mapping[str, Any], draft: EditableRequest, server: Server, targets: Targets
 ) -> tuple[UpstreamRequest, bytes]:
-    """The request as it goes out, and its body on the wire. Raises ValueError where that cannot be made."""
+    """The request as it is sent, and its body on the wire. Raises ValueError if it cannot be sent."""
     protocol, host, port = server
     headers = [pair for pair in draft.raw_headers if not pair[0].startswith(":")]
     recorded_http2 = str(record.get("httpVersion") or "").startswith("2")
@@ -106,7 +106,7 @@ def outgoing(
 
 
 def _sent_value(text: str) -> str:
-    """The value of a field as it is sent: what is not Latin-1 as UTF-8, byte by byte, as browsers do."""
+    """The value of a field as it is sent: text that is not Latin-1 is sent as UTF-8, as browsers do."""
     try:
         text.encode("latin-1")
     except UnicodeEncodeError:
@@ -115,7 +115,7 @@ def _sent_value(text: str) -> str:
 
 
 def wire_body(draft: EditableRequest) -> bytes:
-    """The body with its content-encoding. Raises ValueError for one that is not known."""
+    """The body with its content coding. Raises ValueError for an unknown coding."""
     if draft.wire is not None:
         return draft.wire
     codings = content.codings_of(draft.encoding) if draft.encoding and draft.body else []
@@ -123,7 +123,7 @@ def wire_body(draft: EditableRequest) -> bytes:
 
 
 def _framed(draft: EditableRequest, headers: list[list[str]], body: bytes) -> list[list[str]]:
-    """The framing that the client has used, with the length that the body has now."""
+    """The fields with the framing that the client has used, and the length of the body as it is now."""
     named = {name.lower() for name, _ in headers}
     if "transfer-encoding" in named:
         return with_chunks(headers)
@@ -133,7 +133,7 @@ def _framed(draft: EditableRequest, headers: list[list[str]], body: bytes) -> li
 
 
 def parse_to(texts: Sequence[str], parse_url: Any) -> dict[str, Server]:
-    """`[HOST=]URL`, several times → `Targets.servers`. Raises ValueError; `parse_url` raises what it likes."""
+    """`[HOST=]URL`, several times → `Targets.servers`. Raises ValueError, and what `parse_url` raises."""
     servers: dict[str, Server] = {}
     for text in texts:
         host, mark, url = text.partition("=")
@@ -148,5 +148,5 @@ def parse_to(texts: Sequence[str], parse_url: Any) -> dict[str, Server]:
 
 
 def without_framing(raw_headers: Sequence[Sequence[str]]) -> list[list[str]]:
-    """The fields of a message that say nothing of its connection and of how long its body is."""
+    """The fields of a message without those of its connection and its framing."""
     return without(end_to_end([pair for pair in raw_headers if not pair[0].startswith(":")]), *_FRAMING)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, overload
 
+from mockrec.engine.bounded_cache import remember
 from mockrec.engine.replay.serve.choice import Track, Wanted
 from mockrec.engine.replay.serve.loader import RecordedExchange, Tape, bucket, hash_of
 from mockrec.engine.replay.serve.nearest import distance
@@ -131,9 +132,7 @@ class Cassette:
         track = self._tracks.get(at)
         if track is None:
             track = Track(index.places(run, loose=loose), index, self._tape_recording)
-            if len(self._tracks) >= _MOST_TRACKS:
-                self._tracks.clear()
-            self._tracks[at] = track
+            remember(self._tracks, at, track, _MOST_TRACKS)
         return track
 
     def _tape_recording(self, place: int) -> RecordedExchange:

@@ -26,7 +26,7 @@ class Replays:
         # Imported here: a run without such rules starts sooner without it.
         from mockrec.engine.replay.serve.cassette import Cassette
         from mockrec.engine.replay.serve.latency import parse_latency
-        from mockrec.engine.replay.serve.step import replay_act
+        from mockrec.engine.replay.serve.step import replay_handler
         from mockrec.engine.replay.session.fingerprint import MatchOptions
         from mockrec.engine.replay.session.selectors import parse_selector
 
@@ -39,7 +39,7 @@ class Replays:
         except (ValueError, SessionError) as error:
             raise ConfigError(f"{where}{error}") from None
         self.cassettes.append(cassette)
-        return replay_act(cassette, latency, self._limits)
+        return replay_handler(cassette, latency, self._limits)
 
     @property
     def missed(self) -> int:

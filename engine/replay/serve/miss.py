@@ -9,8 +9,8 @@ from typing import Any
 
 from mockrec.engine.replay.serve.cassette import Cassette, Miss
 from mockrec.engine.replay.session.fingerprint import MatchOptions
-from mockrec.engine.rules.explain.phrases import printable, shorten
 from mockrec.engine.rules.matching.request import RequestView
+from mockrec.engine.rules.wording import printable, shorten
 
 _MOST = 20
 _LONGEST = 300

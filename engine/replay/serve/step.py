@@ -10,7 +10,7 @@ from mockrec.engine import clock
 from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.exchange.websocket import SocketSettings
 from mockrec.engine.message.response import PreparedResponse
-from mockrec.engine.replay.send.request import REPLAY_OF
+from mockrec.engine.replay.send.recorded_exchange import REPLAY_OF
 from mockrec.engine.replay.send.target import without_framing
 from mockrec.engine.replay.serve.cassette import Cassette, Miss, RecordedExchange
 from mockrec.engine.replay.serve.chunk_times import ticks
@@ -21,15 +21,15 @@ from mockrec.engine.replay.serve.variants import request_fields
 from mockrec.engine.replay.serve.websocket import converse
 from mockrec.engine.replay.session.editable import pairs_of, raw_headers
 from mockrec.engine.replay.session.recorded import is_bare_redirect
-from mockrec.engine.rules.explain.phrases import printable, shorten
+from mockrec.engine.rules.wording import printable, shorten
 from mockrec.engine.steps import faults
 from mockrec.engine.steps.failures import TEXT_TYPE
 from mockrec.engine.steps.plan import StepHandler
 from mockrec.engine.steps.timing import sleep_until
 from mockrec.engine.upstream.headers import with_chunks, with_length
-from mockrec.engine.wire.content import codings as content
 from mockrec.engine.wire.http1.written_heads import field_lines
 from mockrec.engine.wire.syntax import BODILESS_STATUSES
+from mockrec.formats.content import codings as content
 from mockrec.formats.schema.body import Body
 from mockrec.formats.schema.errors import RecordError, SessionError
 from mockrec.formats.schema.lenient import object_of, status_of
@@ -62,7 +62,7 @@ class NoCoding(Unservable):
         self.decoded = decoded
 
 
-def replay_act(cassette: Cassette, latency: Latency, limits: SocketSettings) -> StepHandler:
+def replay_handler(cassette: Cassette, latency: Latency, limits: SocketSettings) -> StepHandler:
     """Answers from the cassette; `latency` says how long that takes."""
     answers: dict[tuple[int, bool], PreparedResponse] = {}
 
@@ -70,7 +70,7 @@ def replay_act(cassette: Cassette, latency: Latency, limits: SocketSettings) -> 
         if cassette.match.needs_body:
             await exchange.wait_for_body()
         asked_at = clock.now()
-        address = exchange.asked
+        address = exchange.effective_target
         proxied = address.is_absolute or address.origin.tunnel is not None
         host = address.host.lower() if proxied or "host" in cassette.match.by else None
         found = cassette.find(exchange.view, host)
@@ -108,9 +108,9 @@ def _tell(exchange: Exchange, cassette: Cassette, found: RecordedExchange) -> No
     last = cassette.last
     if last.guess:
         exchange.tag(GUESSED)
-        exchange.notes.rule_event(exchange, GUESSED, {"recording": found.id, "message": last.guess})
+        exchange.log.rule_event(exchange, GUESSED, {"recording": found.id, "message": last.guess})
     if last.ignored:
-        exchange.notes.rule_event(exchange, IGNORED, {"recording": found.id, "places": [*last.ignored]})
+        exchange.log.rule_event(exchange, IGNORED, {"recording": found.id, "places": [*last.ignored]})
 
 
 async def _refuse(exchange: Exchange, text: str) -> None:
@@ -131,7 +131,7 @@ async def _answer(
         if interim["type"] == "response-information" and type(status) is int and 101 < status < 200:
             fields = [(name, value) for name, value in raw_headers(interim) if not name.startswith(":")]
             _checked(fields)
-            await exchange.inform(status, fields)
+            await exchange.send_interim(status, fields)
     key = found.number, exchange.channel.bodiless
     answer = answers.get(key)
     if answer is None:
@@ -270,6 +270,6 @@ async def _break_off(
         await exchange.send(data)
     await sleep_until(asked_at + end_after)
     if not error:
-        await faults.never_answer(exchange)  # events: the client leaves when it has heard enough, as then
+        await faults.never_respond(exchange)  # events: the client leaves when it has heard enough, as then
     exchange.abort({"name": "AbortError", "code": "E_REPLAY_CUT", "message": "The recorded answer ends here"})
     exchange.channel.reset()

@@ -133,7 +133,7 @@ class _WebSocketServing:
     def _mismatch(self, what: str) -> None:
         self._cassette.mismatch(f"{self._found.name}: {what}")
         told = {"recording": self._found.id, "message": what}
-        self._exchange.notes.rule_event(self._exchange, MISMATCH, told)
+        self._exchange.log.rule_event(self._exchange, MISMATCH, told)
 
 
 def _value(data: bytes) -> Any:

@@ -14,6 +14,7 @@ from mockrec.engine.replay.serve.step import Unservable, cut
 from mockrec.engine.replay.session.editable import MARK, pairs_of, raw_headers, shallow_json
 from mockrec.engine.replay.session.recorded import is_bare_redirect
 from mockrec.engine.steps.reply import json_bytes
+from mockrec.engine.wire.syntax import BODILESS_STATUSES
 from mockrec.formats.schema.body import Body
 from mockrec.formats.schema.errors import SessionError
 from mockrec.formats.text.json import is_deeper
@@ -62,7 +63,7 @@ def _reply(record: Mapping[str, Any], cassette: Cassette, method: str, save: Sav
     reply.update(_headers(fields))
     if method == "HEAD":
         reply.update(_filler(record))
-    elif status not in (204, 304) and not is_bare_redirect(record):
+    elif status not in BODILESS_STATUSES and not is_bare_redirect(record):
         kind = next((value for name, value in fields if name.lower() == "content-type"), "")
         reply.update(_body(record.get("body"), cassette, kind, save))
         trailers = pairs_of(record.get("rawTrailers"))

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from itertools import zip_longest
 from typing import Any
 
-from mockrec.engine.rules.explain.suggest import quoted
+from mockrec.engine.rules.yaml.scalars import double_quoted
 
 _PLAIN = re.compile(r"[A-Za-z/][A-Za-z0-9_./-]*(?: [A-Za-z0-9_./-]+)*")
 _PLAIN_IN_BLOCK = re.compile(r"[A-Za-z/][A-Za-z0-9_./;=,+?&@() -]*[A-Za-z0-9_./;=+?&@()-]|[A-Za-z/]")
@@ -65,7 +65,7 @@ def quoted_text(text: str) -> str:
     """In single quotes where that reads better, otherwise in double ones."""
     if text.isascii() and text.isprintable() and '"' in text and "'" not in text and "${" not in text:
         return f"'{text}'"
-    pieces = [quoted(piece)[1:-1] for piece in _BREAKS.split(text)]
+    pieces = [double_quoted(piece)[1:-1] for piece in _BREAKS.split(text)]
     breaks = [_ESCAPES[found] for found in _BREAKS.findall(text)]
     return '"' + "".join(map("".join, zip_longest(pieces, breaks, fillvalue=""))) + '"'
 
@@ -75,7 +75,7 @@ _ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
 def _key(key: str) -> str:
-    return key if _KEY.fullmatch(key) and key.lower() not in _WORDS else quoted(key).replace("$${", "${")
+    return key if _KEY.fullmatch(key) and key.lower() not in _WORDS else double_quoted(key).replace("$${", "${")
 
 
 def _flow(value: Any, room: int) -> str | None:

@@ -1,1 +1,1 @@
-"""Rules explained to people: phrases, the nearest rule, suggestions, rules that can never match."""
+"""Explanations of rules in English: phrases, the nearest rule, suggestions, rules that can never match."""

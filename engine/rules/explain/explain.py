@@ -1,15 +1,16 @@
-"""Rules in words: a sentence for a rule, and the text of the 503 that says why no rule matched a request."""
+"""The sentence that explains a rule, and the text of the 503 that explains why no rule matched a request."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from mockrec.engine.rules.explain.nearest import Distance, nearest
-from mockrec.engine.rules.explain.phrases import printable, shorten, step_words, times_words, when_words
+from mockrec.engine.rules.explain.phrases import step_words, times_words, when_words
 from mockrec.engine.rules.explain.suggest import suggest_rule
 from mockrec.engine.rules.matching.request import RequestView
 from mockrec.engine.rules.matching.select import CompiledRule, RuleSet
 from mockrec.engine.rules.model import Rule
+from mockrec.engine.rules.wording import printable, shorten
 
 MAX_RULES = 30
 MAX_LINE = 300
@@ -29,7 +30,7 @@ def explain_rule(rule: Rule) -> str:
 
 def explain_miss(request: RequestView, rule_set: RuleSet, continued: Sequence[CompiledRule] = ()) -> str:
     """Why no rule answers `request`: the request, the rules, the nearest one, and a rule that would match. `continued`
-    are those that went on before."""
+    are the rules with `continue` that changed the request before."""
     kind = " (an upgrade to WebSocket)" if request.websocket else ""
     lines = [
         "No rule matches this request.",
@@ -60,7 +61,7 @@ def explain_miss(request: RequestView, rule_set: RuleSet, continued: Sequence[Co
 def _rule_lines(ranked: Sequence[CompiledRule]) -> list[str]:
     if not ranked:
         return ["There are no rules."]
-    lines = ["The rules, in the order in which they are asked:"]
+    lines = ["The rules, in the order in which they are evaluated:"]
     for rule in ranked[:MAX_RULES]:
         sentence = shorten(f"{printable(rule.rule.id)}: {explain_rule(rule.rule)}", MAX_LINE)
         lines.append(f"  {sentence}{_used_words(rule)}")
@@ -70,7 +71,7 @@ def _rule_lines(ranked: Sequence[CompiledRule]) -> list[str]:
 
 
 def _used_words(rule: CompiledRule) -> str:
-    """How many of its `times` a rule has had."""
+    """The uses of a rule, out of its `times`."""
     if rule.limit is None:
         return ""
     return f" (used up: {rule.used} of {rule.limit})" if rule.used_up else f" ({rule.used} of {rule.limit} used)"

@@ -1,27 +1,28 @@
-"""Rules that can never answer (or, with `continue: true`, change anything): no mistakes, but nobody means them.
+"""Rules that can never answer (or, with `continue: true`, change a request): valid, but hardly intended.
 
-A rule is out of reach when one that is tried before it never runs out and asks for nothing more. Two rules
-with equal matchers and without `times` are no such pair: they take turns (first A, then B for ever).
+A rule is unreachable if a rule that is evaluated before it is never used up and has no further matchers. Two rules with
+equal matchers and without `times` are no such pair: they are a sequence (first A once, then B for ever).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import combinations
 
 from mockrec.engine.errors import Problem
 from mockrec.engine.rules.matching.select import upgrades_of
+from mockrec.engine.rules.matching.table import MATCHERS
 from mockrec.engine.rules.model import Rule, When
 
 Matchers = frozenset[tuple[str, str]]
 
 _MAX_MATCHERS = 10
-"""Rules with more matchers are not examined: their subsets would be too many."""
+"""Rules with more matchers are not checked: they have too many subsets of matchers."""
 
 
 def reach_warnings(rules: Sequence[Rule]) -> list[Problem]:
-    """A warning for every rule that never answers, by `times: 0` or because another one always does."""
+    """A warning for every rule that never answers, because of `times: 0` or of another rule."""
     warnings = [_warning(rule, "this rule never answers: `times` is 0") for rule in rules if rule.times == 0]
     ranked = sorted((rule for rule in rules if rule.times != 0), key=lambda rule: (-rule.priority, rule.position))
     matchers = {rule.id: _matchers(rule.when) for rule in ranked}
@@ -49,7 +50,7 @@ def reach_warnings(rules: Sequence[Rule]) -> list[Problem]:
             )
         if rule.continues:
             if rule.edits_request:
-                endless.clear()  # later rules are asked about another request than those before it
+                endless.clear()  # later rules are evaluated for a changed request
             continue
         turns = (epochs[rule.id], rule.priority, upgrades_of(rule), mine)
         takes_the_rest = rule.times is None and last_of_turns[turns] is rule
@@ -63,22 +64,13 @@ def _warning(rule: Rule, message: str) -> Problem:
 
 
 def _matchers(when: When) -> Matchers:
-    """The given matchers, comparable: key and value as text."""
-    found = []
-    for key in when.given:
-        if key == "method":
-            if when.method is not None:
-                found.append((key, " ".join(sorted(when.method))))
-        else:
-            value = when.source[key]
-            if key == "headers" and isinstance(value, Mapping):
-                value = {str(name).lower(): expected for name, expected in value.items()}
-            found.append((key, json.dumps(value, sort_keys=True, default=str)))
-    return frozenset(found)
+    """The given matchers in a comparable form: key, and value as JSON."""
+    values = {key: MATCHERS[key].canonical(when.source[key]) for key in when.given if key in when.expected}
+    return frozenset((key, json.dumps(value, sort_keys=True, default=str)) for key, value in values.items())
 
 
 def _blockers(matchers: Matchers, endless: dict[Matchers, list[Rule]]) -> Iterator[Rule]:
-    """Endless rules that ask for nothing but what is in `matchers`."""
+    """The endless rules whose matchers are all in `matchers`."""
     if len(matchers) > _MAX_MATCHERS:
         return
     for size in range(len(matchers) + 1):
@@ -87,7 +79,7 @@ def _blockers(matchers: Matchers, endless: dict[Matchers, list[Rule]]) -> Iterat
 
 
 def _covers(first: Rule, second: Rule) -> bool:
-    """Whether `first` sees the kinds of requests that `second` sees: upgrades to WebSocket, and others."""
+    """Whether `first` applies to the kinds of requests (upgrades to WebSocket, others) that `second` applies to."""
     upgrades, only = upgrades_of(first)
     wants_upgrades, wants_only = upgrades_of(second)
     return (upgrades or not wants_upgrades) and (wants_only or not only)

@@ -1,7 +1,7 @@
-"""A rule file's bytes → `RuleFile`, or every problem with its line and column.
+"""The bytes of a rule file → `RuleFile`, or all of its problems with their lines and columns.
 
-The whole language is declared in the `*_language.py` files and `settings.py`; here they are put together,
-and what concerns several rules at once is checked. Pure: files and the environment come in as arguments.
+The modules of this package declare the parts of the language. This one composes them, and checks what concerns a whole
+rule, or several. Pure: files and the environment come in as arguments.
 """
 
 from __future__ import annotations
@@ -31,13 +31,18 @@ _DEFAULT_PRIORITY: Final = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A rule file that can be used."""
+    """A valid rule file."""
 
     rule_file: RuleFile
     warnings: tuple[Problem, ...]
-    """What is allowed but cannot be meant, in file order."""
+    """Problems that do not make the file invalid, in file order: hardly intended."""
     secrets: tuple[str, ...]
-    """The values that came from the environment: they have to be redacted wherever they appear."""
+    """The values of environment variables in the file: they have to be redacted wherever they occur."""
+
+
+def no_rules(folder: str) -> Loaded:
+    """The rules of a command without a rule file: none, and the default settings."""
+    return Loaded(RuleFile(path="", folder=folder, sha256=hashlib.sha256(b"").hexdigest()), (), ())
 
 
 def load_rules(
@@ -49,13 +54,13 @@ def load_rules(
     env: Mapping[str, str],
     probe: Callable[[str], None] | None = None,
 ) -> Loaded:
-    """Reads and checks a whole rule file.
+    """Load and check a whole rule file.
 
-    `path` is the file's name in messages; names in the file are joined to `folder`. `read_file` gets an
-    absolute path and raises OSError, and so does `probe`, which only tries whether a file can be read
-    (without it, `read_file` does). Raises RuleFileError with all problems, sorted by line.
+    `path` is the file's name in messages; names in the file are joined to `folder`. `read_file` gets an absolute path
+    and raises OSError, and so does `probe`, which only checks whether a file can be read (by default, `read_file`
+    does). Raises RuleFileError with all problems, sorted by line.
     """
-    reading = LoadContext(path, folder, env, read_file, probe)
+    context = LoadContext(path, folder, env, read_file, probe)
     if (words := session_words(text)) is not None:
         raise RuleFileError([Problem(path, 1, 1, "", words)])
     root = parse(text, path)
@@ -63,21 +68,21 @@ def load_rules(
         empty = "the file is empty; a rule file begins with `version: 1` and `rules:`"
         raise RuleFileError([Problem(path, 1, 1, "", empty)])
     try:
-        found = _FILE.read(root, "", reading)
+        found = _FILE.read(root, "", context)
     except Rejected:
         found = {}
-    if reading.problems:
-        raise RuleFileError(sorted(reading.problems, key=_by_line))
+    if context.problems:
+        raise RuleFileError(sorted(context.problems, key=_by_line))
     rule_file = RuleFile(path=path, folder=folder, sha256=hashlib.sha256(text).hexdigest(), **found)
-    warnings = [*reading.warnings, *reach_warnings(rule_file.rules)]
-    return Loaded(rule_file, tuple(sorted(warnings, key=_by_line)), tuple(reading.secrets))
+    warnings = [*context.warnings, *reach_warnings(rule_file.rules)]
+    return Loaded(rule_file, tuple(sorted(warnings, key=_by_line)), tuple(context.secrets))
 
 
 _SESSION: Final = re.compile(rb'\s*\{\s*("seq"\s*:|"type"\s*:\s*"session-started"|"log"\s*:\s*\{)')
 
 
 def session_words(start: bytes) -> str | None:
-    """What to say of a file that begins like this, where that is a recorded session (JSON Lines, HAR, Parquet)."""
+    """The message for a file with this start that is a recorded session (JSON Lines, HAR, Parquet); None otherwise."""
     if not (start.startswith((b"PAR1", b"\x1f\x8b", b"\x28\xb5\x2f\xfd")) or _SESSION.match(start[:1000])):
         return None
     return (
@@ -87,7 +92,7 @@ def session_words(start: bytes) -> str | None:
 
 
 def json_schema() -> Schema:
-    """JSON Schema (draft 2020-12) of a rule file, for editors; from the same shapes that read the file."""
+    """JSON Schema (draft 2020-12) of a rule file, for editors, from the value types that load it."""
     defs: dict[str, Schema] = {}
     schema = _FILE.schema(defs)
     return {
@@ -111,7 +116,7 @@ def _rule_values(given: ParsedMapping) -> dict[str, Any]:
     steps: tuple[Step, ...] = values["then"]
     values["continues"] = values.pop("continue", False)
     if values["continues"]:
-        _check_continuing(steps, given.reading)
+        _check_continuing(steps, given.context)
     else:
         _check_answering(steps, given)
     if "times" in values:
@@ -121,14 +126,14 @@ def _rule_values(given: ParsedMapping) -> dict[str, Any]:
     return values
 
 
-def _check_continuing(steps: tuple[Step, ...], reading: LoadContext) -> None:
-    """A rule that goes on only changes: another one answers. Raises Rejected."""
+def _check_continuing(steps: tuple[Step, ...], context: LoadContext) -> None:
+    """Check that a rule with `continue` has no step that answers. Raises Rejected."""
     for step in steps:
         if step.final:
             changes = (
                 "; write its `request` and `response` as the step `change`" if isinstance(step, Passthrough) else ""
             )
-            raise reading.reject_at(
+            raise context.reject_at(
                 step.place,
                 f'"{step.name}" answers, and a rule with `continue: true` lets a later one answer; it can have'
                 f" {', '.join(_CONTINUING)}{changes}",
@@ -136,10 +141,10 @@ def _check_continuing(steps: tuple[Step, ...], reading: LoadContext) -> None:
 
 
 def _check_answering(steps: tuple[Step, ...], given: ParsedMapping) -> None:
-    """Every other rule ends with a step that answers. Raises Rejected."""
+    """Check that any other rule ends with a step that answers. Raises Rejected."""
     change = next((step for step in steps if isinstance(step, Change)), None)
     if change is not None:
-        raise given.reading.reject_at(
+        raise given.context.reject_at(
             change.place,
             '"change" is a step of rules with `continue: true`; `passthrough` and `forward` have `request` and'
             " `response` of their own",
@@ -161,7 +166,7 @@ _RULE: Final = Record(
         ),
         "continue": Key(
             Bool(),
-            "Whether rules after it are asked too (false): it has steps that do not answer, and a later one answers.",
+            "Whether later rules are evaluated too (false): it has steps that do not answer, and a later one answers.",
         ),
         "priority": Key(
             FirstOf(Enum("fallback"), Number(), expects="a number or fallback"),
@@ -173,13 +178,13 @@ _RULE: Final = Record(
 
 
 class _Rules(ValueType[tuple[Rule, ...]]):
-    """The list of rules, each with its position and an id that no other has."""
+    """The list of rules, each with its position and a unique id."""
 
     expects = "a list of rules"
 
-    def read(self, node: AnyNode, where: str, reading: LoadContext) -> tuple[Rule, ...]:
+    def read(self, node: AnyNode, where: str, context: LoadContext) -> tuple[Rule, ...]:
         if not isinstance(node, ListNode):
-            raise self.unexpected(node, where, reading)
+            raise self.unexpected(node, where, context)
         rules: list[Rule] = []
         lines: dict[str, int] = {}
         good = True
@@ -188,14 +193,14 @@ class _Rules(ValueType[tuple[Rule, ...]]):
             written = _written_id(item)
             name = written.text if written is not None else f"rule-{position + 1}"
             try:
-                values = _NAMED_RULE.read(item, here, reading)
+                values = _NAMED_RULE.read(item, here, context)
                 name = values.get("id", name)
-                rules.append(_rule(name, values, position, reading.place(item, here)))
+                rules.append(_rule(name, values, position, context.place(item, here)))
             except Rejected:
                 good = False
             if name in lines:
                 message = f"the id {quoted(name)} is already used by the rule in line {lines[name]}"
-                reading.reject(written or item, f"{here}.id", message)
+                context.reject(written or item, f"{here}.id", message)
                 good = False
             lines.setdefault(name, item.line)
         if not good:
@@ -207,7 +212,7 @@ class _Rules(ValueType[tuple[Rule, ...]]):
 
 
 def _written_id(node: AnyNode) -> ScalarNode | None:
-    """The id as it stands in a rule, also in one that cannot be read."""
+    """The node of a rule's id, also in a rule with problems."""
     for key, value in node.pairs if isinstance(node, MapNode) else ():
         if isinstance(key, ScalarNode) and key.text == "id" and isinstance(value, ScalarNode):
             return value

@@ -1,4 +1,4 @@
-"""The words of the steps that pass requests on, `passthrough` and `forward`, with the changes made on the way."""
+"""The steps that pass requests on, `passthrough` and `forward`, and the changes of messages, also of `change`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from mockrec.engine.rules.language.regex import REGEX
 from mockrec.engine.rules.language.step_entries import DELAY, StepWord, delay_step
 from mockrec.engine.rules.language.upstream import upstream_fields, upstream_keys
 from mockrec.engine.rules.model import (
@@ -24,6 +23,7 @@ from mockrec.engine.rules.yaml.containers import List, OneOrMany
 from mockrec.engine.rules.yaml.context import LoadContext, Rejected, quoted
 from mockrec.engine.rules.yaml.nodes import AnyNode, ListNode, ScalarNode
 from mockrec.engine.rules.yaml.records import Key, ParsedMapping, Record
+from mockrec.engine.rules.yaml.regex import REGEX
 from mockrec.engine.rules.yaml.strings import HEADER_NAME, HEADERS, HOST, METHOD, TARGET, File, Handler, Pattern
 from mockrec.engine.rules.yaml.types import AnyJson, Bool, Enum, FirstOf, Int, Schema, Str, ValueType
 from mockrec.engine.wire.urls import split_host
@@ -56,25 +56,25 @@ class _Replacement(ValueType[tuple[str, str]]):
 
     expects = "a pattern and its replacement"
 
-    def read(self, node: AnyNode, where: str, reading: LoadContext) -> tuple[str, str]:
+    def read(self, node: AnyNode, where: str, context: LoadContext) -> tuple[str, str]:
         if not isinstance(node, ListNode):
-            raise self.unexpected(node, where, reading)
+            raise self.unexpected(node, where, context)
         if len(node.items) != 2:
-            raise reading.reject(node, where, f"expected {self.expects}, got a list of {len(node.items)}")
+            raise context.reject(node, where, f"expected {self.expects}, got a list of {len(node.items)}")
         first, second = node.items
         try:
-            pattern = REGEX.read(first, f"{where}[0]", reading)
+            pattern = REGEX.read(first, f"{where}[0]", context)
         except Rejected:
-            _TEXT.read(second, f"{where}[1]", reading)
+            _TEXT.read(second, f"{where}[1]", context)
             raise
-        replacement = _TEXT.read(second, f"{where}[1]", reading)
+        replacement = _TEXT.read(second, f"{where}[1]", context)
         try:
             replacer(pattern, replacement)
         except RegexError as error:
             # The error may quote the text, and a variable's value may be a secret.
             hidden = isinstance(second, ScalarNode) and "${" in second.text
             why = "" if hidden else f": {error}"
-            raise reading.reject(second, f"{where}[1]", f"not a replacement for this pattern{why}") from None
+            raise context.reject(second, f"{where}[1]", f"not a replacement for this pattern{why}") from None
         return pattern, replacement
 
     def schema(self, defs: dict[str, Schema]) -> Schema:
@@ -111,7 +111,7 @@ _HEADER_CHANGES = {
 
 
 def _body(given: ParsedMapping) -> BodyChange | None:
-    """The change of the body, of which the record lets through at most one."""
+    """The change of the body; the record accepts at most one."""
     key = next((key for key in _BODY_CHANGES if key in given), None)
     if key is None:
         return None
@@ -202,7 +202,7 @@ _PASSTHROUGH_KEYS = {
 
 
 def _fields(given: ParsedMapping) -> dict[str, Any]:
-    """What both steps have."""
+    """The fields that both steps have."""
     named = {"upstream": upstream_fields(given), **given.fields("request", "response")}
     if "delay" in given:
         named["delay"] = delay_step(given.get("delay"), given.place("delay"))
@@ -210,7 +210,7 @@ def _fields(given: ParsedMapping) -> dict[str, Any]:
 
 
 def _passthrough(given: ParsedMapping | None, place: SourceLocation) -> Passthrough:
-    """`given` is None where the step is a bare word."""
+    """`given` is None for the step without options."""
     return Passthrough(place) if given is None else Passthrough(place, **_fields(given))
 
 
@@ -241,7 +241,7 @@ PASSTHROUGH_STEPS: Final[dict[str, StepWord]] = {
         "Changes the request for later rules, and the answer that one of them gives; for rules with `continue: true`.",
         Record(
             {
-                "request": Key(_REQUEST_CHANGES, "Changes of the request, before later rules are asked."),
+                "request": Key(_REQUEST_CHANGES, "Changes of the request, before later rules are evaluated."),
                 "response": Key(_RESPONSE_CHANGES, "Changes of the answer, whatever rule gives it."),
             },
             lambda given: given,

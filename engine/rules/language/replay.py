@@ -1,4 +1,4 @@
-"""The words of the step `replay`, which answers from a recorded session."""
+"""The step `replay`, which answers from a recorded session."""
 
 from __future__ import annotations
 

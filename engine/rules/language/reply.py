@@ -1,4 +1,4 @@
-"""The words of answers: `reply`, `stream`, `malformed` and what they share, read into steps."""
+"""The steps that send a response of the rule file: `reply`, `stream`, `malformed`, and the keys that they share."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ ONE_BODY: Final = (*BODY_KEYS, "folder")
 
 
 def body_source(given: ParsedMapping) -> BodySource:
-    """The body that was given."""
+    """The given body."""
     key = next((key for key in BODY_KEYS if key in given), None)
     if key is None:
         return BodySource()
@@ -109,7 +109,7 @@ def body_source(given: ParsedMapping) -> BodySource:
 
 
 def build_reply(given: ParsedMapping, place: SourceLocation, *, may_lie: bool = False) -> Reply:
-    """The reply of a record's keys. `may_lie`: the body is cut anyway, so Content-Length is free."""
+    """The reply of the given keys. `may_lie`: Content-Length may be wrong, because the body is cut off anyway."""
     if "folder" in given:
         return _folder_reply(given, place)
     surplus = [key for key in ("index", "prefix") if key in given]
@@ -127,12 +127,12 @@ def build_reply(given: ParsedMapping, place: SourceLocation, *, may_lie: bool = 
     if not good:
         raise Rejected
     if reply.status in BODILESS_STATUSES and any(key in given for key in BODY_KEYS):
-        given.reading.warn(reply.body.place or place, f"an answer with {reply.status} has no body; it is not sent")
+        given.context.warn(reply.body.place or place, f"an answer with {reply.status} has no body; it is not sent")
     return reply
 
 
 def _folder_reply(given: ParsedMapping, place: SourceLocation) -> Reply:
-    """A reply from a folder: status and framing are those of its files."""
+    """A reply from a folder; the file determines status and framing."""
     good = check_no_framing(given, "headers", given.get("headers", ()), ("transfer-encoding", "content-length"))
     for key in ("status", "statusMessage", "trailers", "template"):
         if given.get(key):
@@ -168,10 +168,10 @@ def _check_framing(given: ParsedMapping, reply: Reply, may_lie: bool) -> bool:
 
 
 def _body_length(given: ParsedMapping, reply: Reply) -> int | None:
-    """Bytes of the body as it will be sent; None where only the answer tells."""
+    """Bytes of the body as sent; None if they depend on the request."""
     body = reply.body
     if body.file is not None:
-        return len(given.reading.content(body.file, given.nodes["file"], f"{given.where}.file"))
+        return len(given.context.content(body.file, given.nodes["file"], f"{given.where}.file"))
     if body.data is not None:
         return len(body.data)
     if reply.template:
@@ -182,7 +182,7 @@ def _body_length(given: ParsedMapping, reply: Reply) -> int | None:
 
 
 def check_no_framing(given: ParsedMapping, key: str, pairs: HeaderPairs, names: Iterable[str]) -> bool:
-    """Whether header fields leave the framing alone, which is mockrec's (RFC 9112, section 6)."""
+    """Whether header fields leave the framing (RFC 9112, section 6) to mockrec; reports each field that does not."""
     found = [name for name, _ in pairs if name.lower() in names]
     for name in found:
         given.reject(key, f"{name} cannot be set here, framing is mockrec's own; `malformed: raw` can send it")
@@ -193,11 +193,11 @@ _LOOKS_LIKE_TEMPLATE: Final = re.compile(r"\{\{-?\s*(?:request|count|now|uuid|ra
 
 
 def _warn_of_templates(given: ParsedMapping, texts: Iterable[tuple[str, Any]]) -> None:
-    """`{{ request… }}` without `template: true` is sent as it stands."""
+    """Warn of `{{ request… }}` without `template: true`: it is sent unchanged."""
     for key, value in texts:
         if value and _LOOKS_LIKE_TEMPLATE.search(value if isinstance(value, str) else json.dumps(value, default=str)):
             message = "`{{ … }}` is sent as it stands; say `template: true` beside it, or `false` if that is meant"
-            given.reading.warn(given.place(key), message)
+            given.context.warn(given.place(key), message)
             return
 
 
@@ -208,14 +208,14 @@ def _check_templates(given: ParsedMapping, reply: Reply) -> bool:
         if "template" not in given:
             _warn_of_templates(given, [*texts, ("headers", dict(reply.headers)), ("trailers", dict(reply.trailers))])
         return True
-    reading, good = given.reading, True
+    context, good = given.context, True
     if reply.body.text is not None:
-        good = check_text(reply.body.text, given.place("body"), reading)
+        good = check_text(reply.body.text, given.place("body"), context)
     elif reply.body.is_json:
-        good = check_tree(given.nodes["json"], f"{given.where}.json", reading)
+        good = check_tree(given.nodes["json"], f"{given.where}.json", context)
     for key, pairs in (("headers", reply.headers), ("trailers", reply.trailers)):
         if pairs:
-            good = check_headers(pairs, given.place(key), reading) and good
+            good = check_headers(pairs, given.place(key), context) and good
     return good
 
 
@@ -223,7 +223,7 @@ def _check_templates(given: ParsedMapping, reply: Reply) -> bool:
 
 
 def _event(given: ParsedMapping) -> Chunk:
-    """One server-sent event as it stands on the wire (HTML standard, 9.2.6)."""
+    """One server-sent event in its wire format (HTML standard, 9.2.6)."""
     lines = [f"{field}: {given.get(field)}" for field in ("event", "id") if field in given]
     if "data" in given:
         data = given.get("data").replace("\r\n", "\n").replace("\r", "\n")
@@ -250,7 +250,7 @@ _SSE_DEFAULTS = (("content-type", "text/event-stream"), ("cache-control", "no-ca
 
 
 def build_stream(given: ParsedMapping, place: SourceLocation) -> Stream:
-    """The stream of a record's keys."""
+    """The stream of the given keys."""
     named = given.fields("status", "statusMessage", "headers", "trailers")
     headers = named.pop("headers", ())
     good = check_no_framing(given, "headers", headers, ("transfer-encoding", "content-length"))
@@ -280,7 +280,7 @@ MALFORMED_KEYS: Final = {
 
 
 def build_malformed(given: ParsedMapping, place: SourceLocation) -> Malformed:
-    """Raw bytes, or a reply to be cut off."""
+    """Raw bytes, or a reply that is cut off."""
     if "truncateAfter" in given:
         if "raw" in given:
             raise given.reject("raw", "give `raw`, or `truncateAfter` with the keys of a reply")

@@ -1,4 +1,4 @@
-"""The words of `server`, `tls` and `record`, read into the types of `engine/config.py`."""
+"""The keys of `server`, `tls` and `record`, loaded into the types of `engine/config.py`."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from mockrec.engine.rules.yaml.types import (
 
 
 class Port(ScalarType[tuple[int, int]]):
-    """A port, 0 for any free one, or `8000-8100` for the first free one → first and last."""
+    """A port, 0 for any free port, or `8000-8100` for the first free port in it → first and last port."""
 
     expects = "a port, 0 for any free one, or a range such as 8000-8100"
 
@@ -72,13 +72,13 @@ class _Positive(Duration):
 
 
 class _NewFile(ValueType[str | None]):
-    """The name of a file that need not exist, relative to the rule file's folder → absolute path; or null."""
+    """The name of a file, which need not exist, relative to the rule file's folder → absolute path; or null."""
 
     expects = "the name of a file or null"
 
-    def read(self, node: AnyNode, where: str, reading: LoadContext) -> str | None:
-        name = _FILE_NAME.read(node, where, reading)
-        return None if name is None else reading.absolute(name)
+    def read(self, node: AnyNode, where: str, context: LoadContext) -> str | None:
+        name = _FILE_NAME.read(node, where, context)
+        return None if name is None else context.absolute(name)
 
     def schema(self, defs: dict[str, Schema]) -> Schema:
         return _FILE_NAME.schema(defs)

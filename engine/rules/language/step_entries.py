@@ -1,4 +1,4 @@
-"""What the entries of the step table are made of: the entry itself, steps without options, delays."""
+"""Entries of the step table: the entry, options of steps that have none, delays."""
 
 from __future__ import annotations
 
@@ -17,39 +17,39 @@ Make = Callable[[Any, SourceLocation], Step]
 
 
 class StepWord:
-    """One step of the language: the shape of its options, and how its value becomes a `model.Step`."""
+    """One step of the language: the value type of its options, and the function that makes a `model.Step` of them."""
 
-    __slots__ = ("about", "bare", "final", "make", "shape")
+    __slots__ = ("about", "bare", "final", "make", "value_type")
 
     def __init__(
         self,
         about: str,
-        shape: ValueType[Any],
+        value_type: ValueType[Any],
         make: Make,
         *,
         final: bool = True,
         bare: bool = False,
     ) -> None:
-        """`bare`: the step has no options, and may stand as a word of its own."""
+        """`bare`: the step needs no options; its name alone is enough."""
         self.about = about
-        self.shape = shape
+        self.value_type = value_type
         self.make = make
         self.final = final
         self.bare = bare
 
 
 class NoOptions(ValueType[None]):
-    """`close:`, `close: true` or `close: {}`."""
+    """The options of a step that has none: `close:`, `close: true` or `close: {}`."""
 
     expects = "no options"
 
-    def read(self, node: AnyNode, where: str, reading: LoadContext) -> None:
+    def read(self, node: AnyNode, where: str, context: LoadContext) -> None:
         if isinstance(node, ScalarNode) and node.plain:
             value = core_value(node.text)
             if value is None or value is True:
                 return
         if not isinstance(node, MapNode) or node.pairs:
-            raise self.unexpected(node, where, reading)
+            raise self.unexpected(node, where, context)
 
     def schema(self, defs: dict[str, Schema]) -> Schema:
         return {"anyOf": [{"type": "null"}, {"const": True}, {"type": "object", "maxProperties": 0}]}
@@ -99,7 +99,7 @@ def record_step(
     final: bool = True,
     **groups: Any,
 ) -> StepWord:
-    """A step whose options are a record, built from what was given; `groups` as for `Record`."""
+    """A step whose options are a record; `make` gets the given keys, `groups` are arguments of `Record`."""
     return StepWord(about, Record(keys, lambda given: given, **groups), make, final=final)
 
 

@@ -1,4 +1,4 @@
-"""The words of `then`: the table of all steps, and the shape of a step and of a list of them."""
+"""`then`: the table of all steps, and the value types of a step and of a list of steps."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ def _informational(given: ParsedMapping, place: SourceLocation) -> Informational
 
 
 def _emit(given: ParsedMapping, place: SourceLocation) -> Emit:
-    reading = given.reading
-    good = check_text(given.get("type"), given.place("type"), reading)
+    context = given.context
+    good = check_text(given.get("type"), given.place("type"), context)
     if "data" in given:
-        good = check_tree(given.nodes["data"], f"{given.where}.data", reading) and good
+        good = check_tree(given.nodes["data"], f"{given.where}.data", context) and good
     if not good:
         raise Rejected
     return Emit(place, type=given.get("type"), data=given.get("data", {}))
@@ -139,43 +139,43 @@ BARE_STEPS: Final = tuple(name for name, word in STEPS.items() if word.bare)
 
 
 class StepShape(ValueType[Step]):
-    """One step: a mapping whose only key is the step's name, or the bare name where it needs no options."""
+    """One step: a mapping with the step's name as its only key, or the bare name if the step needs no options."""
 
     expects = "a step"
 
-    def read(self, node: AnyNode, where: str, reading: LoadContext) -> Step:
+    def read(self, node: AnyNode, where: str, context: LoadContext) -> Step:
         if isinstance(node, ScalarNode):
-            return self._read_word(node, where, reading)
+            return self._read_word(node, where, context)
         if not isinstance(node, MapNode) or not node.pairs:
-            raise reading.reject(node, where, "expected a step such as `reply: {status: 200}`")
-        pairs, good = reading.pairs(node, where)
+            raise context.reject(node, where, "expected a step such as `reply: {status: 200}`")
+        pairs, good = context.pairs(node, where)
         for name, key, _ in pairs[1:]:
             message = f"a step has one name; begin a new list item before {quoted(name)}"
-            good = bool(reading.reject(key, where, message)) and False
+            good = bool(context.reject(key, where, message)) and False
         if not good:
             raise Rejected
         name, key, value = pairs[0]
         word = STEPS.get(name)
         if word is None:
-            raise reading.reject(key, where, _unknown(name))
+            raise context.reject(key, where, _unknown(name))
         here = f"{where}.{name}"
-        return word.make(word.shape.read(value, here, reading), reading.place(key, here))
+        return word.make(word.value_type.read(value, here, context), context.place(key, here))
 
-    def _read_word(self, node: ScalarNode, where: str, reading: LoadContext) -> Step:
-        name = reading.text(node, where)
+    def _read_word(self, node: ScalarNode, where: str, context: LoadContext) -> Step:
+        name = context.text(node, where)
         word = STEPS.get(name)
         if word is None:
-            raise reading.reject(node, where, _unknown(name))
+            raise context.reject(node, where, _unknown(name))
         if not word.bare:
-            raise reading.reject(node, where, f"the step {quoted(name)} needs its options, as a mapping")
+            raise context.reject(node, where, f"the step {quoted(name)} needs its options, as a mapping")
         here = f"{where}.{name}"
-        return word.make(None, reading.place(node, here))
+        return word.make(None, context.place(node, here))
 
     def schema(self, defs: dict[str, Schema]) -> Schema:
         steps: Schema = {
             "type": "object",
             "properties": {
-                name: {"description": word.about, **word.shape.schema(defs)} for name, word in STEPS.items()
+                name: {"description": word.about, **word.value_type.schema(defs)} for name, word in STEPS.items()
             },
             "additionalProperties": False,
             "minProperties": 1,
@@ -194,7 +194,7 @@ _MEANT: Final = {
     **dict.fromkeys(("abort", "drop", "disconnect"), "close"),
     **dict.fromkeys(("function", "handler", "callback", "script.py"), "python"),
 }
-"""What other tools, or people, call a step."""
+"""Names that other tools, or users, have for a step → the step."""
 
 
 def _unknown(name: str) -> str:
@@ -205,21 +205,21 @@ def _unknown(name: str) -> str:
 
 
 class Then(ValueType[tuple[Step, ...]]):
-    """`then`: one step or a list; only the last one may answer. Whether it has to is for the rule to say."""
+    """`then`: one step or a list; only the last may answer. `load.py` checks whether it has to."""
 
     expects = "a step or a list of steps"
 
-    def read(self, node: AnyNode, where: str, reading: LoadContext) -> tuple[Step, ...]:
+    def read(self, node: AnyNode, where: str, context: LoadContext) -> tuple[Step, ...]:
         if not isinstance(node, ListNode):
-            steps: tuple[Step, ...] = (STEP.read(node, where, reading),)
+            steps: tuple[Step, ...] = (STEP.read(node, where, context),)
         elif node.items:
-            steps = _STEP_LIST.read(node, where, reading)
+            steps = _STEP_LIST.read(node, where, context)
         else:
-            raise reading.reject(node, where, "expected at least one step")
+            raise context.reject(node, where, "expected at least one step")
         for index, step in enumerate(steps[:-1]):
             if step.final:
                 after = f'"{step.name}" answers, so no step can follow it'
-                raise reading.reject(node.items[index], f"{where}[{index}]", after)  # type: ignore[union-attr]
+                raise context.reject(node.items[index], f"{where}[{index}]", after)  # type: ignore[union-attr]
         return steps
 
     def schema(self, defs: dict[str, Schema]) -> Schema:

@@ -1,4 +1,4 @@
-"""The words of `upstream`: how real servers are reached. Steps that pass requests on take them too."""
+"""The keys of `upstream`: how origin servers are reached. Steps that pass requests on have them, too."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _PROXY = Pattern("a proxy such as http://proxy:3128", r"(?:https?|socks(?:5h?)?|
 
 
 class _Script(ValueType[str]):
-    """The URL of a script, or the name of its file."""
+    """The URL of a proxy script, or the name of its file."""
 
     expects = "a file or a URL such as http://wpad/wpad.dat"
 
-    def read(self, node: AnyNode, where: str, reading: LoadContext) -> str:
+    def read(self, node: AnyNode, where: str, context: LoadContext) -> str:
         if isinstance(node, ScalarNode) and node.text.startswith(("http://", "https://")):
-            return Str().read(node, where, reading)
-        return File().read(node, where, reading)
+            return Str().read(node, where, context)
+        return File().read(node, where, context)
 
     def schema(self, defs: dict[str, Schema]) -> Schema:
         return File().schema(defs)
@@ -57,7 +57,7 @@ _UPSTREAM_TIMEOUTS = Record(
 
 
 def upstream_keys() -> dict[str, Key]:
-    """The options of a connection to a real server: `upstream`, and the steps that override it."""
+    """The options of connections to origin servers, for `upstream` and for the steps that override it."""
     hosts = ByKind(scalar=Bool(), items=_NAMES)
     return {
         "proxy": Key(
@@ -72,7 +72,7 @@ def upstream_keys() -> dict[str, Key]:
         "timeouts": Key(_UPSTREAM_TIMEOUTS, "How long a server may take."),
         "http2": Key(
             BoolOr("prior-knowledge"),
-            "Whether servers are asked by HTTP/2: where the client speaks it (true), never, or always.",
+            "Whether servers get HTTP/2: where the client speaks it (true), never, or always.",
         ),
         "simulateConnectionErrors": Key(Bool(), "Show the client how a server fails instead of a 502."),
     }

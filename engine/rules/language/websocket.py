@@ -1,4 +1,4 @@
-"""The words of the steps that speak WebSocket: echo, listen, reject, script."""
+"""The steps for WebSocket connections: `echo`, `listen`, `reject`, `script`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from mockrec.engine.rules.language.regex import REGEX_KEYS, regex_values
 from mockrec.engine.rules.language.reply import ANSWER_KEYS, BODY_KEYS, build_reply
 from mockrec.engine.rules.language.step_entries import StepWord, bare_step, record_step
 from mockrec.engine.rules.model import Echo, Listen, Reject, Script, ScriptLine, SourceLocation
@@ -14,11 +13,12 @@ from mockrec.engine.rules.yaml.containers import ByKind, List
 from mockrec.engine.rules.yaml.context import LoadContext
 from mockrec.engine.rules.yaml.nodes import AnyNode, MapNode
 from mockrec.engine.rules.yaml.records import Key, ParsedMapping, Record
+from mockrec.engine.rules.yaml.regex import REGEX_KEYS, regex_values
 from mockrec.engine.rules.yaml.strings import Base64
 from mockrec.engine.rules.yaml.types import AnyJson, Duration, FirstOf, Int, Null, Schema, Str, ValueType
 
 _FORBIDDEN = 403
-"""The status of a rejection that names none."""
+"""The default status of a rejection."""
 
 
 def _options(given: ParsedMapping) -> Mapping[str, Any]:
@@ -69,14 +69,14 @@ def _line(given: ParsedMapping) -> ScriptLine:
 
 
 class _ScriptLine(ValueType[ScriptLine]):
-    """One line of a script: a mapping with exactly one of its words."""
+    """One line of a script: a mapping with exactly one key."""
 
     expects = "a mapping with one of send, expect, wait, ping, close"
 
-    def read(self, node: AnyNode, where: str, reading: LoadContext) -> ScriptLine:
+    def read(self, node: AnyNode, where: str, context: LoadContext) -> ScriptLine:
         if not isinstance(node, MapNode) or len(node.pairs) != 1:
-            raise self.unexpected(node, where, reading)
-        return _LINE.read(node, where, reading)
+            raise self.unexpected(node, where, context)
+        return _LINE.read(node, where, context)
 
     def schema(self, defs: dict[str, Schema]) -> Schema:
         return {**_LINE.schema(defs), "minProperties": 1, "maxProperties": 1}

@@ -1,1 +1,1 @@
-"""Which rule matches a request: matchers compiled, requests as matchers see them, the choice of a rule."""
+"""Selection of the rule for a request: the matchers, the view of a request that they get, the index of rules."""

@@ -1,9 +1,9 @@
-"""Matchers that are not asked at once, because they could take long: somebody else answers them meanwhile.
+"""Deferred checks: matchers that could take long are answered outside of the selection.
 
-A matcher whose work is bounded answers at once. One whose work is not (a long body, a pattern in Python's syntax, a
-JSON Schema that refers to itself) answers None where the request has a `Deferral`, and stands in its `wanted` then.
-Who holds the request gets those answered, puts them into `answers`, and asks the rules again. Without a `Deferral`
-every matcher answers at once.
+A check whose work is bounded answers at once. One whose work is not (a long body, a pattern in Python's syntax, a JSON
+Schema that refers to itself) returns None for a request with a `Deferral`, and adds its question to `wanted`. The
+caller of the selection has the questions answered (by a helper process), puts the results into `answers`, and selects
+again. Without a `Deferral` every check answers at once.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 Check = Callable[["RequestView"], "bool | None"]
 
 QUICK_BODY = 64 * 1024
-"""Bytes of a decoded body that matchers look at without being put off: about a millisecond of work for the slowest."""
+"""Bytes of a decoded body up to which checks are not deferred: about a millisecond of work for the slowest."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Question:
-    """One matcher that can be asked elsewhere: what it is made of, as plain data."""
+    """One check that can be made elsewhere, as plain data."""
 
     key: str
     name: str | None
     expected: Any
     rule: str
-    """The rule's id, for messages."""
+    """The id of the rule, for messages."""
 
     @property
     def label(self) -> str:
@@ -37,12 +37,12 @@ class Question:
 
 
 class Deferral:
-    """The answers to the questions of one request, and the questions that wait for one."""
+    """The answered and the open questions about one request."""
 
     __slots__ = ("_fits", "answers", "wanted")
 
     def __init__(self, fits: Callable[[int], bool]) -> None:
-        """`fits`: whether the request's decoded body has at most so many bytes, found out with that much work."""
+        """`fits(n)`: whether the request's decoded body has at most `n` bytes, found with work in proportion to `n`."""
         self._fits = fits
         self.answers: dict[Question, bool] = {}
         self.wanted: list[Question] = []
@@ -51,7 +51,7 @@ class Deferral:
         return size > 0 and self._fits(size)
 
     def ask(self, question: Question) -> bool | None:
-        """The answer; None if there is none yet, which makes it wanted."""
+        """The answer to a question; if there is none yet, add the question to `wanted` and return None."""
         answer = self.answers.get(question)
         if answer is None and question not in self.wanted:
             self.wanted.append(question)
@@ -59,7 +59,7 @@ class Deferral:
 
 
 def of_body(check: Check, quick: int, question: Question) -> Check:
-    """`check`, put off where the body has more than `quick` bytes."""
+    """`check`, deferred for bodies of more than `quick` bytes."""
 
     def check_or_defer(request: RequestView) -> bool | None:
         deferral = request.deferral
@@ -71,7 +71,7 @@ def of_body(check: Check, quick: int, question: Question) -> Check:
 
 
 def of_head(check: Check, quick: int, question: Question) -> Check:
-    """`check`, put off where the URL and the fields of the head have more than `quick` characters."""
+    """`check`, deferred for heads of more than `quick` characters in the URL and the fields."""
 
     def check_or_defer(request: RequestView) -> bool | None:
         deferral = request.deferral

@@ -1,10 +1,9 @@
-"""Matchers that need only a request's head: one factory a key of the language, and the table of them."""
+"""Checks of matchers that need only the request's head: functions from the expected value to the check."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 from urllib.parse import unquote
 
 import re2
@@ -26,7 +25,7 @@ Check = Callable[[RequestView], bool]
 _SEGMENT_NAME = re.compile(r"\{([A-Za-z_][A-Za-z0-9_-]*)\}")
 
 
-def _method(names: tuple[str, ...]) -> Check:
+def method_check(names: tuple[str, ...]) -> Check:
     if "ANY" in names:
         return lambda request: True
     if len(names) == 1:
@@ -35,12 +34,12 @@ def _method(names: tuple[str, ...]) -> Check:
     return lambda request: request.method in names
 
 
-def _path(path: str) -> Check:
+def path_check(path: str) -> Check:
     wanted = normal_path(path)
     return lambda request: request.path == wanted
 
 
-def _url(url: str) -> Check:
+def url_check(url: str) -> Check:
     pattern = parse_url_pattern(url)
     wanted = pattern.path
     if pattern.hostname is None:
@@ -53,18 +52,18 @@ def _url(url: str) -> Check:
 
 
 def _authority(hostname: str, port: int | None) -> Check:
-    """The host's name, and its port: the given one, else the default of the request's protocol."""
+    """A check of the host name, and of the port: `port`, or the default of the request's protocol."""
     return lambda request: (
         request.port == (DEFAULT_PORTS.get(request.protocol) if port is None else port)
         and normal_hostname(request.hostname) == hostname
     )
 
 
-def _host(host: str) -> Check:
+def host_check(host: str) -> Check:
     return _authority(*split_host(host))
 
 
-def _hostname(pattern: str) -> Check:
+def hostname_check(pattern: str) -> Check:
     wanted = normal_hostname(pattern)
     if "*" not in wanted:
         return lambda request: normal_hostname(request.hostname) == wanted
@@ -76,7 +75,7 @@ def _hostname(pattern: str) -> Check:
             return False
         position, end = len(first), len(name) - len(last)
         for piece in between:
-            # The first place is the best: it leaves most for the pieces that follow.
+            # The first occurrence is the best: it leaves most for the pieces that follow.
             position = name.find(piece, position, end) + len(piece)
             if position < len(piece):
                 return False
@@ -85,30 +84,18 @@ def _hostname(pattern: str) -> Check:
     return check
 
 
-def _port(port: int) -> Check:
-    return lambda request: request.port == port
-
-
-def _protocol(protocol: str) -> Check:
-    return lambda request: request.protocol == protocol
-
-
-def _websocket(wanted: bool) -> Check:
-    return lambda request: request.websocket is wanted
-
-
 def template_names(template: str) -> tuple[str, ...]:
-    """The `{name}`s of a `pathTemplate`, in order."""
+    """The names in braces of a `pathTemplate`, in order."""
     return tuple(_SEGMENT_NAME.findall(template))
 
 
-def _path_template(template: str) -> Check:
-    """`{name}` stands for one or more characters within a segment; literal parts compare as `path` does."""
+def path_template_check(template: str) -> Check:
+    """A check of a template: `{name}` matches one or more characters in a segment, literal parts are as in `path`."""
     pieces = _SEGMENT_NAME.split(template)
     names = pieces[1::2]
     literals = [re.escape(normal_path(piece)) for piece in pieces[0::2]]
     pattern = "([^/]+)".join(literals)
-    # Where a segment holds one name, no part of the path is tried twice; where it holds more, Python's `re` would.
+    # With one name to a segment, `re` takes linear time; with several it would backtrack.
     several = any(segment.count("{") > 1 for segment in template.split("/"))
     fits = (re2 if several else re).compile(pattern).fullmatch
 
@@ -122,22 +109,18 @@ def _path_template(template: str) -> Check:
     return check
 
 
-def _path_regex(pattern: str) -> Check:
+def path_regex_check(pattern: str) -> Check:
     search = searcher(pattern)
     return lambda request: search(request.path)
 
 
-def _url_regex(pattern: str) -> Check:
+def url_regex_check(pattern: str) -> Check:
     search = searcher(pattern)
     return lambda request: search(request.url.partition("?")[0])
 
 
-def _exact_query(query: str) -> Check:
-    return lambda request: request.query_string == query
-
-
-def _header(name: str, expected: Expected) -> Check:
-    """A header sent in several lines matches by any of them, or by all of them joined."""
+def header_check(name: str, expected: Expected) -> Check:
+    """A check of a header; one sent in several lines matches by any of them, or by all of them joined."""
     lower = name.lower()
     check = text_check(expected)
 
@@ -148,38 +131,11 @@ def _header(name: str, expected: Expected) -> Check:
     return check_header
 
 
-def _query(name: str, expected: Expected) -> Check:
+def query_check(name: str, expected: Expected) -> Check:
     check = text_check(expected)
     return lambda request: check(request.query.get(name, ()))
 
 
-def _cookie(name: str, expected: Expected) -> Check:
+def cookie_check(name: str, expected: Expected) -> Check:
     check = text_check(expected)
     return lambda request: check(request.cookies.get(name, ()))
-
-
-# Key of the language, attribute of `When`, factory. The cheap ones that rule out most come first.
-HEAD_CHECKS: tuple[tuple[str, str, Callable[[Any], Check]], ...] = (
-    ("path", "path", _path),
-    ("method", "method", _method),
-    ("url", "url", _url),
-    ("pathTemplate", "path_template", _path_template),
-    ("websocket", "websocket", _websocket),
-    ("protocol", "protocol", _protocol),
-    ("port", "port", _port),
-    ("host", "host", _host),
-    ("hostname", "hostname", _hostname),
-    ("pathRegex", "path_regex", _path_regex),
-    ("urlRegex", "url_regex", _url_regex),
-    ("exactQuery", "exact_query", _exact_query),
-)
-
-REGEX_KEYS = frozenset({"pathRegex", "urlRegex"})
-"""Keys whose expected value is a pattern."""
-
-# The same for keys that hold a mapping: each entry becomes a check.
-HEAD_ENTRY_CHECKS: Mapping[str, tuple[str, Callable[[str, Expected], Check]]] = {
-    "headers": ("headers", _header),
-    "query": ("query", _query),
-    "cookies": ("cookies", _cookie),
-}

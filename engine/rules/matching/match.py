@@ -1,8 +1,8 @@
-"""A `when` → its matchers, and whether a request matches them.
+"""Compilation of a `when` into matchers, and their evaluation.
 
-Matchers are of two tiers. *Head* matchers need only the request's head and run first. *Body* matchers need
-the complete body. `not` and `anyOf` may hold both, so they answer None while only the body could tell.
-Each entry of a mapping (`headers`, `query` …) is a matcher of its own, so that an explanation can name it.
+Matchers that need only the head of a request are checked first; the others need the complete body. `not` and `anyOf`
+may hold both kinds; their checks return None while the result depends on the body. Each entry of a mapping (`headers`,
+`query` …) is a matcher of its own, so that an explanation can name it.
 """
 
 from __future__ import annotations
@@ -10,18 +10,14 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import IntEnum
+from operator import attrgetter
 from typing import Any
 
-from mockrec.engine.rules.matching.body import (
-    BODY_ENTRY_CHECKS,
-    BODY_FACTORIES,
-    body_checks,
-    quick_body,
-    readable,
-)
-from mockrec.engine.rules.matching.deferral import Question, of_body, of_head
-from mockrec.engine.rules.matching.head import HEAD_CHECKS, HEAD_ENTRY_CHECKS, REGEX_KEYS
+from mockrec.engine.rules.matching.deferral import QUICK_BODY, Question, of_body, of_head
 from mockrec.engine.rules.matching.request import RequestView
+from mockrec.engine.rules.matching.spec import EntriesSpec, NestedSpec, UserSpec, ValueSpec
+from mockrec.engine.rules.matching.table import MATCHERS, specs_of
 from mockrec.engine.rules.model import Condition, When
 from mockrec.engine.rules.patterns import quick_length
 from mockrec.engine.usercode.failure import Failure, text_of
@@ -30,13 +26,13 @@ Handler = Callable[[RequestView], Any]
 ResolveHandler = Callable[[str], Handler]
 Check = Callable[[RequestView], bool | None]
 
-_TIERS = {"head": 0, "late": 1, "mixed": 2, "body": 3}
 QUICK_HEAD = 64 * 1024
-"""Characters of a head that matchers take at once, but for patterns in Python's syntax; `limits.head` by default."""
+"""Characters of a head up to which checks are not deferred, but for patterns in Python's syntax; the default of
+`limits.head`."""
 
 
 class MatcherError(Exception):
-    """A user's `python` matcher raised, or returned something that is neither true nor false."""
+    """A user's `python` matcher raised, or returned something other than True and False."""
 
     def __init__(self, rule_id: str, exception: BaseException, failure: Failure | None = None) -> None:
         self.rule_id = rule_id
@@ -46,27 +42,45 @@ class MatcherError(Exception):
 
 
 class AskUser(Exception):
-    """A `python` matcher has to be asked, which may take its time: raised by its check, and returned by
-    `RuleSet.select`, which is to be called again with the function's answer in `RequestView.answers`."""
+    """A user's function has to be called, which may take its time. Raised by the check of a `python` matcher, and
+    returned by `RuleSet.select`, which is to be called again with the result in `RequestView.answers`."""
 
     def __init__(self, rule_id: str, function: Handler, key: object) -> None:
         self.rule_id = rule_id
         self.function = function
         self.key = key
-        """Where the answer belongs in `RequestView.answers`."""
+        """The key of the result in `RequestView.answers`."""
         super().__init__(rule_id)
+
+
+class Tier(IntEnum):
+    """When a matcher is checked."""
+
+    HEAD = 0
+    """At once: the head is enough."""
+    LATE = 1
+    """The head is enough, but the check may be deferred."""
+    MIXED = 2
+    """A combination of matchers, some of which need the body."""
+    BODY = 3
+    """Once the body is complete."""
+    USER = 4
+    """The user's function: once the body is complete and every other matcher matches."""
 
 
 @dataclass(frozen=True, slots=True)
 class Matcher:
-    """One check. `key` is the key of the language, `name` the entry's name where the key holds a mapping."""
+    """One check, compiled."""
 
     key: str
+    """The key of the rule language."""
     name: str | None
+    """The entry's name, where the key holds a mapping."""
     expected: Any
-    tier: str
-    """`head`, `body`, `late` for one of the head that may be put off, or, for `not` and `anyOf` of both, `mixed`."""
+    tier: Tier
     check: Check
+    sets_params: bool = False
+    """Whether a match may set `RequestView.params`."""
 
     @property
     def label(self) -> str:
@@ -74,28 +88,31 @@ class Matcher:
 
 
 class CompiledWhen:
-    """A `when`, ready to be asked. `matchers` are all of them: head first, then mixed, then body."""
+    """A compiled `when`. `matchers` are in the order of their tiers."""
 
-    __slots__ = ("_body", "_heads", "_late", "_python", "defers", "has_params", "is_late", "matchers", "needs_body")
+    __slots__ = ("_body", "_heads", "_late", "_user", "defers", "has_params", "is_late", "matchers", "needs_body")
 
-    def __init__(self, matchers: list[Matcher], has_params: bool) -> None:
-        self.matchers = tuple(sorted(matchers, key=lambda matcher: _TIERS[matcher.tier]))
-        self._heads = tuple(matcher.check for matcher in self.matchers if matcher.tier == "head")
-        self._late = tuple(matcher.check for matcher in self.matchers if matcher.tier in ("late", "mixed"))
-        self._body = tuple(one.check for one in self.matchers if one.tier == "body" and one.key != "python")
-        self._python = tuple(one.check for one in self.matchers if one.key == "python")
-        self.needs_body = any(matcher.tier in ("mixed", "body") for matcher in self.matchers)
+    def __init__(self, matchers: list[Matcher]) -> None:
+        self.matchers = tuple(sorted(matchers, key=lambda matcher: matcher.tier))
+        checks: dict[Tier, list[Check]] = {tier: [] for tier in Tier}
+        for matcher in self.matchers:
+            checks[matcher.tier].append(matcher.check)
+        self._heads = tuple(checks[Tier.HEAD])
+        self._late = (*checks[Tier.LATE], *checks[Tier.MIXED])
+        self._body = tuple(checks[Tier.BODY])
+        self._user = tuple(checks[Tier.USER])
+        self.needs_body = bool(checks[Tier.MIXED] or self._body or self._user)
         self.is_late = bool(self._late)
-        """Whether the head alone may leave it open, until what was put off is answered."""
+        """Whether the head alone may leave the result open, until the deferred checks are answered."""
         self.defers = self.needs_body or self.is_late
-        """Whether matchers may be put off (`deferral.py`)."""
-        self.has_params = has_params
+        """Whether checks may be deferred (`deferral.py`)."""
+        self.has_params = any(matcher.sets_params for matcher in self.matchers)
         """Whether a match may set `RequestView.params`."""
 
     def match(self, request: RequestView) -> bool | None:
-        """Whether all matchers match; None while only the request's body, or what was put off, could tell.
+        """Whether all matchers match; None while that depends on the request's body, or on deferred checks.
 
-        Raises MatcherError if a `python` matcher fails.
+        Raises MatcherError if a `python` matcher fails, and AskUser if its function has to be called.
         """
         for check in self._heads:
             if not check(request):
@@ -109,78 +126,117 @@ class CompiledWhen:
             if answer is False:
                 return False
             unknown = unknown or answer is None
-        if unknown or ((self._body or self._python) and not request.body_complete):
+        if unknown or ((self._body or self._user) and not request.body_complete):
             return None
         for check in self._body:
             answer = check(request)
             if answer is False:
                 return False
             unknown = unknown or answer is None
-        # A user's function is called once, and only where nothing else rules the request out.
-        return None if unknown else all(check(request) for check in self._python)
+        # A user's function is called once, and only if every other matcher matches.
+        return None if unknown else all(check(request) for check in self._user)
 
 
 def compile_when(when: When, resolve_handler: ResolveHandler, rule_id: str = "") -> CompiledWhen:
-    """Compiles a `when`. `resolve_handler` turns `handlers.py:name` into the user's function.
+    """Compile a `when`. `resolve_handler` turns `handlers.py:name` into the user's function.
 
-    The rule file was checked when it was loaded; what is wrong all the same raises ValueError or `re.error`.
+    The loader has checked the rule file; what is wrong all the same raises ValueError or `re.error`.
     """
     matchers: list[Matcher] = []
-    for key, attribute, factory in HEAD_CHECKS:
-        expected = getattr(when, attribute)
-        if expected is not None:
-            matchers.append(_of_head(Question(key, None, expected, rule_id), factory(expected)))
-    for key, (attribute, entry_factory) in HEAD_ENTRY_CHECKS.items():
-        for name, expected in (getattr(when, attribute) or {}).items():
-            matchers.append(_of_head(Question(key, name, expected, rule_id), entry_factory(name, expected)))
-    for key, expected, check in body_checks(when):
-        matchers.append(_of_body(Question(key, None, expected, rule_id), check))
-    for key, (attribute, entry_factory) in BODY_ENTRY_CHECKS.items():
-        for name, expected in (getattr(when, attribute) or {}).items():
-            check = readable(entry_factory(name, expected))
-            matchers.append(_of_body(Question(key, name, expected, rule_id), check))
-    if when.python is not None:
-        check = _python(resolve_handler(when.python), rule_id)
-        matchers.append(Matcher("python", None, when.python, "body", check))
+    for spec in sorted(specs_of(when), key=_rank):
+        expected = when.expected[spec.key]
+        match spec:
+            case ValueSpec():
+                question = Question(spec.key, None, expected, rule_id)
+                matchers.append(_of_question(question, spec, spec.check(expected), sets_params=spec.sets_params))
+            case EntriesSpec():
+                for name, value in expected.items():
+                    question = Question(spec.key, name, value, rule_id)
+                    matchers.append(_of_question(question, spec, spec.check(name, value)))
+            case NestedSpec():
+                inner = tuple(compile_when(one, resolve_handler, rule_id) for one in sets_of(spec, expected))
+                matchers.append(_of_sets(spec, expected, inner))
+            case UserSpec():
+                check = _python(resolve_handler(expected), rule_id)
+                matchers.append(Matcher(spec.key, None, expected, Tier.USER, check))
+    return CompiledWhen(matchers)
 
-    has_params = when.path_template is not None
-    if when.not_ is not None:
-        inner = compile_when(when.not_, resolve_handler, rule_id)
-        tier = "mixed" if inner.needs_body else "late" if inner.is_late else "head"
-        matchers.append(Matcher("not", None, when.not_, tier, _not(inner)))
-    if when.any_of is not None:
-        choices = tuple(compile_when(choice, resolve_handler, rule_id) for choice in when.any_of)
-        late = "late" if any(choice.is_late for choice in choices) else "head"
-        tier = "mixed" if any(choice.needs_body for choice in choices) else late
-        matchers.append(Matcher("anyOf", None, when.any_of, tier, _any_of(choices)))
-        has_params = has_params or any(choice.has_params for choice in choices)
-    return CompiledWhen(matchers, has_params)
+
+_rank = attrgetter("rank")
+
+
+def sets_of(spec: NestedSpec, expected: Any) -> tuple[When, ...]:
+    """The sets of matchers that a matcher combines."""
+    return expected if spec.is_list else (expected,)
 
 
 def check_of(key: str, name: str | None, expected: Any) -> Check:
-    """The check of a `Question`, which is answered at once."""
-    if name is not None:
-        if key in HEAD_ENTRY_CHECKS:
-            return HEAD_ENTRY_CHECKS[key][1](name, expected)
-        return readable(BODY_ENTRY_CHECKS[key][1](name, expected))
-    for head_key, _, factory in HEAD_CHECKS:
-        if head_key == key:
-            return factory(expected)
-    return readable(BODY_FACTORIES[key](expected))
+    """The check of a `Question`, which answers at once."""
+    spec = MATCHERS[key]
+    if isinstance(spec, EntriesSpec) and name is not None:
+        check = spec.check(name, expected)
+    elif isinstance(spec, ValueSpec):
+        check = spec.check(expected)
+    else:
+        raise ValueError(f"{key}: the check of this matcher is never deferred")
+    return _readable(check) if spec.reads_body else check
 
 
-def _of_head(question: Question, check: Check) -> Matcher:
+def reads_body(key: str) -> bool:
+    """Whether a matcher needs the request's complete body."""
+    return MATCHERS[key].reads_body
+
+
+def _of_question(
+    question: Question, spec: ValueSpec | EntriesSpec, check: Check, *, sets_params: bool = False
+) -> Matcher:
+    """The matcher of a check, which is deferred where it could take long."""
     key, name, expected = question.key, question.name, question.expected
-    pattern = expected.regex if isinstance(expected, Condition) else expected if key in REGEX_KEYS else None
-    quick = QUICK_HEAD if pattern is None else quick_length(pattern)
-    if quick >= QUICK_HEAD:
-        return Matcher(key, name, expected, "head", check)
-    return Matcher(key, name, expected, "late", of_head(check, quick, question))
+    quick = _quick_size(spec, name, expected)
+    if spec.reads_body:
+        tier, check = Tier.BODY, of_body(_readable(check), quick, question)
+    elif quick < QUICK_HEAD:
+        tier, check = Tier.LATE, of_head(check, quick, question)
+    else:
+        tier = Tier.HEAD
+    return Matcher(key, name, expected, tier, check, sets_params)
 
 
-def _of_body(question: Question, check: Check) -> Matcher:
-    key, name, expected = question.key, question.name, question.expected
-    return Matcher(key, name, expected, "body", of_body(check, quick_body(key, name, expected), question))
+def _quick_size(spec: ValueSpec | EntriesSpec, name: str | None, expected: Any) -> int:
+    """Size of a head or body up to which a matcher takes some milliseconds at most, whatever the request holds."""
+    quick = QUICK_BODY if spec.reads_body else QUICK_HEAD
+    if isinstance(expected, Condition):
+        pattern = expected.regex
+    else:
+        pattern = expected if isinstance(spec, ValueSpec) and spec.is_pattern else None
+    if pattern is not None:
+        quick = min(quick, quick_length(pattern))
+    if spec.quick_size is not None:
+        quick = min(quick, spec.quick_size(expected if name is None else name))
+    return quick
+
+
+def _readable(check: Check) -> Check:
+    """`check`, but False where the body cannot be decoded or parsed (`RequestView.body_error` says why)."""
+
+    def check_body(request: RequestView) -> bool | None:
+        try:
+            return check(request)
+        except ValueError:
+            return False
+
+    return check_body
+
+
+def _of_sets(spec: NestedSpec, expected: Any, sets: tuple[CompiledWhen, ...]) -> Matcher:
+    tier = Tier.HEAD
+    if any(one.needs_body for one in sets):
+        tier = Tier.MIXED
+    elif any(one.is_late for one in sets):
+        tier = Tier.LATE
+    sets_params = spec.sets_params and any(one.has_params for one in sets)
+    check = spec.combine(tuple(one.match for one in sets))
+    return Matcher(spec.key, None, expected, tier, check, sets_params)
 
 
 def _python(handler: Handler, rule_id: str) -> Callable[[RequestView], bool]:
@@ -189,46 +245,21 @@ def _python(handler: Handler, rule_id: str) -> Callable[[RequestView], bool]:
         if answers is not None:
             if check not in answers:
                 raise AskUser(rule_id, handler, check)
-            return judged(answers[check], rule_id)
+            return verdict_of(answers[check], rule_id)
         try:
             answer = handler(request)
-        except BaseException as error:  # nothing of ours is called there
+        except BaseException as error:  # only the user's code runs there
             raise MatcherError(rule_id, error) from error
-        return judged(answer, rule_id)
+        return verdict_of(answer, rule_id)
 
     return check
 
 
-def judged(answer: Any, rule_id: str) -> bool:
-    """What a `python` matcher has answered. Raises MatcherError where that is no answer."""
+def verdict_of(answer: Any, rule_id: str) -> bool:
+    """The result of a `python` matcher as a bool. Raises MatcherError for one that is neither True, False nor None."""
     if answer is None or isinstance(answer, bool):
         return bool(answer)
     if inspect.iscoroutine(answer):
-        answer.close()  # nobody will await it
+        answer.close()  # it is never awaited
     error = TypeError(f"a matcher must return True or False, not {type(answer).__name__}")
     raise MatcherError(rule_id, error)
-
-
-def _not(inner: CompiledWhen) -> Check:
-    def check(request: RequestView) -> bool | None:
-        params = request.params
-        answer = inner.match(request)
-        request.params = params  # a match that counts against the rule gives no values
-        return None if answer is None else not answer
-
-    return check
-
-
-def _any_of(choices: tuple[CompiledWhen, ...]) -> Check:
-    def check(request: RequestView) -> bool | None:
-        unknown = False
-        for choice in choices:
-            params = request.params
-            answer = choice.match(request)
-            if answer:
-                return True
-            request.params = params
-            unknown = unknown or answer is None
-        return None if unknown else False
-
-    return check

@@ -1,7 +1,7 @@
-"""What a rule, a template and a user's handler see of a request.
+"""The view of a request that rules, templates and the user's handlers get.
 
-One object is made for every request, so its constructor does next to nothing: everything beyond the path is
-worked out when it is first asked for, and kept.
+Each request has one, so the constructor does next to nothing: everything beyond the path is computed at its first use,
+and cached.
 """
 
 from __future__ import annotations
@@ -23,17 +23,16 @@ NO_PARAMS: Mapping[str, str] = MappingProxyType({})
 FORM_TYPE = "application/x-www-form-urlencoded"
 
 _NOT_READ: Any = object()
-# Codecs that are no character sets, and cost much or mean something else than text on the wire.
 
 
 class RequestView:
-    """A request, to be read only.
+    """A request, read-only.
 
     `method`       as sent, for example `GET`
     `protocol`     `http`, `https`, `ws` or `wss`
     `url`          absolute: lower-case host, no default port, dot segments collapsed, query included
     `hostname`     lower-case, without the port
-    `port`         the port that was asked for
+    `port`         the port of the URL, or the protocol's default
     `target`       the request target as sent, query included
     `path`         the URL's path, without its query, percent-escapes in upper case
     `headers`      lower-case name → value; repeated ones joined with `, `, cookies with `; `
@@ -95,10 +94,10 @@ class RequestView:
         self.websocket = websocket
         self.body_complete = False
         self.deferral: Deferral | None = None
-        """Who answers what is not answered at once; None: everything is."""
+        """Collects the checks that are deferred; None: none is."""
         self.params = NO_PARAMS
         self.answers: dict[object, Any] | None = None
-        """For the engine: what `python` matchers have answered; None where they are called as they are met."""
+        """For the engine: results of `python` matchers; None: the check calls the function itself."""
         self._read_body = read_body
         self._body: bytes | None = None
         self._body_error: str | None = None
@@ -110,7 +109,7 @@ class RequestView:
         self._header_values: dict[str, list[str]] | None = None
         self._multipart: tuple[Part, ...] | None = None
 
-        # Every choice of a rule starts with the path, so this one is not put off.
+        # Every selection starts with the path, so it is computed at once.
         start = url.find("/", url.find("://") + 3)
         path = url[start:] if start >= 0 else target
         mark = path.find("?")
@@ -123,7 +122,7 @@ class RequestView:
 
     @property
     def host(self) -> str:
-        """`hostname`, with the port unless it is the protocol's own."""
+        """`hostname`, with the port unless it is the protocol's default."""
         name = f"[{self.hostname}]" if ":" in self.hostname and self.hostname[0] != "[" else self.hostname
         return name if self.port == DEFAULT_PORTS.get(self.protocol) else f"{name}:{self.port}"
 
@@ -162,7 +161,7 @@ class RequestView:
     def body(self) -> bytes:
         """The body with its content-encodings undone.
 
-        Raises ValueError, also the second time, when it cannot be decoded or is longer than what is kept.
+        Raises ValueError, each time, if it cannot be decoded or is longer than the limit of kept bodies.
         """
         if self._body is None:
             if self._body_error is not None:
@@ -176,12 +175,12 @@ class RequestView:
 
     @property
     def body_error(self) -> str | None:
-        """Why the body could not be read, once somebody has tried; None when it could."""
+        """The reason why the body could not be read; None if it could, or has not been read yet."""
         return self._body_error
 
     @property
     def text(self) -> str:
-        """The body as text, in the declared charset or UTF-8; what is not valid in it becomes U+FFFD.
+        """The body as text, in the declared charset or UTF-8; invalid bytes become U+FFFD.
 
         Raises ValueError as `body` does.
         """
@@ -191,7 +190,7 @@ class RequestView:
 
     @property
     def json(self) -> Any:
-        """The body parsed as JSON (RFC 8259), whatever its content-type. Raises ValueError."""
+        """The body parsed as JSON (RFC 8259), for any content type. Raises ValueError."""
         if self._json is _NOT_READ:
             self._json = parse(self.body)
         return self._json
@@ -217,7 +216,7 @@ class RequestView:
         return self._multipart
 
     def header_values(self, name: str) -> list[str]:
-        """The values of a header, one for each line it was sent in; `name` in lower case."""
+        """The values of a header, one for each field line; `name` in lower case."""
         joined = self.headers.get(name)
         if joined is None:
             return []

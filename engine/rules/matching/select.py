@@ -1,4 +1,4 @@
-"""Which rule answers a request: priority, file order, how often, sequences, and an index over paths.
+"""Selection of the rule for a request: priority, file order, `times`, sequences, and an index over paths.
 
 Theory. Rules are ranked by priority (highest first), then by their place in the file. The first in rank whose
 matchers all match, and which is not used up, answers. Rules without `times` that stand at the same priority
@@ -9,8 +9,9 @@ first member of a sequence is ever matched, and `use` moves the sequence on.
 The index is only a prefilter: it leaves out rules that cannot match a path, and the rest is matched in rank
 order, so an indexed choice is the choice of a plain scan.
 
-A rule that *continues* is chosen as any other, but answers nothing: whoever chose it lets it change the request, and
-asks again for the rules after it. It is in no sequence, and one that changes requests ends those before it.
+A rule that *continues* is selected like any other, but does not answer: the caller lets it change the request, and
+selects again among the rules after it. It is in no sequence, and one that changes requests ends the sequences before
+it.
 """
 
 from __future__ import annotations
@@ -20,9 +21,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 from typing import Any, Final
 
+from mockrec.engine.bounded_cache import remember
 from mockrec.engine.errors import ConfigError
 from mockrec.engine.rules.matching.match import AskUser, Handler, ResolveHandler, compile_when
 from mockrec.engine.rules.matching.request import NO_PARAMS, RequestView
+from mockrec.engine.rules.matching.table import MATCHERS
 from mockrec.engine.rules.model import Condition, MultipartPart, Rule, When
 from mockrec.engine.wire.urls import normal_path
 
@@ -33,7 +36,7 @@ _STEPS_FOR_ANY_UPGRADE = frozenset({"passthrough", "forward", "replay", "close",
 
 
 class NeedBody(Enum):
-    """The answer of `RuleSet.select` while the rule that could win next needs the request's body."""
+    """The result of `RuleSet.select` while the next candidate needs the request's body."""
 
     NEED_BODY = "need body"
 
@@ -42,7 +45,7 @@ NEED_BODY: Final = NeedBody.NEED_BODY
 
 
 class CompiledRule:
-    """A rule of a running engine: its matchers, how often it was used, and the engine's own `plan` for it."""
+    """A rule of a running engine: its matchers, its count of uses, and the engine's compiled steps (`plan`)."""
 
     __slots__ = (
         "following",
@@ -66,24 +69,24 @@ class CompiledRule:
         self.has_params = self.when.has_params
         self.limit = rule.times if isinstance(rule.times, int) else None
         self.turns: float = math.inf if rule.times == "always" else 1 if self.limit is None else self.limit
-        """How often it answers before the next member of its sequence does."""
+        """The number of times it answers before the next member of its sequence does."""
         self.used = 0
         self.following: CompiledRule | None = None
         """The next member of its sequence, if it is in one and not the last."""
         self.plan: Any = None
-        """For the engine: what it makes of the rule's steps."""
+        """For the engine: the compiled steps."""
         self.takes_upgrades, self.only_upgrades = upgrades_of(rule)
         self.rank = 0
-        """Its place in the order in which rules are asked."""
+        """Its position in `RuleSet.ranked`."""
 
     @property
     def continues(self) -> bool:
-        """Whether rules after it are asked too."""
+        """Whether the rules after it are evaluated too."""
         return self.rule.continues
 
     @property
     def pending(self) -> bool:
-        """Not used as often as it says; without `times` and with `always`, not used at all."""
+        """Whether it was used less often than its `times` says; without a number, whether it was never used."""
         return self.used < (1 if self.limit is None else self.limit)
 
     @property
@@ -91,16 +94,16 @@ class CompiledRule:
         return self.limit is not None and self.used >= self.limit
 
     def sees(self, request: RequestView) -> bool:
-        """Whether the rule is for this kind of request at all: an upgrade to WebSocket, or not."""
+        """Whether the rule applies to this kind of request: an upgrade to WebSocket, or not."""
         return self.takes_upgrades if request.websocket else not self.only_upgrades
 
     def match(self, request: RequestView) -> bool | None:
-        """Whether the rule matches, however often it was used; None while only the body could tell."""
+        """Whether the rule matches, regardless of its uses; None while that depends on the body."""
         return self.when.match(request) if self.sees(request) else False
 
 
 class RuleSet:
-    """The rules of one rule file and how often each was used. Raises what `compile_when` raises."""
+    """The rules of one rule file, with their counts of uses. Raises what `compile_when` raises."""
 
     def __init__(self, rules: Iterable[Rule], resolve_handler: ResolveHandler | None = None) -> None:
         self.asks_user = False
@@ -113,22 +116,22 @@ class RuleSet:
         self.rules: tuple[CompiledRule, ...] = tuple(CompiledRule(rule, resolve) for rule in rules)
         """In file order."""
         self.defers = any(rule.when.defers for rule in self.rules)
-        """Whether matchers may be put off (`deferral.py`)."""
+        """Whether checks may be deferred (`deferral.py`)."""
         self.ranked: tuple[CompiledRule, ...] = tuple(
             sorted(self.rules, key=lambda one: (-one.rule.priority, one.rule.position))
         )
-        """In the order in which they are asked."""
+        """In the order in which they are evaluated."""
         for rank, rule in enumerate(self.ranked):
             rule.rank = rank
         self._index = _PathIndex(_link_sequences(self.ranked))
 
     def select(self, request: RequestView, after: int = -1) -> CompiledRule | NeedBody | AskUser | None:
-        """The rule that answers now, or goes on (`continues`); None if no rule does. Where one goes on, ask again for
-        those `after` its rank.
+        """The first rule with a rank above `after` that matches and is not used up; None if there is none.
 
-        NEED_BODY while that depends on the body, or on what was put off (`deferral.py`); AskUser where the request
-        holds the answers of `python` matchers and one is missing: to be called again then. Choosing does not count as
-        a use: call `use` with the rule. Raises MatcherError.
+        After a rule that continues, select again with its rank as `after`. NEED_BODY while the result depends on the
+        body, or on deferred checks (`deferral.py`). AskUser where the request holds results of `python` matchers and
+        one is missing. Call again in both cases. Selecting does not count as a use: call `use` with the rule. Raises
+        MatcherError.
         """
         try:
             for candidate in self._index.candidates(request.path):
@@ -151,25 +154,25 @@ class RuleSet:
                         rule = rule.following
                     return rule
         except AskUser as missing:
-            return missing  # the function sees the parameters of the path that its rule has matched
+            return missing  # the function gets the path parameters of its rule
         return None
 
     def use(self, rule: CompiledRule) -> None:
-        """Counts a use. To be called as soon as the rule is chosen, before anything is awaited."""
+        """Count a use. Call it as soon as the rule is selected, before anything is awaited."""
         rule.used += 1
 
     @property
     def used(self) -> dict[str, int]:
-        """Rule id → how often it was used, in file order."""
+        """Rule id → count of uses, in file order."""
         return {rule.rule.id: rule.used for rule in self.rules}
 
     def pending(self) -> tuple[CompiledRule, ...]:
-        """The rules that have not been used as often as they say, in file order."""
+        """The rules that were used less often than their `times` say, in file order."""
         return tuple(rule for rule in self.rules if rule.pending)
 
 
 class _PathIndex:
-    """Path → the rules that may match it, in rank order."""
+    """An index: path → the rules that may match it, in rank order."""
 
     def __init__(self, ranked: Sequence[CompiledRule]) -> None:
         self._rank = {id(rule): rank for rank, rule in enumerate(ranked)}
@@ -177,7 +180,7 @@ class _PathIndex:
         self._by_shape: dict[tuple[int, str | None], list[CompiledRule]] = {}
         rest = []
         for rule in ranked:
-            path, template = _exact_path(rule.rule.when), rule.rule.when.path_template
+            path, template = _exact_path(rule.rule.when), rule.rule.when.expected.get("pathTemplate")
             if path is not None:
                 self._by_path.setdefault(path, []).append(rule)
             elif template is not None:
@@ -189,62 +192,56 @@ class _PathIndex:
         self._shape_memo: dict[tuple[int, str | None], tuple[CompiledRule, ...]] = {}
 
     def candidates(self, path: str) -> tuple[CompiledRule, ...]:
-        known = self._memo.get(path)
-        if known is not None:
-            return known
+        cached = self._memo.get(path)
+        if cached is not None:
+            return cached
         exact = self._by_path.get(path)
         if exact is None:
             return self._of_shape(path) if self._by_shape else self._rest
-        merged = self._merge(exact, self._of_shape(path))
-        if len(self._memo) >= MEMO_SIZE:
-            self._memo.clear()
-        self._memo[path] = merged
-        return merged
+        return remember(self._memo, path, self._merge(exact, self._of_shape(path)), MEMO_SIZE)
 
     def _of_shape(self, path: str) -> tuple[CompiledRule, ...]:
-        """Templates with as many segments and the same first one, and the rules that no index holds."""
+        """The rules with a template of the same number of segments and the same first one, and those without a path."""
         count, first = path.count("/"), path[1:].partition("/")[0]
         shape = (count, first if (count, first) in self._by_shape else None)
-        known = self._shape_memo.get(shape)
-        if known is None:
+        cached = self._shape_memo.get(shape)
+        if cached is None:
             templates = [*self._by_shape.get((count, None), ())]
             if shape[1] is not None:
                 templates += self._by_shape[shape]
-            known = self._merge(templates, self._rest)
-            if len(self._shape_memo) >= MEMO_SIZE:
-                self._shape_memo.clear()
-            self._shape_memo[shape] = known
-        return known
+            cached = remember(self._shape_memo, shape, self._merge(templates, self._rest), MEMO_SIZE)
+        return cached
 
     def _merge(self, some: Sequence[CompiledRule], others: Sequence[CompiledRule]) -> tuple[CompiledRule, ...]:
         return tuple(sorted([*some, *others], key=lambda rule: self._rank[id(rule)]))
 
 
 def _exact_path(when: When) -> str | None:
-    """The one path that `when` can match, if it says so."""
-    if when.path is not None:
-        return normal_path(when.path)
-    if when.url is not None and when.url.startswith("/"):
-        return normal_path(when.url.split("#", 1)[0].split("?", 1)[0])
+    """The only path that a `when` can match; None if there may be several."""
+    path, url = when.expected.get("path"), when.expected.get("url")
+    if path is not None:
+        return normal_path(path)
+    if url is not None and url.startswith("/"):
+        return normal_path(url.split("#", 1)[0].split("?", 1)[0])
     return None
 
 
 def _template_shape(template: str) -> tuple[int, str | None]:
-    """How many slashes, and the first segment if it is literal."""
+    """The number of slashes, and the first segment if it is literal."""
     path = normal_path(template)
     first = path[1:].partition("/")[0]
     return path.count("/"), None if "{" in first else first
 
 
 def _link_sequences(ranked: Sequence[CompiledRule]) -> list[CompiledRule]:
-    """Links the members of each sequence; returns the first of each, and the rules that are in none."""
+    """Link the members of each sequence. Returns the first rule of each, and the rules that are in none."""
     lasts: dict[Any, CompiledRule] = {}
     between: dict[Any, list[CompiledRule]] = {}
     members: set[CompiledRule] = set()
     for rule in ranked:
-        if rule.continues:  # it takes nobody's turn
+        if rule.continues:  # it is in no sequence
             if rule.rule.edits_request:
-                lasts.clear()  # behind it, the same `when` asks about another request
+                lasts.clear()  # from here on, the same `when` is evaluated for a changed request
             continue
         key = (rule.rule.priority, rule.only_upgrades, rule.takes_upgrades, when_key(rule.rule.when))
         last = lasts.get(key)
@@ -262,10 +259,9 @@ def _link_sequences(ranked: Sequence[CompiledRule]) -> list[CompiledRule]:
 
 
 def when_key(value: Any) -> Any:
-    """A hashable form of a `when` (or of a value in one) that is equal exactly when the meaning is."""
+    """A hashable form of a `when` (or of a value in it); equal exactly if the meaning is equal."""
     if isinstance(value, When):
-        nulls = tuple(key for key in ("json", "jsonIncludes") if key in value.given)
-        return (nulls, *(_field_key(name, getattr(value, name)) for name in _WHEN_FIELDS))
+        return frozenset((key, when_key(MATCHERS[key].canonical(item))) for key, item in value.expected.items())
     if isinstance(value, Condition | MultipartPart):
         return (type(value).__name__, *(when_key(getattr(value, name)) for name in value.__slots__))
     if isinstance(value, Mapping):
@@ -275,29 +271,19 @@ def when_key(value: Any) -> Any:
     return (type(value).__name__, value)
 
 
-def _field_key(name: str, value: Any) -> Any:
-    """The order of methods and the case of header names mean nothing."""
-    if value is not None and name == "method":
-        return frozenset(value)
-    if value is not None and name == "headers":
-        value = {header.lower(): expected for header, expected in value.items()}
-    return when_key(value)
-
-
-_WHEN_FIELDS = tuple(name for name in When.__slots__ if name not in ("given", "source"))
-
-
 def upgrades_of(rule: Rule) -> tuple[bool, bool]:
-    """Whether a rule sees upgrades to WebSocket, and whether it sees nothing else."""
-    if rule.continues:  # it answers nothing, so it is for whatever its conditions are for
-        return rule.when.websocket is not False, rule.when.websocket is True
+    """Whether a rule applies to upgrades to WebSocket, and whether to nothing else."""
+    if rule.continues:  # it does not answer, so only its matchers decide
+        wanted = rule.when.expected.get("websocket")
+        return wanted is not False, wanted is True
     step = rule.steps[-1].name
     only = step in _WEBSOCKET_STEPS
     return only or step in _STEPS_FOR_ANY_UPGRADE or _names_upgrades(rule.when), only
 
 
 def _names_upgrades(when: When) -> bool:
-    return when.websocket is True or any(_names_upgrades(choice) for choice in when.any_of or ())
+    expected = when.expected
+    return expected.get("websocket") is True or any(_names_upgrades(choice) for choice in expected.get("anyOf", ()))
 
 
 def _no_handlers(handler: str) -> Handler:

@@ -1,7 +1,7 @@
-"""Comparing values: what `equals`, `regex`, `gt` … and plain expected values mean for texts and for JSON.
+"""Comparison of values: plain expected values and conditions (`equals`, `regex`, `gt` …) for texts and for JSON.
 
 JSON values keep their types: `1` and `1.0` are equal, `1` and `true` are not, and neither are `1` and `"1"`.
-Lists may come as lists or tuples.
+JSON arrays are lists or tuples.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from mockrec.engine.rules.model import Condition, Expected
 from mockrec.engine.rules.patterns import searcher
 
 TextCheck = Callable[[Sequence[str]], bool]
-"""Gets every value a name has in the request, in order; none when the name is not there."""
+"""A check of all values of a name in the request, in order; the sequence is empty if the name is absent."""
 
 JsonCheck = Callable[[Sequence[Any]], bool]
-"""Gets every JSON value that a path found."""
+"""A check of all JSON values that a path finds."""
 
 
 def text_of(value: Any) -> str:
-    """An expected scalar as the text that stands in a header, query or form; null is the empty text."""
+    """An expected scalar as the text of a header, query or form; null is the empty text."""
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -31,7 +31,7 @@ def text_of(value: Any) -> str:
 
 
 def text_check(expected: Expected) -> TextCheck:
-    """A scalar must equal one of the values, each item of a list must, a condition must hold for one."""
+    """A scalar has to equal one of the values, so has each item of a list; a condition has to hold for one value."""
     if isinstance(expected, Condition):
         return _condition_check(expected, text_check)
     if isinstance(expected, (list, tuple)):
@@ -42,7 +42,7 @@ def text_check(expected: Expected) -> TextCheck:
 
 
 def json_check(expected: Expected) -> JsonCheck:
-    """As `text_check`, by JSON equality; a list may also equal, as a whole, one value that is a list."""
+    """As `text_check`, with JSON equality; a list also matches one value that is an equal list."""
     if isinstance(expected, Condition):
         return _condition_check(expected, _json_equals)
     if isinstance(expected, (list, tuple)):
@@ -57,7 +57,7 @@ def _json_equals(expected: Any) -> JsonCheck:
 
 
 def _as_text(value: Any) -> str | None:
-    """What a regular expression sees of a JSON value: the text, or a number as it is written."""
+    """The text of a JSON value for a regular expression: a string, or a number as JSON; None for other types."""
     if isinstance(value, str):
         return value
     if isinstance(value, (int, float)) and not isinstance(value, bool):
@@ -66,7 +66,7 @@ def _as_text(value: Any) -> str | None:
 
 
 def _condition_check(condition: Condition, equals: Callable[[Any], JsonCheck]) -> JsonCheck:
-    """One value must pass all tests of the condition; `absent` asks that there is none."""
+    """A check that one value passes all tests of the condition, or, for `absent`, that there is no value."""
     tests: list[Callable[[Any], bool]] = []
     if condition.equals is not None:
         same = equals(condition.equals)
@@ -83,7 +83,7 @@ def _condition_check(condition: Condition, equals: Callable[[Any], JsonCheck]) -
             tests.append(_number_test(limit, holds))
     if condition.absent:
         return lambda values: not values
-    # Without tests this is `present`.
+    # Without tests this is the check of `present`.
     return lambda values: any(all(test(value) for test in tests) for value in values)
 
 
@@ -132,7 +132,7 @@ def json_equal(expected: Any, value: Any) -> bool:
 
 
 def json_includes(expected: Any, value: Any) -> bool:
-    """Recursive subset: a mapping's keys must be there, a list's items each need an item of their own."""
+    """Recursive subset: a value needs the keys of an expected mapping, and a different item for each item of a list."""
     if isinstance(expected, Mapping):
         return isinstance(value, Mapping) and all(
             key in value and json_includes(item, value[key]) for key, item in expected.items()
@@ -143,10 +143,10 @@ def json_includes(expected: Any, value: Any) -> bool:
 
 
 def _assign(expected: Sequence[Any], values: Sequence[Any]) -> bool:
-    """Whether every expected item can have a different value that includes it.
+    """Whether each expected item can be assigned a different value that includes it.
 
-    Takes time in proportion to the number of values: a scalar has to be there as often as it is expected, and what of
-    mappings and lists includes an item is looked for only until there are as many as there are items.
+    The time is in proportion to the number of values: a scalar has to occur as often as it is expected, and the
+    search for mappings and lists that include an item stops when there are as many as there are items.
     """
     if len(expected) > len(values):
         return False
@@ -165,7 +165,7 @@ def _assign(expected: Sequence[Any], values: Sequence[Any]) -> bool:
 
 
 def _count(scalar: Any, values: Sequence[Any]) -> int:
-    """How many values equal a scalar; true and 1 are two."""
+    """The number of values that equal a scalar; true and 1 differ."""
     found = values.count(scalar)
     if found and isinstance(scalar, (bool, int, float)) and scalar in (0, 1):
         booleans = sum(value is (scalar == 1) for value in values)
@@ -174,7 +174,7 @@ def _count(scalar: Any, values: Sequence[Any]) -> int:
 
 
 def _place(expected: Sequence[Any], values: Sequence[Any]) -> bool:
-    """Bipartite matching. An item with as many candidates as there are items is never left without one."""
+    """Bipartite matching. An item with as many candidates as there are items always gets one."""
     most = len(expected)
     fits = [
         list(islice((i for i, value in enumerate(values) if json_includes(item, value)), most)) for item in expected

@@ -1,1 +1,1 @@
-"""Templates of rule files: compiled, sandboxed, and bounded in what they may cost."""
+"""Templates of rule files: compiled, sandboxed, and limited in time and memory."""

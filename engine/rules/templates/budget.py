@@ -1,10 +1,10 @@
-"""What one rendering may cost: steps of work, and bytes of text and values that it makes.
+"""The budget of one rendering: steps of work, and bytes of the text and values that it makes.
 
-A template is written by one person, rendered in the event loop that serves everybody, and fed with what clients
-send. So each operation that can make much out of little asks the budget *before* it begins. Two sizes are kept:
+Templates are rendered in the event loop that serves all clients, with values that clients send. So each operation whose
+result can be much larger than its input asks the budget *before* it begins. The budget has two parts:
 
-* `steps`: one is about 0.1 µs of work: an operation, an item that is looked at, 128 characters that are passed over.
-* `size`: bytes of texts and lists, intermediate ones included; what is thrown away again counts too.
+* `steps`: one is about 0.1 µs of work: an operation, an item that is visited, 128 characters that are scanned.
+* `size`: bytes of texts and lists, including intermediate ones that are discarded.
 """
 
 from __future__ import annotations
@@ -16,34 +16,34 @@ from jinja2.runtime import Undefined
 from jinja2.utils import Namespace
 
 MAX_DEPTH: Final = 100
-"""Lists inside one another, macros that call one another, levels of a recursive loop."""
+"""Depth of nested lists, of macro calls, and of a recursive loop."""
 MAX_BITS: Final = 16_384
-"""Bits of a whole number; Python writes no longer one as text."""
+"""Bits of a whole number; Python converts no longer ones to text."""
 
 CHARS_A_STEP: Final = 128
 _VISIT_STEPS = 3
-"""What looking at a value inside another costs."""
+"""Cost of visiting a value inside another."""
 _MADE_STEPS = 5
-"""What an item costs that a filter makes when it is asked for."""
+"""Cost of an item that a filter makes lazily."""
 _ITEM = 8
 """Bytes of a place in a list."""
 _ENTRY = 100
 """Bytes of an entry in a mapping."""
 SMALL: Final = 26
-"""The most that a number of ordinary size takes as text, or true, false and none do."""
+"""Largest size of the text of an ordinary number, of true, false and none."""
 _SHORT = 512
-"""More than the text of anything that is neither text, nor number, nor made of other values."""
+"""More than the text of any value that is neither a text, nor a number, nor a container."""
 
 _VIEWS: tuple[type, ...] = (KeysView, ValuesView, ItemsView)
 _CONTAINERS = (list, tuple, dict, set, frozenset, Namespace, *_VIEWS)
 
 
 class LimitError(ValueError):
-    """A template wants more than it may have. The text says what does, how much is allowed, and what raises it."""
+    """A template exceeds a limit. The text names the operation, the limit, and the setting that raises it."""
 
 
 class Budget:
-    """What is left for one rendering: all templates of a step for one request."""
+    """The remaining budget of one rendering: all templates of a step, for one request."""
 
     __slots__ = ("_max_size", "_max_steps", "depth", "size", "steps")
 
@@ -64,7 +64,7 @@ class Budget:
             raise self.too_long(what)
 
     def fits(self, size: int, what: str) -> None:
-        """Raise LimitError unless so many bytes may still be made; they are taken when they have been."""
+        """Raise LimitError if fewer than `size` bytes are left. They are taken once they have been made."""
         if size > self.size:
             raise self.too_large(what)
 
@@ -75,7 +75,7 @@ class Budget:
             raise self.too_large(what)
 
     def enter(self, what: str) -> None:
-        """One call inside another; `depth` is to be counted down afterwards. Raises LimitError."""
+        """Begin a nested call; the caller decrements `depth` afterwards. Raises LimitError."""
         self.depth += 1
         if self.depth > MAX_DEPTH:
             raise LimitError(f"{what} calls itself more than {MAX_DEPTH} levels deep")
@@ -93,7 +93,7 @@ class Budget:
         )
 
     def made(self, value: Any, what: str) -> Any:
-        """Take what a new value holds, and give it back; an iterator as one that counts."""
+        """Take the bytes of a new value. Returns the value, or for an iterator one that counts its items."""
         kind = type(value)
         if kind is str:
             self.size -= len(value) if value.isascii() else 4 * len(value)
@@ -115,7 +115,7 @@ class Budget:
         return value
 
     def each(self, value: Any, what: str, steps: int = 2, size: int = 0) -> Any:
-        """`value` to be gone through, with what each item costs: at once where they can be counted, or as they come."""
+        """Take the cost of every item of `value`: now if it has a length, else as they are taken from the result."""
         try:
             count = len(value)
         except TypeError:
@@ -126,7 +126,7 @@ class Budget:
 
 
 class Counted:
-    """An iterator whose items cost steps as they are taken."""
+    """An iterator that takes the cost of each item from the budget."""
 
     __slots__ = ("_budget", "_items", "_size", "_steps", "_what")
 
@@ -142,21 +142,21 @@ class Counted:
 
     def __next__(self) -> Any:
         self._budget.spend(self._steps, self._what)
-        # Whoever takes items may keep them.
+        # The consumer may keep the items.
         self._budget.take(self._size + _ITEM, self._what)
         return next(self._items)
 
 
 def width(text: str) -> int:
-    """The most bytes that a text takes."""
+    """The largest size of a text, in bytes."""
     return len(text) if text.isascii() else 4 * len(text)
 
 
 def measure(value: Any, budget: Budget, what: str) -> int:
-    """The most bytes that a value's text takes, as `str` or JSON write it. What is inside costs steps.
+    """The largest size of a value's text, in bytes, as `str` or JSON writes it. Takes steps for every value inside.
 
-    A list may hold the same list many times, so its text may be far larger than it is itself. Raises LimitError
-    as soon as there are no steps left, and for values that are too deep: some of Python's functions recurse in C.
+    A list may hold the same list many times, so its text may be far larger than the list. Raises LimitError as soon as
+    there are no steps left, and for values that are nested too deeply: some of Python's functions recurse in C.
     """
     if isinstance(value, str):
         return width(value)
@@ -188,7 +188,7 @@ def measure(value: Any, budget: Budget, what: str) -> int:
 
 
 def is_small(value: Any) -> bool:
-    """Whether a value is one that nothing can make large: a number, a boolean, none."""
+    """Whether a value is always small: an ordinary number, a boolean, none."""
     return value is None or isinstance(value, (bool, float)) or (type(value) is int and value.bit_length() < 64)
 
 

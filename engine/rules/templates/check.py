@@ -1,4 +1,4 @@
-"""Templates of a rule file are compiled while it is read, so that a malformed one is told with its line."""
+"""Checks of templates while a rule file is loaded, so that a malformed one is reported with its line."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from mockrec.engine.rules.yaml.context import LoadContext
 from mockrec.engine.rules.yaml.nodes import AnyNode, ListNode, ScalarNode
 
 
-def check_text(text: str, place: SourceLocation, reading: LoadContext) -> bool:
-    """Whether a text is a template; if it is a broken one, that is noted."""
+def check_text(text: str, place: SourceLocation, context: LoadContext) -> bool:
+    """Whether a text is a valid template; otherwise, report the problem."""
     try:
         compile_template(text, place)
     except TemplateError as error:
         line = error.place_line
         message = f"not a template: {error.message}"
-        reading.problems.append(Problem(place.file, line, error.column, place.where, message))
+        context.problems.append(Problem(place.file, line, error.column, place.where, message))
         return False
     return True
 
 
-def check_headers(pairs: HeaderPairs, place: SourceLocation, reading: LoadContext) -> bool:
+def check_headers(pairs: HeaderPairs, place: SourceLocation, context: LoadContext) -> bool:
     """As `check_text`, for the values of header fields."""
     good = True
     for _, value in pairs:
-        good = check_text(value, place, reading) and good
+        good = check_text(value, place, context) and good
     return good
 
 
-def check_tree(node: AnyNode, where: str, reading: LoadContext) -> bool:
-    """As `check_text`, for every text in free data that was read without a problem."""
+def check_tree(node: AnyNode, where: str, context: LoadContext) -> bool:
+    """As `check_text`, for every text in JSON data that was loaded without a problem."""
     good = True
     for text, path in _texts(node, where):
-        good = check_text(reading.text(text, path), reading.place(text, path), reading) and good
+        good = check_text(context.text(text, path), context.place(text, path), context) and good
     return good
 
 

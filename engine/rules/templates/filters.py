@@ -1,7 +1,7 @@
-"""Jinja2's filters and tests, each with what it may cost before it begins.
+"""Jinja2's filters and tests, each with a cost that is taken before it begins.
 
-A function in `_COSTS` has the filter's own parameters behind the budget. It takes steps for the work, sees that what
-will be made fits, and gives back the value that the filter is to get. What has really been made is taken afterwards.
+A function in `_COSTS` has the filter's parameters after the budget. It takes the steps of the work, checks that the
+result fits, and returns the value for the filter. The bytes of the actual result are taken afterwards.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from mockrec.engine.rules.templates.budget import CHARS_A_STEP, Budget, LimitErr
 from mockrec.engine.rules.templates.text_sizes import line_count, printf_size, replaced_size
 
 _FILTER_STEPS = 10
-"""What the call of any filter costs."""
+"""Cost of the call of a filter."""
 _WORD = 64
-"""Bytes that a short text takes, and its place in a list."""
+"""Bytes of a short text and its place in a list."""
 _MAX_PRECISION = 1000
 _MAX_DIGITS = 4300
 
@@ -30,7 +30,7 @@ Cost = Callable[..., Any]
 
 
 def guarded(name: str, function: Callable[..., Any], cost: Cost | None, kind: str = "filter") -> Callable[..., Any]:
-    """A filter or test that asks the budget first, and takes what it has made."""
+    """A filter or test that asks the budget first, and takes the bytes of its result from it."""
     passed = _PassArg.from_obj(function)
     what = f"the {kind} {name}"
 
@@ -55,7 +55,7 @@ def guarded(name: str, function: Callable[..., Any], cost: Cost | None, kind: st
             first = context.environment
         return budget.made(function(first, value, *args, **kwargs), what)
 
-    # `wraps` has copied the function's own wish.
+    # `wraps` has copied the value of the wrapped function.
     asking.jinja_pass_arg = _PassArg.context  # type: ignore[attr-defined]
     return asking
 
@@ -64,7 +64,7 @@ def guarded(name: str, function: Callable[..., Any], cost: Cost | None, kind: st
 
 
 def text_of(budget: Budget, what: str, value: Any) -> str:
-    """The text of any value, as filters see it."""
+    """The text of any value, as filters get it."""
     if not isinstance(value, str):
         budget.fits(measure(value, budget, what), what)
         value = soft_str(value)
@@ -73,7 +73,7 @@ def text_of(budget: Budget, what: str, value: Any) -> str:
 
 
 def _text(growth: int = 1, chars_a_step: int = CHARS_A_STEP) -> Cost:
-    """A filter whose work and result grow with the text alone."""
+    """The cost of a filter whose work and result are in proportion to the text."""
 
     def cost(budget: Budget, what: str, value: Any, *args: Any, **kwargs: Any) -> Any:
         text = text_of(budget, what, value)
@@ -85,7 +85,7 @@ def _text(growth: int = 1, chars_a_step: int = CHARS_A_STEP) -> Cost:
 
 
 def _markup(budget: Budget, what: str, value: Any) -> Any:
-    """Filters that keep what is marked as safe."""
+    """The cost of filters that keep the mark of safe texts."""
     return value if hasattr(value, "__html__") and not isinstance(value, str) else _text(6)(budget, what, value)
 
 
@@ -114,7 +114,7 @@ def _wordwrap(
     break_on_hyphens: bool = True,
 ) -> Any:
     text = text_of(budget, what, s)
-    # A word that is far longer than a line is copied for each line that it gives.
+    # A word that is far longer than a line is copied once for each of its lines.
     lines = len(text) // max(1, _number(width)) + line_count(text)
     budget.spend(2 * len(text) + 20 * lines + lines * len(text) // 8192, what)
     budget.fits(4 * len(text) + lines * (_WORD + 4 * len(wrapstring or "")), what)
@@ -134,7 +134,7 @@ def _urlize(
     text = text_of(budget, what, value)
     budget.spend(len(text) // 4, what)
     words = text.split()
-    # What stands at a word's end is tried at each of its signs, and brackets are balanced one at a time.
+    # The trailing punctuation of a word is tried sign by sign, and brackets are balanced one at a time.
     schemes = len(list(extra_schemes)) if extra_schemes is not None else 0
     budget.spend(sum(40 + schemes + len(word) * len(word) // 4 for word in words), what)
     attributes = 64 + 6 * len(target or "") + 6 * len(rel or "")
@@ -205,7 +205,7 @@ def _tojson(budget: Budget, what: str, value: Any, indent: Any = None) -> Any:
 def _pprint(budget: Budget, what: str, value: Any) -> Any:
     before = budget.steps
     size = measure(value, budget, what)
-    # Each level of lists is written once for itself and once for each that it stands in.
+    # Each list is written once by itself, and once for each list around it.
     budget.spend(50 * (before - budget.steps) + size, what)
     budget.fits(2 * size, what)
     return value
@@ -215,7 +215,7 @@ def _pprint(budget: Budget, what: str, value: Any) -> Any:
 
 
 def _number(value: Any) -> int:
-    """A width or a count; what is none is the filter's own error."""
+    """The size of a width or count; 0 for another value, which the filter refuses itself."""
     return abs(value) if isinstance(value, int) else 0
 
 
@@ -226,7 +226,7 @@ def _round(budget: Budget, what: str, value: Any, precision: int = 0, method: st
 
 
 def _int(budget: Budget, what: str, value: Any, default: Any = 0, base: int = 10) -> Any:
-    """Longer digits are no number, as Python has it for base 10."""
+    """A text with more digits than Python converts is no number."""
     return "" if isinstance(value, str) and len(value) > _MAX_DIGITS else value
 
 
@@ -235,7 +235,7 @@ def _float(budget: Budget, what: str, value: Any, default: Any = 0.0) -> Any:
 
 
 def _remainder(budget: Budget, what: str, value: Any, *args: Any) -> Any:
-    """With a text, `%` would format it."""
+    """Numbers only: the filter applies `%`, which would format a text."""
     if not isinstance(value, (int, float)):
         raise LimitError(f"{what} takes numbers")
     return value
@@ -245,7 +245,7 @@ def _remainder(budget: Budget, what: str, value: Any, *args: Any) -> Any:
 
 
 def _items(budget: Budget, what: str, value: Any, attribute: Any = None) -> list[Any]:
-    """All items, in a list of their own."""
+    """All items, in a new list."""
     items = list(budget.each(value, what, 2 + _attribute_steps(attribute), 8))
     if isinstance(value, str) and not value.isascii():
         budget.take(_WORD * len(items), what)
@@ -263,13 +263,13 @@ def _list(budget: Budget, what: str, value: Any, *args: Any, **kwargs: Any) -> A
 
 
 def _lazy(budget: Budget, what: str, value: Any, *args: Any, **kwargs: Any) -> Any:
-    """Filters whose items are made one after the other: what comes out of them is counted."""
+    """The cost of filters that make their items lazily: each item is counted as it is taken."""
     attribute = kwargs.get("attribute", args[0] if args else None)
     return budget.each(value, what, 10 + _attribute_steps(attribute))
 
 
 def _sorting(budget: Budget, what: str, value: Any, *args: Any, **kwargs: Any) -> Any:
-    """Filters that compare items with one another."""
+    """The cost of filters that compare items with one another."""
     attribute = kwargs.get("attribute", next((item for item in args if isinstance(item, str)), None))
     items = value if isinstance(value, dict) else _items(budget, what, value, attribute)
     before = budget.steps
@@ -293,7 +293,7 @@ def _slice(budget: Budget, what: str, value: Any, slices: int, fill_with: Any = 
 def _sum(budget: Budget, what: str, iterable: Any, attribute: Any = None, start: Any = 0) -> Any:
     items = _items(budget, what, iterable, attribute)
     if not is_small(start):
-        # Lists are copied at each `+`.
+        # Each `+` copies the list.
         before = budget.steps
         measure(items, budget, what)
         budget.spend((before - budget.steps) * len(items) // 8, what)
@@ -309,7 +309,7 @@ def _reverse(budget: Budget, what: str, value: Any) -> Any:
 
 
 def compare_cost(budget: Budget, what: str, left: Any, right: Any = None) -> Any:
-    """Both sides are gone through at most once, unless one of them is a single value."""
+    """The cost of a comparison: each side is visited at most once, and not at all if one is a small value."""
     if is_small(left) or is_small(right):
         return left
     if isinstance(left, str) and isinstance(right, str):
@@ -321,7 +321,7 @@ def compare_cost(budget: Budget, what: str, left: Any, right: Any = None) -> Any
 
 
 def contains_cost(budget: Budget, what: str, item: Any, seq: Any = ()) -> Any:
-    """`in`: a search in a text, or a comparison with each item."""
+    """The cost of `in`: a search in a text, or a comparison with each item."""
     if isinstance(seq, str) and isinstance(item, str):
         budget.spend(len(seq) * (1 + min(len(item), 100)) // CHARS_A_STEP, what)
         return item
@@ -369,7 +369,7 @@ _COSTS: Final[dict[str, Cost]] = {
     **dict.fromkeys(("dictsort", "groupby", "max", "min", "sort", "unique"), _sorting),
 }
 _FREE: Final = frozenset({"abs", "attr", "count", "d", "default", "first", "last", "length", "random"})
-"""Filters that do the same work for any value."""
+"""Filters whose work does not depend on the value."""
 
 _TEST_COSTS: Final[dict[str, Cost]] = {
     **dict.fromkeys(("odd", "even", "divisibleby"), _remainder),
@@ -381,13 +381,13 @@ _TEST_COSTS: Final[dict[str, Cost]] = {
 
 
 def filters() -> dict[str, Any]:
-    """All of Jinja2's that are known here: one that a later version brings has to be looked at first."""
+    """Jinja2's filters that are listed here; one that a later version adds needs a cost first."""
     known: dict[str, Any] = {name: FILTERS[name] for name in (*_COSTS, *_FREE)}
     return {name: guarded(name, function, _COSTS.get(name)) for name, function in known.items()}
 
 
 def tests() -> dict[str, Any]:
-    """Jinja2's tests; those without a cost look at a value's type."""
+    """Jinja2's tests; those without a cost check a value's type only."""
     every: dict[str, Any] = dict(TESTS)
     guards = {name: guarded(name, every[name], cost, "test") for name, cost in _TEST_COSTS.items()}
     return {**every, **guards}

@@ -1,4 +1,4 @@
-"""The operators of templates that ask the budget: what `syntax_tree.py` has put in the place of Jinja2's own."""
+"""The operators of templates that ask the budget; `syntax_tree.py` puts them in place of Jinja2's own."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
     "notin": lambda left, right: left not in right,
 }
 _ORDINARY = 10**12
-"""Numbers whose text is not worth counting."""
+"""Limit of numbers whose text is too short to count."""
 
 
 @pass_context
 def output(context: Any, value: Any) -> Any:
-    """What `{{ }}` writes."""
+    """The output of `{{ }}`."""
     budget: Budget = context.budget
     if type(value) is str:
         budget.size -= len(value)

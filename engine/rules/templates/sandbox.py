@@ -1,9 +1,8 @@
-"""The Jinja2 environment that templates run in. Only `template.py` imports this, and only when it must.
+"""The Jinja2 environment of templates. Only `template.py` imports it, at the first text with template marks.
 
-Names that are not defined are errors, nothing that changes a value can be called, and everything that could make
-much out of little asks a budget first (`budget.py`): a rule file may be someone else's, and what reaches its
-templates is what clients send. Nothing is worked out when a template is compiled, and what can be called is what is
-listed here.
+Undefined names are errors, no function that changes a value can be called, and every operation whose result can be much
+larger than its input asks a budget first (`budget.py`): a rule file may come from a stranger, and its templates get
+values that clients send. Nothing is evaluated when a template is compiled, and only what is listed here can be called.
 """
 
 from __future__ import annotations
@@ -37,9 +36,9 @@ from mockrec.engine.rules.templates.syntax_tree import rewritten
 from mockrec.engine.rules.templates.text_sizes import METHODS, TextFormat, printf_size
 
 MAX_TOKENS: Final = 100_000
-"""Words and signs of one template."""
+"""Limit of words and signs of one template."""
 MAX_SOURCE: Final = 1024 * 1024
-"""Characters of one template: a long number alone takes Jinja2's lexer 240 bytes a digit."""
+"""Limit of characters of one template: Jinja2's lexer takes 240 bytes for each digit of a long number."""
 
 _CALL_STEPS = 10
 _MACRO_STEPS = 20
@@ -51,11 +50,11 @@ _NUMBER_METHODS = frozenset({"as_integer_ratio", "bit_count", "bit_length", "con
 _TIMES = (date, time, timedelta, tzinfo)  # a datetime is a date
 _OWN = (Cycler, Joiner, LoopContext)
 _OPEN = frozenset({str, int, float, list, tuple, dict, LoopContext})
-"""Types whose names without an underscore can all be read: what may be called is decided in the call."""
+"""Types whose public attributes can all be read; `call` decides which of them may be called."""
 
 
 class _Context(Context):
-    """What a rendering knows, and what it may still cost."""
+    """The context of a rendering, with its budget."""
 
     budget: Budget
 
@@ -100,7 +99,7 @@ class _Environment(jinja2.sandbox.SandboxedEnvironment):
         return not isinstance(obj, type) and super().is_safe_attribute(obj, attr, value)
 
     def wrap_str_format(self, value: Any) -> Any:
-        """`format` and `format_map` of texts, which get their budget in `call`."""
+        """`format` and `format_map` of texts, which get the budget in `call`."""
         if isinstance(value, (BuiltinMethodType, MethodType)) and value.__name__ in ("format", "format_map"):
             owner = value.__self__
             if isinstance(owner, str):
@@ -136,7 +135,7 @@ class _Environment(jinja2.sandbox.SandboxedEnvironment):
         budget: Budget = __context.budget
         budget.spend(_CALL_STEPS + len(args) + len(kwargs), "a call")
         if isinstance(__obj, BuiltinMethodType):
-            # Only `Context.call` knows these.
+            # `Context.call` adds these for its own functions only.
             kwargs.pop("_loop_vars", None)
             kwargs.pop("_block_vars", None)
             return _call_method(budget, __obj, args, kwargs)
@@ -199,7 +198,7 @@ def _may_be_called(value: Any) -> bool:
 
 
 def _ask(budget: Budget, value: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
-    """See that a call of one of Jinja2's own functions fits; the arguments that it is to get."""
+    """Check that a call of one of Jinja2's own functions fits the budget. Returns the arguments for the call."""
     owner = getattr(value, "__self__", None)
     if value is _LIPSUM:
         words = _argument(args, kwargs, 0, "n", 5) * _argument(args, kwargs, 3, "max", 100)
@@ -212,7 +211,7 @@ def _ask(budget: Budget, value: Any, args: tuple[Any, ...], kwargs: dict[str, An
     elif isinstance(owner, LoopContext):
         measure(args, budget, "loop")
     elif isinstance(owner, str):
-        # Markup's methods are Python's, with texts escaped on their way in.
+        # Markup's methods are those of str; they escape their arguments.
         name = value.__name__
         if name not in METHODS:
             raise jinja2.exceptions.SecurityError(f".{name}() of a text cannot be called in a template")
@@ -272,15 +271,15 @@ _GLOBALS = (dict, Cycler, Joiner, Namespace, _LIPSUM, _RANGE)
 
 
 def compile_source(text: str) -> jinja2.Template:
-    """Raises `jinja2.TemplateSyntaxError`, and what Python raises for code that it cannot hold."""
+    """Compile a template. Raises `jinja2.TemplateSyntaxError`, and what Python raises for code that is too large."""
     if len(text) > MAX_SOURCE:
         raise jinja2.TemplateSyntaxError(f"the template has more than {MAX_SOURCE:,} characters", 1)
     return _ENVIRONMENT.from_string(text)
 
 
 def pieces(template: jinja2.Template, values: dict[str, Any], budget: Budget) -> Iterator[str]:
-    """What a template gives, piece by piece. Raises whatever the template makes it raise."""
-    # What `template.new_context` makes, without its chains of mappings: they took half of a small template's time.
+    """The output of a template, piece by piece. Raises any exception that an expression of the template raises."""
+    # As `template.new_context`, without its chains of mappings, which took half of the time of a small template.
     context = _Context(_ENVIRONMENT, {**_ENVIRONMENT.globals, **values}, template.name, template.blocks)
     context.budget = budget
     try:
@@ -290,7 +289,7 @@ def pieces(template: jinja2.Template, values: dict[str, Any], budget: Budget) ->
 
 
 def names_in(text: str) -> set[str]:
-    """The names that a template takes from its context."""
+    """The names that a template uses from its context."""
     if len(text) > MAX_SOURCE:
         return set()
     try:
@@ -300,7 +299,7 @@ def names_in(text: str) -> set[str]:
 
 
 def syntax_error(error: Exception) -> tuple[int, str] | None:
-    """Line in the template, from 1, and message, if `error` is one of its syntax."""
+    """The line in the template, from 1, and the message of a syntax error; None for any other error."""
     if isinstance(error, jinja2.TemplateSyntaxError):
         return error.lineno, error.message or "the template is malformed"
     if isinstance(error, (RecursionError, MemoryError)):

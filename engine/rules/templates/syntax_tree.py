@@ -1,8 +1,8 @@
-"""A template's syntax tree, rewritten so that what costs something asks for it.
+"""Rewrites the syntax tree of a template, so that every operation with a cost takes it from the budget.
 
-The operators that Jinja2 turns into Python's own become internal filters, which have names that nobody can write;
-loops, macros and blocks take the steps of what is in them. Done before any code is made, and nothing is worked out
-at compile time, so that a file can be checked for the price of its length.
+The operators that Jinja2 compiles to Python's own become internal filters, whose names cannot be written in a template;
+loops, macros and blocks take the steps of their contents. The tree is rewritten before code is generated, and nothing
+is evaluated at compile time, so checking a file takes time in proportion to its length.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _LOOP_STEPS = 3
 
 
 def rewritten(template: nodes.Template) -> nodes.Template:
-    """The tree with its costs in it. Raises TemplateSyntaxError for numbers that are none."""
+    """The tree with its costs. Raises TemplateSyntaxError for numbers that are too large."""
     tree = _Rewriter().visit(template)
     assert isinstance(tree, nodes.Template)
     steps, size = _cost_of(tree.body)
@@ -36,7 +36,7 @@ def rewritten(template: nodes.Template) -> nodes.Template:
 
 
 class _Rewriter(NodeTransformer):
-    """Inner nodes first, so that what a loop costs is known when the one around it is looked at."""
+    """Visits inner nodes first, so that the cost of a loop is known when the loop around it is visited."""
 
     def visit_Const(self, node: nodes.Const) -> nodes.Node:
         value = node.value
@@ -82,7 +82,7 @@ class _Rewriter(NodeTransformer):
         if node.test is not None:
             steps += _cost(node.test)[0]
         if node.recursive:
-            # `loop(…)` begins again with other items.
+            # `loop(…)` runs the body again for other items.
             node.body.insert(0, _spend(steps + _LOOP_STEPS, size, node.lineno))
             steps = size = 0
         costs = (nodes.Const(steps + _LOOP_STEPS), nodes.Const(size))
@@ -111,7 +111,7 @@ class _Rewriter(NodeTransformer):
 
 
 def _is_plain(node: nodes.Node) -> bool:
-    """Whether it is written as a single value: nothing that is compared with it is gone through."""
+    """Whether a node is a single constant; a comparison with it does not iterate over the other side."""
     return isinstance(node, nodes.Const)
 
 
@@ -130,7 +130,7 @@ def _cost_of(body: list[Any]) -> tuple[int, int]:
 
 
 def _cost(node: nodes.Node) -> tuple[int, int]:
-    """Steps and bytes of a node, without what takes them itself."""
+    """Steps and bytes of a node, without those of inner nodes that take their own."""
     if isinstance(node, nodes.TemplateData):
         return 1, len(node.data) * (1 if node.data.isascii() else 4)
     if isinstance(node, nodes.For):
@@ -139,7 +139,7 @@ def _cost(node: nodes.Node) -> tuple[int, int]:
     if isinstance(node, (nodes.Macro, nodes.CallBlock, nodes.Block)):
         return 5, 0
     if isinstance(node, nodes.If):
-        # One branch is taken; at worst all conditions are looked at.
+        # One branch is taken; in the worst case all conditions are evaluated.
         branches = [_cost_of(node.body), _cost_of(node.else_)]
         branches += [_cost_of(branch.body) for branch in node.elif_]
         tests = sum(_cost(test.test)[0] for test in (node, *node.elif_))

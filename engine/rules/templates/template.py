@@ -1,7 +1,7 @@
-"""Templates: `{{ }}` in bodies, headers, JSON values and custom events, by Jinja2's sandbox.
+"""Templates: `{{ }}` in bodies, headers, JSON values and custom events, in Jinja2's sandbox.
 
-Jinja2 is imported when the first text with template marks is compiled; a text without any is itself. What may
-differ from one rendering to the next (time, ids, random numbers) comes in with the context.
+Jinja2 is imported when the first text with template marks is compiled; a text without marks renders to itself. Time,
+ids and random numbers come in with the context.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
     from mockrec.engine.rules.templates.budget import Budget
 
 MAX_STEPS = 400_000
-"""Steps of work that the templates of a step may take for one request, if no limit says otherwise."""
+"""Default limit of the steps of work that the templates of a step may take for one request."""
 MAX_SIZE = 32 * 1024 * 1024
-"""Bytes of text and values that they may make."""
+"""Default limit of the bytes of text and values that they may make."""
 
 _MAX_REASON = 500
-"""Characters of an error's text: it may name a value."""
+"""Limit of characters of an error's text, which may contain a value."""
 
 _MARKS = ("{{", "{%", "{#")
 
 
 class TemplateError(Exception):
-    """A template is malformed, or failed on a request. `place_line` and `column` are of the rule file, from 1."""
+    """A template is malformed, or failed for a request. `place_line` and `column` count in the rule file, from 1."""
 
     def __init__(self, place_line: int, message: str, column: int = 1) -> None:
         self.place_line = place_line
@@ -39,10 +39,10 @@ class TemplateError(Exception):
 
 
 class TemplateRequest:
-    """The request as templates see it: texts where a RequestView has bytes and lists.
+    """The request in templates: texts where a RequestView has bytes and lists.
 
-    `query`, `cookies` and `form` give the first value of a name, `query_all`, `cookies_all` and `form_all`
-    the list of them. `body` is the text of the body.
+    `query`, `cookies` and `form` have the first value of each name, `query_all`, `cookies_all` and `form_all` the list
+    of all values. `body` is the text of the body.
     """
 
     __slots__ = (
@@ -115,7 +115,7 @@ class TemplateRequest:
         return self._form
 
 
-# What Jinja2 calls the object in "… has no attribute …": a name that says nothing to the author of a rule.
+# Jinja2's name for the object in "… has no attribute …", which the author of a rule does not know.
 _REQUEST_NAME = f"'{TemplateRequest.__module__}.{TemplateRequest.__qualname__} object'"
 
 
@@ -124,7 +124,7 @@ def _firsts(values: Mapping[str, list[str]]) -> dict[str, str]:
 
 
 class Scope:
-    """What the templates of one step may name for one request, and what they may cost together.
+    """The names for the templates of one step, for one request, and their common budget.
 
     `names` holds `request` (a RequestView), `count`, `now`, `uuid`, `random`.
     """
@@ -141,7 +141,7 @@ class Scope:
 
     @property
     def budget(self) -> Budget:
-        """What is left for the request."""
+        """The remaining budget for the request."""
         if self._budget is None:
             from mockrec.engine.rules.templates.budget import Budget
 
@@ -155,11 +155,11 @@ class Scope:
 
 
 Context: TypeAlias = Scope | Mapping[str, Any]
-"""A mapping stands for a scope with its names and the limits as they are without settings."""
+"""A mapping is a scope with these names and the default limits."""
 
 
 class Template:
-    """A compiled text. `is_static` where it has no marks and always renders to itself."""
+    """A compiled text. `is_static`: it has no marks, and always renders to itself."""
 
     __slots__ = ("_place", "_template", "_text", "is_static")
 
@@ -172,7 +172,7 @@ class Template:
             self._template = _compile(text, place)
 
     def render(self, context: Context) -> str:
-        """The text for a request. Raises TemplateError, also for a name that is not defined."""
+        """The text for a request. Raises TemplateError, also for an undefined name."""
         if self._template is None:
             return self._text
         from mockrec.engine.rules.templates import sandbox
@@ -181,12 +181,12 @@ class Template:
         try:
             return "".join(sandbox.pieces(self._template, scope.names, scope.budget))
         except Exception as error:
-            # A template is the user's code: whatever it raises is told with its line, never a defect of ours.
+            # A template is the user's code: every exception is an error of it, with its line, and no defect of mockrec.
             raise _error(self._place, self._text, _failed_line(error), _reason(error)) from error
 
 
 class TemplateTree:
-    """A plain JSON value whose strings are templates; keys, numbers and the like stay as they are."""
+    """A JSON value whose strings are templates; keys, numbers and other values are unchanged."""
 
     __slots__ = ("_tree", "is_static")
 
@@ -200,7 +200,7 @@ class TemplateTree:
 
 
 class HeaderTemplates:
-    """Header pairs whose values are templates; names stay as they are."""
+    """Header pairs whose values are templates; names are unchanged."""
 
     __slots__ = ("_pairs", "_place", "is_static")
 
@@ -210,7 +210,7 @@ class HeaderTemplates:
         self.is_static = all(template.is_static for _, template in self._pairs)
 
     def render(self, context: Context) -> HeaderPairs:
-        """The pairs for a request. Raises TemplateError, also for a value that would break the head apart."""
+        """The pairs for a request. Raises TemplateError, also for a value with a line break or NUL in it."""
         rendered = []
         for name, template in self._pairs:
             value = template.render(context)
@@ -222,22 +222,22 @@ class HeaderTemplates:
 
 
 def compile_template(text: str, place: SourceLocation) -> Template:
-    """Compiles a text that stands at `place` of the rule file. Raises TemplateError if it is malformed."""
+    """Compile a text at `place` of the rule file. Raises TemplateError if it is malformed."""
     return Template(text, place)
 
 
 def compile_tree(value: Any, place: SourceLocation) -> TemplateTree:
-    """Compiles all strings in a plain value. Raises TemplateError if one is malformed."""
+    """Compile all strings in a JSON value. Raises TemplateError if one is malformed."""
     return TemplateTree(value, place)
 
 
 def compile_headers(pairs: HeaderPairs, place: SourceLocation) -> HeaderTemplates:
-    """Compiles the values of header pairs. Raises TemplateError if one is malformed."""
+    """Compile the values of header pairs. Raises TemplateError if one is malformed."""
     return HeaderTemplates(pairs, place)
 
 
 def names_in(text: str) -> set[str]:
-    """The names that a text takes from its context; none where it is malformed, which is told elsewhere."""
+    """The names that a text uses from its context; none if it is malformed, which `check.py` reports."""
     if not has_marks(text):
         return set()
     from mockrec.engine.rules.templates import sandbox
@@ -246,7 +246,7 @@ def names_in(text: str) -> set[str]:
 
 
 def has_marks(text: str) -> bool:
-    """Whether a text can be anything else than itself as a template."""
+    """Whether a text has template marks; without, it renders to itself."""
     return any(mark in text for mark in _MARKS)
 
 
@@ -289,7 +289,7 @@ def _render_tree(tree: Any, context: Scope) -> Any:
 
 
 def _error(place: SourceLocation, text: str, line: int, message: str) -> TemplateError:
-    """`line` counts in the text. A block scalar begins where a line does, and its lines are the file's."""
+    """The error at a line of the text. Only the lines of a block scalar, which begins at column 1, are the file's."""
     if place.column == 1:
         return TemplateError(place.line + line - 1, message)
     if "\n" in text:

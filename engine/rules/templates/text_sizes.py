@@ -1,4 +1,4 @@
-"""How large the text is that an operation on texts will make: `%`, `format`, `replace` and the methods of texts."""
+"""Sizes of the results of operations on texts: `%`, `format`, `replace` and the methods of texts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _DIGITS = re.compile(r"\d+")
 _CONVERSION_STEPS = 5
 _CACHED_CHARS = 200
 _WORD = 64
-"""Bytes that a short text takes, and its place in a list."""
+"""Bytes of a short text and its place in a list."""
 _LINE_ENDS = "\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"
 _CHARSETS = frozenset({"utf-8", "utf8", "ascii", "us-ascii", "latin-1", "latin1", "iso-8859-1", "utf-16", "utf-32"})
 """Codecs that work in one pass; `punycode`, for one, does not."""
@@ -32,7 +32,7 @@ def line_count(text: str) -> int:
 
 
 def replaced_size(budget: Budget, what: str, text: str, old: str, new: str) -> None:
-    """See that `text.replace(old, new)` fits."""
+    """Check that `text.replace(old, new)` fits the budget."""
     search_steps(budget, what, text, old)
     found = text.count(old)
     budget.spend(found // 4, what)
@@ -40,20 +40,20 @@ def replaced_size(budget: Budget, what: str, text: str, old: str, new: str) -> N
 
 
 def search_steps(budget: Budget, what: str, text: str | bytes, part: str | bytes, *, backwards: bool = False) -> None:
-    """Take the steps of a search. Python bounds the product of both lengths forwards, but not backwards."""
+    """Take the steps of a search. Only backwards does Python take up to the product of both lengths."""
     length = len(part) if backwards else min(len(part), 100)
     budget.spend(len(text) * (1 + length) // CHARS_A_STEP, what)
 
 
 def printf_size(budget: Budget, what: str, form: str | bytes, values: Any) -> None:
-    """See that `form % values` fits."""
+    """Check that `form % values` fits the budget."""
     text = form.decode("latin-1") if isinstance(form, bytes) else form
     analyse = _analysed if len(text) <= _CACHED_CHARS else _analysed.__wrapped__
     count, size, starred = analyse(text)
     budget.spend(_CONVERSION_STEPS * count + len(text) // CHARS_A_STEP, what)
     items = values if isinstance(values, tuple) else (values,)
     if isinstance(values, dict):
-        # Each name may stand in the text any number of times, and so may the whole.
+        # The text may hold each name, and the whole mapping, any number of times.
         largest = max((measure([item], budget, what) for item in values.values()), default=0)
         size += count * (largest if "(" in text else measure(values, budget, what))
     else:
@@ -66,7 +66,7 @@ def printf_size(budget: Budget, what: str, form: str | bytes, values: Any) -> No
 
 @lru_cache(maxsize=256)
 def _analysed(text: str) -> tuple[int, int, int]:
-    """The conversions in a text for `%`, bytes of the text and its widths, and how many widths are values."""
+    """The number of conversions in a text for `%`, the bytes of the text and its widths, the number of `*` widths."""
     size = width(text)
     starred = text.count("*")
     if _NESTED_NAME.search(text):
@@ -81,7 +81,7 @@ def _as_size(digits: str) -> int:
 
 
 class _Formatter(SandboxedFormatter):
-    """`str.format`, each field of which asks the budget."""
+    """`str.format`, with a check of the budget for each field."""
 
     def __init__(self, env: Environment, budget: Budget, what: str, **kwargs: Any) -> None:
         super().__init__(env, **kwargs)
@@ -103,11 +103,11 @@ class _Formatter(SandboxedFormatter):
 
 
 class _EscapingFormatter(_Formatter, EscapeFormatter):
-    """The same for text that is marked as safe."""
+    """The formatter of texts that are marked as safe."""
 
 
 class TextFormat:
-    """The method `format` or `format_map` of a text, bound to it: it is given its budget when it is called."""
+    """The bound method `format` or `format_map` of a text; it gets the budget as an argument."""
 
     __slots__ = ("_environment", "_is_map", "_text")
 
@@ -229,7 +229,7 @@ METHODS: Final[dict[str, Callable[..., Any]]] = {
     "splitlines": _splitlines,
     "translate": _translated,
 }  # fmt: skip
-"""Methods of texts and bytes that templates may call, with what each costs beyond one look at the text."""
+"""Methods of texts and bytes that templates may call → their cost beyond one scan of the text."""
 
 
 def _size(text: Any) -> int:

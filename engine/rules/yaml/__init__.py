@@ -1,1 +1,1 @@
-"""YAML nodes read into typed values, each problem with its line and column."""
+"""The YAML reader and the value types of the rule language; problems have a line and a column."""

@@ -1,6 +1,6 @@
-"""Shapes made of shapes: lists, mappings with free keys, and choices by kind of node.
+"""Value types made of value types: lists, mappings with free keys, and choices by kind of node.
 
-Every one of them reads all its parts before it gives up, so that all problems are found at once.
+Each reads all of its parts before it raises Rejected, so that all problems are reported at once.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from mockrec.engine.rules.yaml.types import InvalidValue, ScalarType, Schema, T,
 
 
 class List(ValueType[tuple[T, ...]]):
-    """A list of one shape."""
+    """A list of values of one type."""
 
     def __init__(self, item: ValueType[T], *, at_least: int = 0) -> None:
         self._item = item
         self._at_least = at_least
         self.expects = "a list" if not at_least else f"a list of at least {at_least}"
 
-    def read(self, node: AnyNode, where: str, reading: LoadContext) -> tuple[T, ...]:
+    def read(self, node: AnyNode, where: str, context: LoadContext) -> tuple[T, ...]:
         if not isinstance(node, ListNode) or len(node.items) < self._at_least:
-            raise self.unexpected(node, where, reading)
+            raise self.unexpected(node, where, context)
         items = []
         for index, item in enumerate(node.items):
             try:
-                items.append(self._item.read(item, f"{where}[{index}]", reading))
+                items.append(self._item.read(item, f"{where}[{index}]", context))
             except Rejected:
                 continue
         if len(items) < len(node.items):
@@ -42,47 +42,47 @@ class List(ValueType[tuple[T, ...]]):
 
 
 class OneOrMany(ValueType[tuple[T, ...]]):
-    """A single value, or a list of them that is not empty."""
+    """A single value, or a list of at least one."""
 
     def __init__(self, item: ValueType[T]) -> None:
         self._item = item
         self._list = List(item, at_least=1)
         self.expects = f"{item.expects}, or a list"
 
-    def read(self, node: AnyNode, where: str, reading: LoadContext) -> tuple[T, ...]:
+    def read(self, node: AnyNode, where: str, context: LoadContext) -> tuple[T, ...]:
         if isinstance(node, ListNode):
-            return self._list.read(node, where, reading)
-        return (self._item.read(node, where, reading),)
+            return self._list.read(node, where, context)
+        return (self._item.read(node, where, context),)
 
     def schema(self, defs: dict[str, Schema]) -> Schema:
         return {"anyOf": [self._item.schema(defs), self._list.schema(defs)]}
 
 
 class MapOf(ValueType[dict[str, T]]):
-    """A mapping with free keys and values of one shape."""
+    """A mapping with free keys and values of one type."""
 
     expects = "a mapping"
 
     def __init__(self, value: ValueType[T], *, key: ScalarType[str] | None = None, fold_case: bool = False) -> None:
-        """`fold_case`: keys that differ in case only are the same key given twice."""
+        """`fold_case`: keys that differ only in case count as the same key given twice."""
         self._value = value
         self._key = key
         self._fold_case = fold_case
 
-    def read(self, node: AnyNode, where: str, reading: LoadContext) -> dict[str, T]:
+    def read(self, node: AnyNode, where: str, context: LoadContext) -> dict[str, T]:
         if not isinstance(node, MapNode):
-            raise self.unexpected(node, where, reading)
-        pairs, good = reading.pairs(node, where)
+            raise self.unexpected(node, where, context)
+        pairs, good = context.pairs(node, where)
         values: dict[str, T] = {}
         folded: set[str] = set()
         for name, key, value in pairs:
             try:
                 if self._key is not None:
-                    self._key.read(key, where, reading)
+                    self._key.read(key, where, context)
                 if self._fold_case and name.lower() in folded:
-                    raise reading.reject(key, where, f"{quoted(name)} is given twice (case does not count)")
+                    raise context.reject(key, where, f"{quoted(name)} is given twice (case does not count)")
                 folded.add(name.lower())
-                values[name] = self._value.read(value, f"{where}.{name}", reading)
+                values[name] = self._value.read(value, f"{where}.{name}", context)
             except Rejected:
                 good = False
         if not good:
@@ -97,7 +97,7 @@ class MapOf(ValueType[dict[str, T]]):
 
 
 class ByKind(ValueType[Any]):
-    """A choice that the kind of node decides: scalar, list or mapping; None where a kind is refused."""
+    """A value type for each kind of node: scalar, list or mapping; None refuses the kind."""
 
     def __init__(
         self,
@@ -109,56 +109,56 @@ class ByKind(ValueType[Any]):
         self._scalar = scalar
         self._items = items
         self._mapping = mapping
-        self._shapes = [shape for shape in (scalar, items, mapping) if shape is not None]
-        self.expects = " or ".join(dict.fromkeys(shape.expects for shape in self._shapes))
+        self._types = [value_type for value_type in (scalar, items, mapping) if value_type is not None]
+        self.expects = " or ".join(dict.fromkeys(value_type.expects for value_type in self._types))
 
-    def read(self, node: AnyNode, where: str, reading: LoadContext) -> Any:
+    def read(self, node: AnyNode, where: str, context: LoadContext) -> Any:
         if isinstance(node, ScalarNode):
-            shape = self._scalar
+            value_type = self._scalar
         else:
-            shape = self._items if isinstance(node, ListNode) else self._mapping
-        if shape is None:
-            raise self.unexpected(node, where, reading)
-        if isinstance(node, ScalarNode) and isinstance(shape, ScalarType):
-            return shape.read_scalar(node, where, reading, self.expects)
-        return shape.read(node, where, reading)
+            value_type = self._items if isinstance(node, ListNode) else self._mapping
+        if value_type is None:
+            raise self.unexpected(node, where, context)
+        if isinstance(node, ScalarNode) and isinstance(value_type, ScalarType):
+            return value_type.read_scalar(node, where, context, self.expects)
+        return value_type.read(node, where, context)
 
     def schema(self, defs: dict[str, Schema]) -> Schema:
-        return {"anyOf": [shape.schema(defs) for shape in self._shapes]}
+        return {"anyOf": [value_type.schema(defs) for value_type in self._types]}
 
 
 class Checked(ValueType[T]):
-    """A shape whose value is looked at once more; the check may change it, and raises Unfit."""
+    """A value type with an additional check, which may change the value, and raises InvalidValue."""
 
-    def __init__(self, shape: ValueType[T], check: Callable[[T], T]) -> None:
-        self._shape = shape
+    def __init__(self, value_type: ValueType[T], check: Callable[[T], T]) -> None:
+        self._value_type = value_type
         self._check = check
-        self.expects = shape.expects
+        self.expects = value_type.expects
 
-    def read(self, node: AnyNode, where: str, reading: LoadContext) -> T:
-        value = self._shape.read(node, where, reading)
+    def read(self, node: AnyNode, where: str, context: LoadContext) -> T:
+        value = self._value_type.read(node, where, context)
         try:
             return self._check(value)
         except InvalidValue as fault:
-            raise reading.reject(node, where, str(fault)) from None
+            raise context.reject(node, where, str(fault)) from None
 
     def schema(self, defs: dict[str, Schema]) -> Schema:
-        return self._shape.schema(defs)
+        return self._value_type.schema(defs)
 
 
 class Named(ValueType[T]):
-    """A shape that the schema describes once, under `$defs`; also what makes recursion possible."""
+    """A value type that the schema describes once, under `$defs`, which also makes recursion possible."""
 
-    def __init__(self, name: str, shape: Callable[[], ValueType[T]], expects: str = "a mapping") -> None:
+    def __init__(self, name: str, value_type: Callable[[], ValueType[T]], expects: str = "a mapping") -> None:
         self._name = name
-        self._shape = shape
+        self._value_type = value_type
         self.expects = expects
 
-    def read(self, node: AnyNode, where: str, reading: LoadContext) -> T:
-        return self._shape().read(node, where, reading)
+    def read(self, node: AnyNode, where: str, context: LoadContext) -> T:
+        return self._value_type().read(node, where, context)
 
     def schema(self, defs: dict[str, Schema]) -> Schema:
         if self._name not in defs:
             defs[self._name] = {}  # before its content, which may name it again
-            defs[self._name] = self._shape().schema(defs)
+            defs[self._name] = self._value_type().schema(defs)
         return {"$ref": f"#/$defs/{self._name}"}

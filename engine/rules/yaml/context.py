@@ -1,7 +1,7 @@
-"""What one reading of a rule file carries along: where problems go, the environment, the folder's files.
+"""The state of loading one rule file: its problems so far, the environment, access to the files it names.
 
-A shape that cannot use a node reports it here and raises `Rejected`; whoever holds several parts catches
-it, goes on with the next part, and raises it again at the end. So every problem of a file is found.
+A value type that refuses a node reports the problem here and raises `Rejected`. A container catches it, continues with
+its next part, and raises it again at the end, so every problem of a file is reported.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from mockrec.engine.rules.model import SourceLocation
 from mockrec.engine.rules.yaml.nodes import AnyNode, ListNode, MapNode, Node, ScalarNode, core_value
 
 _SECRET_SIZE = 6
-"""A value that is shorter hides nothing, and may stand anywhere in a message by chance."""
+"""Shorter values are not hidden in messages: they hold no secret, and occur in any text by chance."""
 _VARIABLE = re.compile(r"\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_]*)\}|\$\{")
 
 
 class Rejected(Exception):
-    """A node was refused; why stands in `LoadContext.problems`."""
+    """A node was refused; `LoadContext.problems` says why."""
 
 
 class LoadContext:
-    """One rule file being read."""
+    """One rule file being loaded."""
 
     def __init__(
         self,
@@ -36,12 +36,12 @@ class LoadContext:
         read_file: Callable[[str], bytes],
         probe: Callable[[str], None] | None = None,
     ) -> None:
-        """`read_file` gets an absolute path and raises OSError; so does `probe`, which reads nothing."""
+        """`read_file` gets an absolute path and raises OSError; `probe` does the same without reading the file."""
         self.file = file
         self.problems: list[Problem] = []
         self.warnings: list[Problem] = []
         self.secrets: dict[str, str] = {}
-        """The values that came from the environment, in order."""
+        """Values from the environment → the names of their variables, in order."""
         self._folder = folder
         self._env = env
         self._read_file = read_file
@@ -51,12 +51,12 @@ class LoadContext:
     # ── problems ───────────────────────────────────────────────────────────────────────────────────
 
     def reject(self, node: Node, where: str, message: str) -> Rejected:
-        """Notes a problem; the caller raises what it gets, or goes on to find more."""
+        """Report a problem at a node. The caller raises the result, or continues and finds more problems."""
         self.problems.append(Problem(self.file, node.line, node.column, where, self._without_secrets(message)))
         return Rejected()
 
     def reject_at(self, place: SourceLocation, message: str) -> Rejected:
-        """The same for what was read already."""
+        """Report a problem at a location, for a node that is loaded already."""
         message = self._without_secrets(message)
         self.problems.append(Problem(place.file, place.line, place.column, place.where, message))
         return Rejected()
@@ -66,14 +66,14 @@ class LoadContext:
         self.warnings.append(Problem(place.file, place.line, place.column, place.where, message))
 
     def _without_secrets(self, message: str) -> str:
-        """Messages show what was written; those that show what came of it must not give a variable's value away."""
+        """The message with values of variables replaced by `${NAME}`: they may be secrets."""
         for value, name in self.secrets.items():
             if len(value) >= _SECRET_SIZE:
                 message = message.replace(value, f"${{{name}}}")
         return message
 
     def place(self, node: Node, where: str) -> SourceLocation:
-        """Where a node's text begins; for a block scalar that is the line after its `|`."""
+        """The location where a node's text begins; for a block scalar that is the line after its `|`."""
         if isinstance(node, ScalarNode) and node.block:
             return SourceLocation(self.file, node.line + 1, 1, where)
         return SourceLocation(self.file, node.line, node.column, where)
@@ -109,10 +109,10 @@ class LoadContext:
             self.secrets[value] = name
         return value
 
-    # ── mappings and free values ───────────────────────────────────────────────────────────────────
+    # ── mappings and JSON data ───────────────────────────────────────────────────────────────────
 
     def pairs(self, node: MapNode, where: str) -> tuple[list[tuple[str, ScalarNode, AnyNode]], bool]:
-        """The usable pairs of a mapping (key text, key, value), and whether all of them are usable."""
+        """The valid pairs of a mapping (key text, key, value), and whether all of its pairs are valid."""
         found: dict[str, tuple[str, ScalarNode, AnyNode]] = {}
         good = True
         for key, value in node.pairs:
@@ -134,7 +134,7 @@ class LoadContext:
         return list(found.values()), good
 
     def plain(self, node: AnyNode, where: str) -> Any:
-        """A node as free data (what JSON can hold): dicts with text keys, lists, scalars."""
+        """A node as JSON data: dicts with text keys, lists, scalars."""
         if isinstance(node, ScalarNode):
             return self._plain_scalar(node, where)
         good = True
@@ -160,7 +160,7 @@ class LoadContext:
         return values
 
     def _plain_scalar(self, node: ScalarNode, where: str) -> Any:
-        # A variable's value stays text whatever it looks like: no data changes its type with the environment.
+        # A variable's value stays text, whatever it looks like: no value changes its type with the environment.
         if not node.plain or "${" in node.text:
             return self.text(node, where)
         value = core_value(node.text)
@@ -171,11 +171,11 @@ class LoadContext:
     # ── files ──────────────────────────────────────────────────────────────────────────────────────
 
     def absolute(self, name: str) -> str:
-        """A name as written in the file → absolute path, joined as text."""
+        """A name as written in the rule file → absolute path, joined as text."""
         return name if name.startswith("/") else f"{self._folder.rstrip('/')}/{name}"
 
     def existing(self, name: str, node: Node, where: str) -> str:
-        """The absolute path of a file that can be opened; otherwise a problem."""
+        """The absolute path of a file that can be opened. Raises Rejected if it cannot."""
         path = self.absolute(name)
         if path not in self._file_faults:
             self._file_faults[path] = self._fault_of(path)
@@ -184,7 +184,7 @@ class LoadContext:
         return path
 
     def folder(self, name: str, node: Node, where: str) -> str:
-        """The absolute path of a folder that can be opened; otherwise a problem."""
+        """The absolute path of a folder that can be opened. Raises Rejected if it cannot."""
         path = self.absolute(name)
         try:
             (self._probe or self._read_file)(path)
@@ -195,7 +195,7 @@ class LoadContext:
         raise self.reject(node, where, f"{quoted(name)} is a file, not a folder; `file` answers with one file")
 
     def content(self, name: str, node: Node, where: str) -> bytes:
-        """The bytes of a file named in the rules."""
+        """The bytes of a file that the rules name. Raises Rejected if it cannot be read."""
         try:
             return self._read_file(self.absolute(name))
         except (OSError, ValueError) as error:
@@ -213,7 +213,7 @@ class LoadContext:
 
 
 def describe(node: AnyNode) -> str:
-    """A node in the words of "expected …, got …"; an environment variable by its name only."""
+    """A node as the text after "got" in a message; an environment variable by its name only."""
     if isinstance(node, ListNode):
         return "a list" if node.items else "an empty list"
     if isinstance(node, MapNode):

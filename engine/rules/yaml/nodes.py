@@ -1,8 +1,8 @@
-"""YAML text → nodes with their places; knows YAML, and nothing of the rule language.
+"""YAML text → nodes with their locations. Independent of the rule language.
 
-The composer is our own, over the parser's events, for three reasons: libyaml's composer recurses in C
-and ends the process on deep nesting, alias expansion has to be bounded, and scalars follow the core
-schema of YAML 1.2 (section 10.3.2), in which `no`, `on` and dates are plain words.
+The composer works on the parser's events and replaces PyYAML's for three reasons: libyaml's composer recurses in C
+and ends the process on deep nesting, alias expansion has to be bounded, and scalars follow the core schema of
+YAML 1.2 (section 10.3.2), in which `no`, `on` and dates are plain words.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from mockrec.engine.errors import Problem, RuleFileError
 MAX_DEPTH: Final = 100
 MAX_ALIASED_NODES: Final = 100_000
 MAX_NODES: Final = 2_000_000
-"""Values of a file; each takes some 300 bytes of memory."""
+"""Limit of values in a file; each takes some 300 bytes of memory."""
 MAX_DIGITS: Final = 300
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -34,7 +34,7 @@ _WORDS: Final[dict[str, bool | None]] = {
 
 
 class Node:
-    """A value in the file. `line` and `column` count from 1; `weight` is its size with aliases expanded."""
+    """A value in the file. `line` and `column` count from 1; `weight` is its number of nodes with aliases expanded."""
 
     __slots__ = ("column", "line", "weight")
 
@@ -45,7 +45,7 @@ class Node:
 
 
 class ScalarNode(Node):
-    """Text. `plain` means written without quotes, so that it may also be a number, a boolean or null."""
+    """Text. `plain`: written without quotes, so it may also be a number, a boolean or null."""
 
     __slots__ = ("block", "plain", "text")
 
@@ -68,7 +68,7 @@ class ListNode(Node):
 
 
 class MapNode(Node):
-    """A mapping as pairs in file order; keys may repeat and may be anything."""
+    """A mapping as pairs in file order; keys may repeat and may be any node."""
 
     __slots__ = ("pairs",)
 
@@ -81,11 +81,11 @@ AnyNode: TypeAlias = ScalarNode | ListNode | MapNode
 
 
 _BRACES = re.compile(r"[:,\[{]\s*[^\s\"'{}\[\],][^\"'{}\[\],]*\{")
-"""A brace in a text without quotes."""
+"""An unquoted text with a brace in it."""
 
 
 def core_value(text: str) -> str | int | float | bool | None:
-    """What a plain scalar means in the core schema of YAML 1.2. Numbers of absurd length stay text."""
+    """The value of a plain scalar in the core schema of YAML 1.2. Numbers of absurd length stay text."""
     if text in _WORDS:
         return _WORDS[text]
     if text[0] not in "+-.0123456789" or len(text) > MAX_DIGITS:
@@ -102,7 +102,7 @@ def core_value(text: str) -> str | int | float | bool | None:
 
 
 def parse(data: bytes, file: str) -> AnyNode:
-    """The one document of a file. Raises RuleFileError with one problem, where the text stops being YAML."""
+    """Parse a file that holds one document. Raises RuleFileError with one problem, at the first syntax error."""
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -119,7 +119,7 @@ def parse(data: bytes, file: str) -> AnyNode:
 
 
 class _Composer:
-    """Turns the events of one document into nodes."""
+    """Builds nodes from the events of one document."""
 
     def __init__(self, text: str, file: str) -> None:
         self._file = file
@@ -168,7 +168,7 @@ class _Composer:
                 value = self._node(next(self._events), depth + 1)
                 node.pairs.append((key, value))
                 node.weight += key.weight + value.weight
-        # Only a finished node can be named, so an alias inside its own anchor is an unknown one.
+        # Only a complete node gets its anchor, so an alias inside its own anchor is unknown.
         if event.anchor is not None:
             self._anchors[event.anchor] = node
         return node
@@ -205,7 +205,7 @@ def _syntax_problem(text: str, file: str, error: yaml.MarkedYAMLError) -> RuleFi
         column = indentation.index("\t") + 1
         return _broken(file, line, column, "YAML forbids tabs for indentation; use spaces")
     message = error.problem or "cannot be read"
-    if "maximum nesting depth" in message:  # libyaml's own limit, met before ours: it reads ahead
+    if "maximum nesting depth" in message:  # libyaml reads ahead, so its own limit comes first
         return _broken(file, line, column, f"nested more than {MAX_DEPTH} levels deep")
     if error.context:
         message += f", {error.context}"

@@ -1,4 +1,4 @@
-"""Records: mappings with known keys, each with its shape, built into one value of the model."""
+"""Records: mappings with known keys, each of a value type, built into one value of the model."""
 
 from __future__ import annotations
 
@@ -16,42 +16,42 @@ LATER: Final = "is not available yet in this version of mockrec"
 
 
 class Key:
-    """One key of a record: its shape, what it means, and whether this version can do it."""
+    """One key of a record: its value type, its meaning, and whether this version supports it."""
 
-    __slots__ = ("about", "later", "required", "shape")
+    __slots__ = ("about", "later", "required", "value_type")
 
     def __init__(
         self,
-        shape: ValueType[Any],
+        value_type: ValueType[Any],
         about: str,
         *,
         required: bool = False,
         later: bool | Callable[[Any], str | bool] = False,
     ) -> None:
-        """`later`: the key is checked but refused; as a function of the value it says whether, or names
-        what is refused."""
-        self.shape = shape
+        """`later`: the key is checked but refused. A function of the value returns whether it is, or the name of the
+        refused part."""
+        self.value_type = value_type
         self.about = about
         self.required = required
         self.later = later
 
     def refused(self, name: str, value: Any) -> str:
-        """What is not available in this version, or nothing."""
+        """The name of what this version does not support; empty if it supports the value."""
         if self.later is True and (value is None or value is False or value in ((), {})):
-            return ""  # says only that the thing is not used
+            return ""  # the value turns off what is not supported
         answer = self.later(value) if callable(self.later) else self.later
         return name if answer is True else answer or ""
 
 
 class ParsedMapping:
-    """The keys of one record as given, for the function that builds its value."""
+    """The given keys of one record, for the function that builds its value."""
 
-    __slots__ = ("keys", "node", "nodes", "reading", "values", "where")
+    __slots__ = ("context", "keys", "node", "nodes", "values", "where")
 
-    def __init__(self, node: AnyNode, where: str, reading: LoadContext) -> None:
+    def __init__(self, node: AnyNode, where: str, context: LoadContext) -> None:
         self.node = node
         self.where = where
-        self.reading = reading
+        self.context = context
         self.values: dict[str, Any] = {}
         self.keys: dict[str, ScalarNode] = {}
         self.nodes: dict[str, AnyNode] = {}
@@ -63,16 +63,16 @@ class ParsedMapping:
         return self.values.get(key, default)
 
     def fields(self, *names: str) -> dict[str, Any]:
-        """The given values under the names of a dataclass: `bodyIdle` → `body_idle`. All, or the named."""
+        """The given values under the field names of a dataclass: `bodyIdle` → `body_idle`. All, or those of `names`."""
         return {_field(key): value for key, value in self.values.items() if not names or key in names}
 
     def place(self, key: str) -> SourceLocation:
-        """Where a key's value stands."""
-        return self.reading.place(self.nodes[key], f"{self.where}.{key}" if self.where else key)
+        """The location of a key's value."""
+        return self.context.place(self.nodes[key], f"{self.where}.{key}" if self.where else key)
 
     def reject(self, key: str, message: str) -> Rejected:
-        """A problem at a key's value."""
-        return self.reading.reject(self.nodes[key], f"{self.where}.{key}" if self.where else key, message)
+        """Report a problem at a key's value; the caller raises the result."""
+        return self.context.reject(self.nodes[key], f"{self.where}.{key}" if self.where else key, message)
 
 
 class Record(ValueType[T]):
@@ -89,8 +89,8 @@ class Record(ValueType[T]):
         some_of: Iterable[Sequence[str]] = (),
         may_be_nothing: bool = False,
     ) -> None:
-        """`one_of`: groups of which at most one key may be given; `some_of`: groups of which at least one
-        must be; `may_be_nothing`: null stands for an empty mapping."""
+        """`one_of`: groups of keys of which at most one may be given; `some_of`: groups of which at least one must be
+        given; `may_be_nothing`: null is an empty mapping."""
         self.keys = dict(keys)
         self._names = tuple(keys)
         self._required = tuple(name for name, key in keys.items() if key.required)
@@ -99,37 +99,37 @@ class Record(ValueType[T]):
         self._some_of = [tuple(group) for group in some_of]
         self._may_be_nothing = may_be_nothing
 
-    def read(self, node: AnyNode, where: str, reading: LoadContext) -> T:
-        given = ParsedMapping(node, where, reading)
+    def read(self, node: AnyNode, where: str, context: LoadContext) -> T:
+        given = ParsedMapping(node, where, context)
         good = True
         if isinstance(node, MapNode):
-            pairs, good = reading.pairs(node, where)
+            pairs, good = context.pairs(node, where)
             for name, key, value in pairs:
                 good = self._read_key(given, name, key, value) and good
         elif not (self._may_be_nothing and _is_nothing(node)):
-            raise self.unexpected(node, where, reading)
+            raise self.unexpected(node, where, context)
         if not (self._is_complete(given) and good):
             raise Rejected
         return self._build(given)
 
     def _read_key(self, given: ParsedMapping, name: str, key: ScalarNode, value: AnyNode) -> bool:
         known = self.keys.get(name)
-        reading = given.reading
+        context = given.context
         if known is None:
             message = nearest_hint(name, self._names, "unknown key")
             if "did you mean" not in message:
                 message += f"; known keys: {', '.join(self._names)}"
-            reading.reject(key, given.where, message)
+            context.reject(key, given.where, message)
             return False
         given.keys[name] = key
         given.nodes[name] = value
         where = f"{given.where}.{name}" if given.where else name
         try:
-            given.values[name] = known.shape.read(value, where, reading)
+            given.values[name] = known.value_type.read(value, where, context)
         except Rejected:
             return False
         if known.later and (refused := known.refused(name, given.values[name])):
-            reading.reject(key, where, f"{quoted(refused)} {LATER}")
+            context.reject(key, where, f"{quoted(refused)} {LATER}")
             return False
         return True
 
@@ -141,12 +141,12 @@ class Record(ValueType[T]):
             if not any(name in given.keys for name in group)
         ]
         for message in faults:
-            given.reading.reject(given.node, given.where, message)
+            given.context.reject(given.node, given.where, message)
         for group in self._one_of:
             found = [name for name in given.keys if name in group]
             if len(found) > 1:
                 message = f"give only one of {', '.join(found)}"
-                given.reading.reject(given.keys[found[1]], given.where, message)
+                given.context.reject(given.keys[found[1]], given.where, message)
                 faults.append(message)
         return not faults
 
@@ -154,7 +154,7 @@ class Record(ValueType[T]):
         properties = {}
         for name, key in self.keys.items():
             about = f"{key.about} Not available yet." if key.later is True else key.about
-            properties[name] = {"description": about, **key.shape.schema(defs)}
+            properties[name] = {"description": about, **key.value_type.schema(defs)}
         schema: Schema = {
             "type": ["object", "null"] if self._may_be_nothing else "object",
             "properties": properties,

@@ -1,4 +1,4 @@
-"""JSON Schemas that rules give: compiled, whole without the network, and with patterns that take linear time."""
+"""JSON Schemas of rules: checked and compiled. No reference is fetched, and patterns take linear time."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ _REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 
 
 def schema_validator(schema: Any) -> Any:
-    """What judges instances by a schema. `$schema` says the draft; default 2020-12.
+    """A validator of instances. `$schema` selects the draft; the default is 2020-12.
 
-    Formats are annotations, as the drafts have it; nothing is fetched. Raises ValueError for what is no schema.
+    Formats are annotations, as in the drafts; nothing is fetched. Raises ValueError for an invalid schema.
     """
-    import jsonschema_rs  # slow to import, and few files use it
+    import jsonschema_rs  # slow to import, and few rule files use it
 
     return jsonschema_rs.validator_for(
         schema, pattern_options=jsonschema_rs.RegexOptions(), validate_formats=False, offline=True
@@ -22,14 +22,14 @@ def schema_validator(schema: Any) -> Any:
 
 
 def schema_fault(schema: Any) -> str:
-    """What is wrong with a schema, in one line, or nothing."""
+    """The fault of a schema, in one line; empty for a valid schema."""
     try:
         values = list(_keywords(schema))
     except RecursionError:
         return "nested too deeply"
-    known = {value.rstrip("#") for name, value in values if name in ("$id", "id")}
+    ids = {value.rstrip("#") for name, value in values if name in ("$id", "id")}
     for name, value in values:
-        if name in _REFERENCES and not _is_local(value, known):
+        if name in _REFERENCES and not _is_local(value, ids):
             return f"{name} {value}: references to other documents are not fetched"
     try:
         schema_validator(schema)
@@ -39,9 +39,9 @@ def schema_fault(schema: Any) -> str:
 
 
 def is_recursive(schema: Any) -> bool:
-    """Whether a schema may refer to itself. Only such a one takes more time than in proportion to the instance.
+    """Whether a schema may refer to itself; any other validates in time proportional to the instance.
 
-    Answers True where a reference is not a JSON pointer into this very document.
+    True, too, for a reference that is not a JSON Pointer into the same document.
     """
     begun: set[str] = set()
     done: set[str] = set()
@@ -70,7 +70,7 @@ def is_recursive(schema: Any) -> bool:
 
 
 def _at(document: Any, pointer: list[str]) -> Any:
-    """What a JSON pointer leads to; None for nothing. A place with an `$id` of its own is not looked into."""
+    """The value at a JSON Pointer; None if it does not exist, or is inside a schema with its own `$id`."""
     for part in pointer:
         name = part.replace("~1", "/").replace("~0", "~")
         if not isinstance(document, Mapping) or name not in document:
@@ -91,13 +91,13 @@ def _words(error: Any) -> str:
     return f"{place.lstrip('.')}: {message}" if place else message
 
 
-def _is_local(reference: str, known: set[str]) -> bool:
+def _is_local(reference: str, ids: set[str]) -> bool:
     document = reference.partition("#")[0]
-    return not document or document.startswith(_META_SCHEMAS) or any(one.endswith(document) for one in known)
+    return not document or document.startswith(_META_SCHEMAS) or any(one.endswith(document) for one in ids)
 
 
 def _keywords(schema: Any) -> Iterator[tuple[str, str]]:
-    """Every pair of a name and a text in a schema, at any depth."""
+    """Every name with a text as its value, at any depth of a schema."""
     if isinstance(schema, Mapping):
         for name, value in schema.items():
             if isinstance(value, str):

@@ -1,4 +1,4 @@
-"""Texts with a grammar of their own: header fields, paths, URLs, regular expressions, names of files."""
+"""Value types of texts with a grammar: header fields, paths, URLs, regular expressions, names of files."""
 
 from __future__ import annotations
 
@@ -20,17 +20,16 @@ from mockrec.engine.wire.syntax import TOKEN_PATTERN
 from mockrec.formats.text.regex import RegexError
 
 _FORBIDDEN_IN_VALUE = re.compile(r"[^\t\x20-\x7e\x80-\xff]")
-_SEGMENT = re.compile(r"\{([A-Za-z_][A-Za-z0-9_-]*)\}")
 _HOST_LABELS = re.compile(r"[^\s/?#@:\[\]\\]+|\[[0-9A-Fa-f:.]+\]")
 _HANDLER = re.compile(r"(.+\.py):([A-Za-z_][A-Za-z0-9_]*)")
 URL_SCHEMES: Final = ("http", "https", "ws", "wss")
 
 
 class Pattern(ScalarType[str]):
-    """Text that a regular expression accepts, and a function that raises Unfit or may change the text."""
+    """Text that matches a regular expression; a function may check it further (InvalidValue), or change it."""
 
     def __init__(self, expects: str, pattern: str, check: Callable[[str], str] | None = None) -> None:
-        """`pattern` is matched as a whole; it has to mean the same in JSON Schema's dialect (ECMA-262)."""
+        """`pattern` has to match the whole text, and to mean the same in JSON Schema's dialect (ECMA-262)."""
         self.expects = expects
         self._pattern = re.compile(pattern)
         self._check = check
@@ -50,7 +49,7 @@ class RegexType(ScalarType[str]):
     expects = "a regular expression"
 
     def __init__(self, *, python_allowed: bool = True) -> None:
-        """`python_allowed`: whether Python's syntax can be given at this place (`language/regex.py`)."""
+        """`python_allowed`: whether Python's syntax can be given at this place (`regex.py`)."""
         self._python_allowed = python_allowed
 
     def parse(self, text: str, plain: bool) -> str:
@@ -84,8 +83,8 @@ class File(ValueType[str]):
 
     expects = "the name of a file"
 
-    def read(self, node: AnyNode, where: str, reading: LoadContext) -> str:
-        return reading.existing(_FILE_NAME.read(node, where, reading), node, where)
+    def read(self, node: AnyNode, where: str, context: LoadContext) -> str:
+        return context.existing(_FILE_NAME.read(node, where, context), node, where)
 
     def schema(self, defs: dict[str, Schema]) -> Schema:
         return _FILE_NAME.schema(defs)
@@ -96,8 +95,8 @@ class FolderType(ValueType[str]):
 
     expects = "the name of a folder"
 
-    def read(self, node: AnyNode, where: str, reading: LoadContext) -> str:
-        return reading.folder(_FILE_NAME.read(node, where, reading), node, where)
+    def read(self, node: AnyNode, where: str, context: LoadContext) -> str:
+        return context.folder(_FILE_NAME.read(node, where, context), node, where)
 
     def schema(self, defs: dict[str, Schema]) -> Schema:
         return _FILE_NAME.schema(defs)
@@ -108,16 +107,16 @@ class Handler(ValueType[str]):
 
     expects = "a function such as handlers.py:name"
 
-    def read(self, node: AnyNode, where: str, reading: LoadContext) -> str:
-        file, _, name = _HANDLER_NAME.read(node, where, reading).rpartition(":")
-        return f"{reading.existing(file, node, where)}:{name}"
+    def read(self, node: AnyNode, where: str, context: LoadContext) -> str:
+        file, _, name = _HANDLER_NAME.read(node, where, context).rpartition(":")
+        return f"{context.existing(file, node, where)}:{name}"
 
     def schema(self, defs: dict[str, Schema]) -> Schema:
         return _HANDLER_NAME.schema(defs)
 
 
 MOST_STEPS: Final = 100
-"""Steps of a JSONPath; documents that are nested deeper are not looked into either."""
+"""Limit of steps of a JSONPath. Documents that are nested deeper are not searched either."""
 
 
 class JsonPath(ScalarType[str]):
@@ -126,13 +125,13 @@ class JsonPath(ScalarType[str]):
     expects = "a JSONPath such as $.user.id"
 
     def parse(self, text: str, plain: bool) -> str:
-        import jsonpath_rfc9535  # slow to import, and few files use it
+        import jsonpath_rfc9535  # slow to import, and few rule files use it
 
         try:
             steps = len(compile_path(text).segments)
         except (jsonpath_rfc9535.JSONPathError, RecursionError) as error:
             raise InvalidValue(f"not a JSONPath: {str(error) or quoted(text)}") from None
-        if steps > MOST_STEPS:  # each is a frame of Python's stack when it is looked up
+        if steps > MOST_STEPS:  # a look-up takes a frame of Python's stack for each
             raise InvalidValue(f"a JSONPath of {steps} steps, of which there may be {MOST_STEPS}")
         return text
 
@@ -150,10 +149,10 @@ class Headers(ValueType[HeaderPairs]):
         self._either = ByKind(mapping=self._mapping, items=self._pairs)
         self.expects = "a mapping of header names to values, or a list of pairs"
 
-    def read(self, node: AnyNode, where: str, reading: LoadContext) -> HeaderPairs:
+    def read(self, node: AnyNode, where: str, context: LoadContext) -> HeaderPairs:
         if isinstance(node, ScalarNode):
-            raise self.unexpected(node, where, reading)
-        found = self._either.read(node, where, reading)
+            raise self.unexpected(node, where, context)
+        found = self._either.read(node, where, context)
         if isinstance(found, tuple):
             return found
         pairs: list[tuple[str, str]] = []
@@ -166,20 +165,20 @@ class Headers(ValueType[HeaderPairs]):
 
 
 class _Pair(ValueType[tuple[str, str]]):
-    """`[name, value]`."""
+    """`[name, value]`, one header field."""
 
     expects = "a pair of name and value"
 
-    def read(self, node: AnyNode, where: str, reading: LoadContext) -> tuple[str, str]:
+    def read(self, node: AnyNode, where: str, context: LoadContext) -> tuple[str, str]:
         if not isinstance(node, ListNode) or len(node.items) != 2:
-            raise self.unexpected(node, where, reading)
+            raise self.unexpected(node, where, context)
         name, value = node.items
         try:
-            read_name = HEADER_NAME.read(name, f"{where}[0]", reading)
+            read_name = HEADER_NAME.read(name, f"{where}[0]", context)
         except Rejected:
-            HEADER_VALUE.read(value, f"{where}[1]", reading)
+            HEADER_VALUE.read(value, f"{where}[1]", context)
             raise
-        return read_name, HEADER_VALUE.read(value, f"{where}[1]", reading)
+        return read_name, HEADER_VALUE.read(value, f"{where}[1]", context)
 
     def schema(self, defs: dict[str, Schema]) -> Schema:
         return {
@@ -191,7 +190,7 @@ class _Pair(ValueType[tuple[str, str]]):
 
 
 class HeaderValue(ScalarType[str]):
-    """A field value (RFC 9110, 5.5): visible text, spaces and tabs, in Latin-1 as the wire has it."""
+    """A field value (RFC 9110, 5.5): visible characters, spaces and tabs, in Latin-1 as on the wire."""
 
     expects = "a header value"
 
@@ -207,21 +206,8 @@ class HeaderValue(ScalarType[str]):
         return {"type": list(TEXT_TYPES), "pattern": r"^[\t\x20-\x7e\x80-\xff]*$"}
 
 
-def _url(text: str) -> str:
-    """Checks `url`: `/path`, `http://host/path` or `host/path`, without a query."""
-    if "?" in text:
-        raise InvalidValue("a URL here has no query; match it with `query` or `exactQuery`")
-    if text.startswith("/"):
-        return text
-    scheme, found, rest = text.partition("://")
-    if found and scheme.lower() not in URL_SCHEMES:
-        raise InvalidValue(f"the scheme is http, https, ws or wss, got {quoted(scheme)}")
-    _authority((rest if found else text).partition("/")[0])
-    return text
-
-
-def _authority(text: str) -> str:
-    """Checks `host` or `host:port`; IPv6 addresses stand in brackets."""
+def check_authority(text: str) -> str:
+    """Check `host` or `host:port`; an IPv6 address is in brackets."""
     if text.count(":") > 1 and not text.startswith("["):
         raise InvalidValue("an IPv6 address stands in brackets")
     host, colon, port = (text, "", "") if text.endswith("]") or ":" not in text else text.rpartition(":")
@@ -229,21 +215,6 @@ def _authority(text: str) -> str:
         raise InvalidValue(f"not a host: {quoted(host)}")
     if colon and not (port.isascii() and port.isdigit() and len(port) <= 5 and 0 < int(port) < 65536):
         raise InvalidValue(f"not a port: {quoted(port)}")
-    return text
-
-
-def _path(text: str) -> str:
-    if "?" in text:
-        raise InvalidValue("a path has no query; match it with `query` or `exactQuery`")
-    return text
-
-
-def _path_template(text: str) -> str:
-    names = _SEGMENT.findall(_path(text))
-    if any(brace in _SEGMENT.sub("", text) for brace in "{}"):
-        raise InvalidValue("a name in braces is letters, digits, _ and -, for example /users/{id}")
-    if repeated := [name for index, name in enumerate(names) if name in names[:index]]:
-        raise InvalidValue(f"the name {{{repeated[0]}}} is used twice")
     return text
 
 
@@ -259,28 +230,28 @@ def _webhook_url(text: str) -> str:
 
 
 def _target(text: str) -> str:
-    """Checks `forward.to`: a server without a path."""
+    """Check `forward.to`: a server without a path."""
     scheme, found, rest = text.partition("://")
     if found and scheme.lower() not in URL_SCHEMES:
         raise InvalidValue(f"the scheme is http, https, ws or wss, got {quoted(scheme)}")
     rest = rest if found else text
     if any(character in rest.rstrip("/") for character in "/?#"):
         raise InvalidValue("a server has no path; the request's own path is kept")
-    _authority(rest.rstrip("/"))
+    check_authority(rest.rstrip("/"))
     return text
 
 
 def pair_of(
-    shape: ValueType[Any], expects: str, more: Callable[[tuple[Any, Any]], tuple[Any, Any]]
+    value_type: ValueType[Any], expects: str, more: Callable[[tuple[Any, Any]], tuple[Any, Any]]
 ) -> ValueType[tuple[Any, Any]]:
-    """A list of exactly two, which `more` checks further; it raises Unfit."""
+    """A list of exactly two values; `more` checks them further, and raises InvalidValue."""
 
     def check(values: tuple[Any, ...]) -> tuple[Any, ...]:
         if len(values) != 2:
             raise InvalidValue(f"expected {expects}, got a list of {len(values)}")
         return more((values[0], values[1]))
 
-    return cast(ValueType[tuple[Any, Any]], Checked(List(shape), check))
+    return cast(ValueType[tuple[Any, Any]], Checked(List(value_type), check))
 
 
 _FILE_NAME: Final = Str(empty=False)
@@ -289,14 +260,6 @@ HEADER_NAME: Final = Pattern("a header name (letters, digits and -)", TOKEN_PATT
 HEADER_VALUE: Final = HeaderValue()
 HEADERS: Final = Headers()
 METHOD: Final = Pattern("a method such as GET", TOKEN_PATTERN, str.upper)
-URL: Final = Pattern("a URL or a path", r"[^\s]+(?: [^\s]+)*", _url)
-PATH: Final = Pattern('a path that begins with "/"', r"\*|/[^\r\n]*", _path)
-PATH_TEMPLATE: Final = Pattern('a path that begins with "/"', r"/[^\r\n]*", _path_template)
-HOST: Final = Pattern("a host, with its port unless it is the default", r"[^\s/?#@]+", _authority)
-HOSTNAME: Final = Pattern(
-    "a host name without a port (* stands for any text)",
-    r"[^\s/?#@:\[\]]+|\[?[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*\]?",
-)
-EXACT_QUERY: Final = Pattern('a query that begins with "?", or nothing', r"(?:\?[^\r\n]*)?")
+HOST: Final = Pattern("a host, with its port unless it is the default", r"[^\s/?#@]+", check_authority)
 WEBHOOK_URL: Final = Pattern("an absolute http or https URL", r"[Hh][Tt][Tt][Pp][Ss]?://[^\s]+", _webhook_url)
 TARGET: Final = Pattern("a server such as http://localhost:3000", r"[^\s]+", _target)

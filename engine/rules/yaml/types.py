@@ -1,7 +1,8 @@
-"""Shapes of values: each reads a node into a typed value and describes itself as JSON Schema.
+"""Value types: each reads a node into a typed value and describes itself as JSON Schema.
 
-The language is declared once, with these; the loader and the schema for editors both come from that.
-Here are the base and the scalars. Lists, mappings and records are in `containers.py`.
+The language is declared once, with value types; the loader and the schema for editors are both derived from the
+declaration. This module has the base classes and the scalars; lists and mappings are in `containers.py`, records in
+`records.py`.
 """
 
 from __future__ import annotations
@@ -17,56 +18,56 @@ from mockrec.formats.text.quantities import DURATION, SIZE, bytes_of, seconds_of
 T = TypeVar("T")
 Schema = dict[str, Any]
 TEXT_TYPES: Final = ("string", "number", "boolean", "null")
-"""What editors take a plain scalar for that is text to us."""
+"""The JSON types that editors see for a plain scalar which the loader reads as text."""
 VARIABLE: Final = "variable"
-"""The `$defs` entry for `${NAME}` where something else than text is expected."""
+"""The `$defs` entry for `${NAME}` where a value other than text is expected."""
 
 
 class InvalidValue(ValueError):
-    """A scalar's text does not fit. The message, where there is one, replaces "expected …, got …"."""
+    """The text is no valid value. The message, if there is one, replaces "expected …, got …"."""
 
 
 class ValueType(Generic[T]):
-    """What may stand at a place of the rule file."""
+    """The values that are valid at a place of the rule file."""
 
     expects = "a value"
-    """In the words of "expected …, got …"."""
+    """The valid values, as the text after "expected" in a message."""
 
-    def read(self, node: AnyNode, where: str, reading: LoadContext) -> T:
-        """The value of a node. Raises Rejected after noting every problem inside."""
+    def read(self, node: AnyNode, where: str, context: LoadContext) -> T:
+        """The value of a node. Raises Rejected after reporting every problem in it."""
         raise NotImplementedError
 
     def schema(self, defs: dict[str, Schema]) -> Schema:
-        """JSON Schema (draft 2020-12) of the values; shared parts go into `defs`."""
+        """JSON Schema (draft 2020-12) of the valid values; shared parts are added to `defs`."""
         raise NotImplementedError
 
-    def unexpected(self, node: AnyNode, where: str, reading: LoadContext) -> Rejected:
-        return reading.reject(node, where, f"expected {self.expects}, got {describe(node)}")
+    def unexpected(self, node: AnyNode, where: str, context: LoadContext) -> Rejected:
+        return context.reject(node, where, f"expected {self.expects}, got {describe(node)}")
 
 
 class ScalarType(ValueType[T]):
-    """A shape whose nodes are scalars; subclasses say what a text means."""
+    """A value type whose nodes are scalars; subclasses parse the text."""
 
     def parse(self, text: str, plain: bool) -> T:
-        """The value of a text; `plain`: it may be a number, a boolean or null. Raises Unfit."""
+        """The value of a text; `plain`: it may be a number, a boolean or null. Raises InvalidValue."""
         raise NotImplementedError
 
-    def read(self, node: AnyNode, where: str, reading: LoadContext) -> T:
+    def read(self, node: AnyNode, where: str, context: LoadContext) -> T:
         if not isinstance(node, ScalarNode):
-            raise self.unexpected(node, where, reading)
-        return self.read_scalar(node, where, reading, self.expects)
+            raise self.unexpected(node, where, context)
+        return self.read_scalar(node, where, context, self.expects)
 
-    def read_scalar(self, node: ScalarNode, where: str, reading: LoadContext, expects: str) -> T:
-        """As `read`; `expects` says what else may stand there."""
-        text = reading.text(node, where)
+    def read_scalar(self, node: ScalarNode, where: str, context: LoadContext, expects: str) -> T:
+        """As `read`; `expects` also names the kinds of nodes besides scalars that are valid there."""
+        text = context.text(node, where)
         variable = "${" in node.text
         try:
             return self.parse(text, node.plain or variable)
         except InvalidValue as fault:
-            # A message of the parser may quote the text, and a variable's value may be a secret.
+            # A message of `parse` may quote the text, and a variable's value may be a secret.
             if str(fault) and not variable:
-                raise reading.reject(node, where, str(fault)) from None
-            raise reading.reject(node, where, f"expected {expects}, got {describe(node)}") from None
+                raise context.reject(node, where, str(fault)) from None
+            raise context.reject(node, where, f"expected {expects}, got {describe(node)}") from None
 
 
 class Str(ScalarType[str]):
@@ -96,7 +97,7 @@ class Int(ScalarType[int]):
     def __init__(
         self, low: int | None = None, high: int | None = None, *, advice: Mapping[int, str] | None = None
     ) -> None:
-        """`advice`: numbers inside the bounds that are refused, each with the message that says why."""
+        """`advice`: refused numbers inside the bounds, each with its message."""
         self._low = low
         self._high = high
         self._advice = advice or {}
@@ -154,7 +155,7 @@ class Number(ScalarType[float]):
 
 
 class Bool(ScalarType[bool]):
-    """`true` or `false`; `only` leaves one of them."""
+    """`true` or `false`; with `only`, just that one."""
 
     def __init__(self, *, only: bool | None = None) -> None:
         self._only = only
@@ -171,7 +172,7 @@ class Bool(ScalarType[bool]):
 
 
 class BoolOr(ScalarType[str]):
-    """`true`, `false` or a word of its own, as text."""
+    """`true`, `false` or one other word, as text."""
 
     def __init__(self, word: str) -> None:
         self._word = word
@@ -187,7 +188,7 @@ class BoolOr(ScalarType[str]):
 
 
 class Null(ScalarType[None]):
-    """`null`, or nothing at all."""
+    """`null`, or an empty value."""
 
     expects = "null"
 
@@ -200,7 +201,7 @@ class Null(ScalarType[None]):
 
 
 class Enum(ScalarType[str]):
-    """One of a few words, as written."""
+    """One of a few words, in this case of letters."""
 
     def __init__(self, *words: str) -> None:
         self.words = words
@@ -248,36 +249,36 @@ class Size(ScalarType[int]):
 
 
 class FirstOf(ScalarType[Any]):
-    """The first of several scalar shapes that takes the text."""
+    """Several scalar types; the first for which the text is valid reads it."""
 
-    def __init__(self, *shapes: ScalarType[Any], expects: str = "") -> None:
-        self._shapes = shapes
-        self.expects = expects or " or ".join(shape.expects for shape in shapes)
+    def __init__(self, *types: ScalarType[Any], expects: str = "") -> None:
+        self._types = types
+        self.expects = expects or " or ".join(value_type.expects for value_type in types)
 
     def parse(self, text: str, plain: bool) -> Any:
-        for shape in self._shapes:
+        for value_type in self._types:
             try:
-                return shape.parse(text, plain)
+                return value_type.parse(text, plain)
             except InvalidValue:
                 continue
         raise InvalidValue
 
     def schema(self, defs: dict[str, Schema]) -> Schema:
-        return {"anyOf": [shape.schema(defs) for shape in self._shapes]}
+        return {"anyOf": [value_type.schema(defs) for value_type in self._types]}
 
 
 class AnyJson(ValueType[Any]):
     """Any data that JSON can hold."""
 
-    def read(self, node: AnyNode, where: str, reading: LoadContext) -> Any:
-        return reading.plain(node, where)
+    def read(self, node: AnyNode, where: str, context: LoadContext) -> Any:
+        return context.plain(node, where)
 
     def schema(self, defs: dict[str, Schema]) -> Schema:
         return {}
 
 
 def or_variable(schema: Schema, defs: dict[str, Schema]) -> Schema:
-    """The schema, or an environment variable in its place."""
+    """The schema of a value, or of an environment variable in its place."""
     defs.setdefault(
         VARIABLE,
         {
@@ -290,8 +291,8 @@ def or_variable(schema: Schema, defs: dict[str, Schema]) -> Schema:
 
 
 def nearest_hint(text: str, known: Sequence[str], message: str) -> str:
-    """`message "text"`, and the nearest known word where one is near."""
-    import difflib  # for mistakes only: a good file is read without it
+    """`message "text"`, and a question after the most similar of the known words, if one is similar enough."""
+    import difflib  # imported for mistakes only: a valid file is loaded without it
 
     near = difflib.get_close_matches(text, known, 1) or difflib.get_close_matches(
         text.lower(), [word for word in known if word == word.lower()], 1

@@ -1,7 +1,11 @@
-"""A worker's records on their way to its parent: batches of lines, each with what the parent wants to know of them.
+"""Batches: the records of a worker on their way to its parent, as lines with a summary.
 
-A batch is two lengths, its summary (pickled), and its lines. The worker has made the records and knows all this; the
-parent does not look into lines, of which it may get those of many workers.
+A batch is two lengths, its summary (pickled), and its lines. The summary says what the parent needs to know of the
+records: the worker has made them and knows it, while the parent never decodes lines, of which it may get those of many
+workers.
+
+The records of a worker have no number: each line begins with `{"seq":0`. The parent cuts that off and writes the number
+in its place, so that numbering costs no decoding either.
 """
 
 from __future__ import annotations
@@ -15,12 +19,13 @@ from typing import Any, Final
 
 import orjson
 
+from mockrec.engine.recording.recorder import UNNUMBERED
 from mockrec.formats.schema.lifecycle import ENDING_TYPES, ENDS_OF
 
 Record = dict[str, Any]
 
-HEAD: Final = b'{"seq":0'
-"""What every line of a worker begins with."""
+_UNNUMBERED: Final = UNNUMBERED
+"""The beginning of every line of a worker."""
 _SIZES: Final = struct.Struct(">IQ")
 
 
@@ -28,37 +33,42 @@ _SIZES: Final = struct.Struct(">IQ")
 class Batch:
     """Records, in order."""
 
-    kinds: Sequence[str]
-    """Their types."""
-    pieces: Sequence[bytes]
-    """Of each what follows `HEAD` in its line, with the line's end."""
+    types: Sequence[str]
+    tails: Sequence[bytes]
+    """The line of each record after the number, from the comma to the line break; see `decode_tail`."""
     opened: Sequence[tuple[str, int]]
-    """Exchanges and tunnels that begin in this batch and do not end in it: the id, and the record's place."""
+    """Exchanges and tunnels that begin in this batch and do not end in it: their id, and the index of the record."""
     ended: Sequence[str]
     """Ids of those that end in it and did not begin in it."""
 
 
+def decode_tail(tail: bytes) -> Record:
+    """Decode the record of which `tail` is the line after the number; its number is 0."""
+    record: Record = orjson.loads(_UNNUMBERED + tail)
+    return record
+
+
 def pack(records: Sequence[Record], lines: Sequence[bytes]) -> bytes:
-    """A batch of these records, whose encoded lines end with line breaks."""
-    kinds = [record["type"] for record in records]
+    """Encode a batch of `records`; `lines` are the records as JSON, each with its line break."""
+    types = [record["type"] for record in records]
     lengths = list(map(len, lines))
-    summary = pickle.dumps((kinds, lengths, *_open_and_ended(kinds, records)), pickle.HIGHEST_PROTOCOL)
+    summary = pickle.dumps((types, lengths, *_opened_and_ended(types, records)), pickle.HIGHEST_PROTOCOL)
     return b"".join([_SIZES.pack(len(summary), sum(lengths)), summary, *lines])
 
 
-def _open_and_ended(kinds: Iterable[str], records: Iterable[Record]) -> tuple[list[tuple[str, int]], list[str]]:
+def _opened_and_ended(types: Iterable[str], records: Iterable[Record]) -> tuple[list[tuple[str, int]], list[str]]:
     opened: dict[str, int] = {}
     ended = []
-    for place, (kind, record) in enumerate(zip(kinds, records, strict=True)):
+    for index, (kind, record) in enumerate(zip(types, records, strict=True)):
         if kind in ENDS_OF:
-            opened[record["id"]] = place
+            opened[record["id"]] = index
         elif kind in ENDING_TYPES and opened.pop(record["id"], None) is None:
             ended.append(record["id"])
     return list(opened.items()), ended
 
 
 class Unpacker:
-    """Batches out of a stream of bytes."""
+    """Decodes batches from a stream of bytes."""
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []
@@ -66,7 +76,7 @@ class Unpacker:
         self._needed = _SIZES.size
 
     def feed(self, data: bytes) -> Iterator[Batch]:
-        """The batches that bytes complete, which come cut anywhere."""
+        """Yield the batches that `data` completes; a batch may be cut anywhere."""
         self._parts.append(data)
         self._size += len(data)
         while self._size >= self._needed:
@@ -80,7 +90,7 @@ class Unpacker:
             self._parts, self._size = [data], len(data)
 
     def rest(self) -> Batch | None:
-        """Nothing more will come: the whole lines of a batch that is not."""
+        """Return the complete lines of a batch that was cut off: the stream has ended."""
         data = b"".join(self._parts)
         self._parts, self._size, self._needed = [], 0, _SIZES.size
         if len(data) < _SIZES.size:
@@ -89,16 +99,16 @@ class Unpacker:
         if len(data) < _SIZES.size + summary_size:
             return None
         batch = _batch(data, summary_size)
-        records = [orjson.loads(HEAD + piece) for piece in batch.pieces]
-        return Batch(batch.kinds, batch.pieces, *_open_and_ended(batch.kinds, records))
+        records = map(decode_tail, batch.tails)
+        return Batch(batch.types, batch.tails, *_opened_and_ended(batch.types, records))
 
 
 def _batch(data: bytes, summary_size: int) -> Batch:
-    """Of as many lines as there are."""
+    """Decode a batch, with as many lines as `data` has."""
     start = _SIZES.size + summary_size
-    kinds, lengths, opened, ended = pickle.loads(data[_SIZES.size : start])
-    skipped = len(HEAD)
-    pieces = [
+    types, lengths, opened, ended = pickle.loads(data[_SIZES.size : start])
+    skipped = len(_UNNUMBERED)
+    tails = [
         data[begin + skipped : end] for begin, end in pairwise(accumulate(lengths, initial=start)) if end <= len(data)
     ]
-    return Batch(kinds[: len(pieces)], pieces, opened, ended)
+    return Batch(types[: len(tails)], tails, opened, ended)

@@ -1,4 +1,4 @@
-"""What `--on-full drop` leaves out in a worker, told to the parent: a worker that dies cannot say it in the log."""
+"""Records that `--on-full drop` leaves out in a worker, reported to the parent: a worker that dies cannot log them."""
 
 from __future__ import annotations
 
@@ -9,19 +9,20 @@ from mockrec.engine.run.workers.messages import LeftOut
 from mockrec.formats.schema.lifecycle import ENDING_TYPES, ENDS_OF
 
 _MOST_UNOPENED: Final = 100_000
-"""Exchanges of which not even the first record is in the log that are remembered, until they end."""
+"""Exchanges whose first record was left out that are remembered, until they end."""
 
 
-class LeftOutNotes:
-    """Gathered as records are left out, until `take`."""
+class LeftOutRecords:
+    """Counts records that are left out, until `take`."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
         self._ended: list[str] = []
         self._unopened: dict[str, None] = {}
+        """Exchanges and tunnels whose first record was left out, so that the parent does not wait for their end."""
 
     def add(self, record: dict[str, Any]) -> None:
-        """A record was left out."""
+        """Count a record that was left out."""
         kind = record["type"]
         self._counts[kind] += 1
         if kind in ENDS_OF:
@@ -32,9 +33,9 @@ class LeftOutNotes:
             self._ended.append(record["id"])
 
     def take(self) -> LeftOut | None:
-        """What has been added since the last call; None if that is nothing."""
+        """Return what was counted since the last call; None if no record was left out."""
         if not self._counts:
             return None
-        told = LeftOut(dict(self._counts), tuple(self._ended))
+        message = LeftOut(dict(self._counts), tuple(self._ended))
         self._counts, self._ended = Counter(), []
-        return told
+        return message

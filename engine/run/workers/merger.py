@@ -1,17 +1,15 @@
-"""The lines of workers become records of one session; and what a lost worker has left open gets its end."""
+"""Merges the records of workers into one session, and ends the exchanges that a lost worker has left open."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, Final
-
-import orjson
 
 from mockrec.engine import clock
 from mockrec.engine.recording.recorder import Recorder
-from mockrec.engine.run.workers.batches import HEAD, Batch, Unpacker
+from mockrec.engine.run.workers.batches import Batch, Unpacker, decode_tail
 from mockrec.formats.schema.lifecycle import ENDS_OF
 
 Record = dict[str, Any]
@@ -19,71 +17,72 @@ Record = dict[str, Any]
 LOST_CODE: Final = "E_WORKER_LOST"
 
 
-class Merge:
-    """The records of one worker, from its start to its end."""
+class WorkerMerger:
+    """Passes the records of one worker on to the parent's recorder, from the worker's start to its end."""
 
-    def __init__(self, recorder: Recorder, kept: Collection[str]) -> None:
-        """`kept`: types of records that are recorded. What has no end among them is not waited for."""
+    def __init__(self, recorder: Recorder, types: Collection[str]) -> None:
+        """`types` are recorded. An exchange whose end is not among them counts as ended."""
         self._recorder = recorder
-        self._waited_for = {kind for kind, ends in ENDS_OF.items() if ends <= frozenset(kept)}
+        self._awaited = {kind for kind, ends in ENDS_OF.items() if ends <= frozenset(types)}
         self._unpacker = Unpacker()
         self._open: dict[str, bytes] = {}
-        """Exchange or tunnel → what of its first line stands after the number."""
+        """Open exchange or tunnel → its first record, see `Batch.tails`."""
         self._left_out: Counter[str] = Counter()
-        """Records that the worker has left out, less those that its `gap` records tell; negative where those have come
-        first."""
-        self._ended_unseen: set[str] = set()
-        """Ends that were left out, of exchanges whose first record is still on its way."""
+        """Records that the worker has left out, less those that its `gap` records count; negative if a `gap` record has
+        arrived before the message."""
+        self._ended_early: set[str] = set()
+        """Exchanges and tunnels whose last record was left out, and whose first record has not arrived yet."""
 
     def take(self, data: bytes) -> None:
-        """Bytes as they come from the worker, cut anywhere."""
+        """Take bytes from the worker; a batch may be cut anywhere."""
         for batch in self._unpacker.feed(data):
             self._add(batch)
 
     def _add(self, batch: Batch) -> None:
         for identity in batch.ended:
             self._open.pop(identity, None)
-        for identity, place in batch.opened:
-            if identity in self._ended_unseen:
-                self._ended_unseen.discard(identity)
-            elif batch.kinds[place] in self._waited_for:
-                self._open[identity] = batch.pieces[place]
-        if "gap" in batch.kinds:
-            for kind, piece in zip(batch.kinds, batch.pieces, strict=True):
+        for identity, index in batch.opened:
+            if identity in self._ended_early:
+                self._ended_early.discard(identity)
+            elif batch.types[index] in self._awaited:
+                self._open[identity] = batch.tails[index]
+        if "gap" in batch.types:
+            for kind, tail in zip(batch.types, batch.tails, strict=True):
                 if kind == "gap":
-                    self._left_out.subtract(orjson.loads(HEAD + piece)["counts"])
-        self._recorder.add_lines(batch.kinds, batch.pieces)
+                    self._left_out.subtract(decode_tail(tail)["counts"])
+        self._recorder.add_lines(batch.types, batch.tails)
 
     def left_out(self, counts: Mapping[str, int], ended: Iterable[str]) -> None:
-        """The worker has left records out: how many of each type, and which exchanges and tunnels they would have
-        ended."""
+        """The worker has left out `counts` records of each type, among them the last records of `ended`."""
         self._left_out.update(counts)
         for identity in ended:
             if self._open.pop(identity, None) is None:
-                self._ended_unseen.add(identity)
+                self._ended_early.add(identity)
 
-    def lost(self, add: Any) -> int:
-        """The worker has died: take what has come of its last batch, and end what it had open with records given to
-        `add`; how many those were."""
+    def lost(self, add: Callable[[Record], None]) -> int:
+        """The worker has died: take the rest of its records, and end what it had open with records given to `add`.
+
+        Return how many exchanges and tunnels it had open.
+        """
         rest = self._unpacker.rest()
         if rest is not None:
             self._add(rest)
         now = clock.now()
-        untold = {kind: count for kind, count in self._left_out.items() if count > 0}
-        if untold:
-            add({"seq": 0, "type": "gap", "timestamp": clock.timestamp(now), "counts": untold})
+        unrecorded = {kind: count for kind, count in self._left_out.items() if count > 0}
+        if unrecorded:
+            add({"seq": 0, "type": "gap", "timestamp": clock.timestamp(now), "counts": unrecorded})
         count = 0
         for record in self._ends(now):
             add(record)
             count += 1
         self._open.clear()
-        self._ended_unseen.clear()
+        self._ended_early.clear()
         self._left_out.clear()
         return count
 
     def _ends(self, now: float) -> Iterator[Record]:
-        for piece in self._open.values():
-            opened: Record = orjson.loads(HEAD + piece)
+        for tail in self._open.values():
+            opened = decode_tail(tail)
             yield _closed(opened, now) if opened["type"].endswith("-opened") else _aborted(opened, now)
 
 
@@ -114,7 +113,7 @@ def _closed(opened: Record, now: float) -> Record:
         "type": f"{kind}-closed",
         "timestamp": clock.timestamp(now),
         "timingEvents": opened["timingEvents"] | {"disconnectTimestamp": now},
-        "bytesReceived": 0,  # nobody knows any more
+        "bytesReceived": 0,  # the worker has not said
         "bytesSent": 0,
         "tags": [*opened["tags"], f"{kind}-error:{LOST_CODE}"],
     }

@@ -1,23 +1,18 @@
-"""What parent and worker tell each other: dataclasses, pickled, over a private pair of sockets."""
+"""The messages between parent and worker: dataclasses, pickled, over a private pair of sockets."""
 
 from __future__ import annotations
 
 import asyncio
-import copyreg
-import io
 import pickle
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any
 
-from mockrec.engine.message.summary import Ended
+from mockrec.engine.message.summary import ExchangeSummary
+from mockrec.engine.pickle_frames import LENGTH_BYTES
 from mockrec.engine.rules.language.load import Loaded
 from mockrec.engine.run.settings import RunSettings
 from mockrec.engine.usercode.failure import Failure
-
-_LENGTH_BYTES = 4
-
 
 # ── from the parent ────────────────────────────────────────────────────────────────────────────────
 
@@ -27,16 +22,16 @@ class Assignment:
     """The first message: what to serve."""
 
     settings: RunSettings
-    kept: frozenset[str]
-    """Types of records that are made."""
+    types: frozenset[str]
+    """Types of the records that are made."""
     redaction_key: bytes | None
-    """For marks, where no variable says one; None where secrets stay."""
+    """The key of placeholders, unless a variable gives one; None if secrets are not redacted."""
     anchor: float
     """The session's wall clock, see `clock.anchor`."""
-    tells_exchanges: bool
-    """Whether somebody wants to see each exchange that ends."""
+    reports_exchanges: bool
+    """Whether the parent shows each exchange that ends."""
     version: int = 0
-    """Which reading of the rules it has."""
+    """The version of the rules: how often they were reloaded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +44,7 @@ class Reload:
 
 @dataclass(frozen=True, slots=True)
 class StopAnswering:
-    """Let connections end after the exchange they are at."""
+    """End each connection after its present exchange."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +54,7 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Hurry:
-    """No more grace."""
+    """End without more grace."""
 
 
 # ── from a worker ──────────────────────────────────────────────────────────────────────────────────
@@ -67,33 +62,33 @@ class Hurry:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """It accepts connections."""
+    """The worker accepts connections."""
 
 
 @dataclass(frozen=True, slots=True)
 class StartRefused:
-    """It cannot start, for a reason that the user can mend."""
+    """The worker cannot start, or cannot use the reloaded rules, for a reason that the user can fix."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class ProgressMessage:
-    """What has happened since the last one."""
+    """What has happened since the last such message."""
 
     exchanges: int
     unmatched: int
-    ended: Sequence[Ended]
+    ended: Sequence[ExchangeSummary]
     version: int
     used: Sequence[tuple[int, int]]
-    """Place of a rule of that version in the file → how often it was used."""
+    """Index of a rule of that version → how often it was used."""
     truncated: int
     redactions: int
 
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """What it has left out of the log since the last one, and has not said in a `gap` record yet."""
+    """What was left out of the log since the last such message, and may not be in a `gap` record yet."""
 
     counts: Mapping[str, int]
     """Type of record → how many."""
@@ -103,7 +98,7 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class Defect:
-    """Something of ours went wrong."""
+    """An exception that must not happen."""
 
     name: str
     traceback: str
@@ -118,14 +113,14 @@ class UserFailure:
 
 @dataclass(frozen=True, slots=True)
 class Warned:
-    """Something that the user should know and may mend."""
+    """A warning for the user."""
 
     sentence: str
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """What it makes cannot be kept: a body beside the log."""
+    """A body file cannot be written, so that the recording is not complete."""
 
     file: str
     message: str
@@ -149,28 +144,9 @@ Message = (  # fmt: skip
 
 
 async def receive(reader: asyncio.StreamReader) -> Any:
-    """The next message; None at the end, also where it comes in the middle of one."""
+    """Return the next message; None at the end of the stream, also in the middle of a message."""
     try:
-        length = int.from_bytes(await reader.readexactly(_LENGTH_BYTES))
+        length = int.from_bytes(await reader.readexactly(LENGTH_BYTES))
         return pickle.loads(await reader.readexactly(length))
     except (asyncio.IncompleteReadError, ConnectionError):
         return None
-
-
-def packed(message: Message) -> bytes:
-    """A message with its length before it."""
-    file = io.BytesIO()
-    pickler = pickle.Pickler(file, pickle.HIGHEST_PROTOCOL)
-    # Rules hold read-only views, which pickle does not know.
-    pickler.dispatch_table = copyreg.dispatch_table | {MappingProxyType: _plain}
-    pickler.dump(message)
-    data = file.getvalue()
-    return len(data).to_bytes(_LENGTH_BYTES) + data
-
-
-def _plain(view: MappingProxyType[Any, Any]) -> tuple[Any, ...]:
-    return _view, (dict(view),)
-
-
-def _view(plain: dict[Any, Any]) -> MappingProxyType[Any, Any]:
-    return MappingProxyType(plain)

@@ -1,4 +1,4 @@
-"""The way of a worker's records to its parent: batches over a socket, written by the worker's writer thread."""
+"""The sink of a worker's recorder: batches over a socket to the parent, written by the worker's writer thread."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ import socket
 from mockrec.formats.schema.errors import OutputError
 
 
-class LinkSink:
-    """Takes batches; waits while the parent does not read."""
+class SocketSink:
+    """Sends batches; waits while the parent does not read."""
 
     name = "the parent process"
 
-    def __init__(self, link: socket.socket) -> None:
-        self._link = link
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
 
     def write(self, data: bytes) -> None:
-        """Raises OutputError when the parent is gone."""
+        """Send a batch. Raises OutputError if the parent has ended."""
         try:
-            self._link.sendall(data)
+            self._socket.sendall(data)
         except OSError as error:
             raise OutputError(self.name, error.strerror or str(error)) from None
 
     def sync_point(self, now: float | None = None) -> None:
-        """Nothing waits here."""
+        """Do nothing: no data is buffered here."""
 
     def close(self) -> None:
-        """The parent reads to the end, and knows that nothing was cut."""
-        self._link.close()
+        """Close the socket. The parent reads to the end, and so knows that the last batch is complete."""
+        self._socket.close()

@@ -1,4 +1,4 @@
-"""Rules that remember what happened before cannot be shared by processes that do not share their memory."""
+"""Refuses rules with state: what happened before would be known to one worker only, for workers share no memory."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from mockrec.engine.rules.templates.template import names_in
 _HINT = "each worker would count for itself; use one worker, or leave it out"
 
 
-def check_memory(rules: RuleSet) -> None:
-    """Raises ConfigError with a line for each rule that has a memory."""
+def check_stateless(rules: RuleSet) -> None:
+    """Raise ConfigError with a line for each rule that has state."""
     problems = [f"{_where(rule.rule)}: {why}" for rule in rules.rules for why in _reasons(rule.rule, rule.following)]
     if problems:
         raise ConfigError("--workers: " + "\n--workers: ".join(problems))
@@ -26,6 +26,7 @@ def _where(rule: Rule) -> str:
 
 
 def _reasons(rule: Rule, following: Any) -> Iterator[str]:
+    """Yield what makes a rule stateful; `following` is the rule with which it takes turns."""
     if isinstance(rule.times, int):
         yield f"`times: {rule.times}` would hold for each worker; use one worker, or leave it out"
     if following is not None:
@@ -43,19 +44,19 @@ def _reasons(rule: Rule, following: Any) -> Iterator[str]:
 def _template_names(step: Step) -> set[str]:
     if isinstance(step, Reply) and not step.template:
         return set()
-    return {name for text in _texts(step) for name in names_in(text)}
+    return {name for text in _strings(step) for name in names_in(text)}
 
 
-def _texts(value: Any) -> Iterator[str]:
-    """Every text in a step."""
+def _strings(value: Any) -> Iterator[str]:
+    """Yield every string in a step."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):
         for item in value.values():
-            yield from _texts(item)
+            yield from _strings(item)
     elif isinstance(value, list | tuple):
         for item in value:
-            yield from _texts(item)
+            yield from _strings(item)
     elif is_dataclass(value) and not isinstance(value, SourceLocation | type):
         for one in fields(value):
-            yield from _texts(getattr(value, one.name))
+            yield from _strings(getattr(value, one.name))

@@ -1,50 +1,51 @@
-"""The chunked coding of bodies (RFC 9112, 7.1): bytes in, data and trailers out.
+"""The chunked transfer coding (RFC 9112, 7.1): bytes in, data and trailers out.
 
-h11 forgives bare line feeds and folded lines in trailers, and its limits depend on how the bytes were cut.
-Here every line is read for itself, in the order of the bytes, so that a body gives the same fault in any cut.
+h11 accepts bare line feeds and folded lines in trailers, and its limits depend on how the bytes were cut. Here lines
+are read one by one in the order of the bytes, so that the same bytes give the same fault however they were cut.
 
-Servers are read as curl reads them (`odd`): a line may end with LF alone, as the data of a chunk may, and blanks may
-stand behind a size. A size line with extensions must end as it should: those who skip them look for different ends.
+Servers are read as curl reads them (`odd`): a line and the data of a chunk may end with LF alone, and whitespace may
+follow a size. A size line with extensions must end with CR LF: recipients that skip extensions look for different ends.
 """
 
 from __future__ import annotations
 
 import re
 
-from mockrec.engine.wire.http1.odd_fields import CHUNK_LF, CHUNK_PADDED, read_fields
-from mockrec.engine.wire.http1.request_head import HEADER_LINE, INVALID_CHUNK, INVALID_HEADER, OVERFLOW
+from mockrec.engine.wire.fault_codes import INVALID_CHUNK, INVALID_HEADER, OVERFLOW
+from mockrec.engine.wire.odd_fields import CHUNK_LF, CHUNK_PADDED, read_fields
 from mockrec.engine.wire.parts import Data, End, Fault, Part
+from mockrec.engine.wire.syntax import FIELD_LINE
 
-# The size, then extensions, which nobody reads (RFC 9112, 7.1.1); white space stands only before a semicolon.
+# The size, then extensions, which are ignored (RFC 9112, 7.1.1); whitespace is allowed only before a semicolon.
 _SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,16})(?:[ \t]*;[^\x00-\x08\x0a-\x1f\x7f]*)?")
 _PADDED_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]+")
 _HEX_DIGITS = b"0123456789ABCDEFabcdef"
 
 
 class ChunkedBody:
-    """One chunked body. `limit` bounds a size line, and the trailers together, line ends included."""
+    """The chunks of one message (RFC 9112, 7.1). `limit`: bytes of a size line, and of all trailers, with line ends."""
 
     __slots__ = ("_awaits_crlf", "_buffer", "_forgiving", "_in_trailers", "_left", "_limit", "_odd", "_trailers")
 
     def __init__(self, limit: int, *, odd: bool = False) -> None:
-        """`odd`: what breaks the rules and says one thing only is repaired; the `End` tells what that was."""
+        """`odd`: repair faults that have one meaning; the `End` names them."""
         self._forgiving = odd
         self._odd: dict[str, None] = {}
         self._limit = limit
         self._buffer = bytearray()
         self._left = 0
-        """Bytes of the current chunk that have not come yet."""
+        """Bytes of the current chunk that have not been received."""
         self._awaits_crlf = False
         self._in_trailers = False
         self._trailers: list[list[str]] = []
 
     @property
     def rest(self) -> bytes:
-        """What came behind the end of the body."""
+        """The bytes that follow the end of the content (RFC 9112, 9.3.2: of the next message)."""
         return bytes(self._buffer)
 
     def receive(self, data: bytes) -> list[Part]:
-        """The parts that `data` completes; an `End` or a `Fault` is the last one ever."""
+        """Return the parts that `data` completes; nothing follows an `End` or a `Fault` (RFC 9112, 7.1)."""
         buffer = self._buffer
         buffer += data
         parts: list[Part] = []
@@ -82,13 +83,13 @@ class ChunkedBody:
         return parts
 
     def _line(self) -> bytes | Fault | None:
-        """The next line without its end, or None until it is complete."""
+        """Return the next line without its end; None until it is complete."""
         buffer = self._buffer
         end = buffer.find(b"\n")
         if end >= self._limit or (end < 0 and len(buffer) >= self._limit):
             return Fault(OVERFLOW, status=431) if self._in_trailers else Fault(INVALID_CHUNK)
         if end < 0:
-            # No size begins with anything else, so there would be nothing to wait for.
+            # A line that does not begin with a digit will never be a size.
             return None if self._in_trailers or buffer[0] in _HEX_DIGITS else Fault(INVALID_CHUNK)
         if end == 0 or buffer[end - 1] != 0x0D:
             if not self._forgiving or (not self._in_trailers and buffer.find(b";", 0, end) >= 0):
@@ -116,9 +117,9 @@ class ChunkedBody:
         if not line:
             return End(self._trailers, tuple(self._odd)) if self._odd else End(self._trailers)
         self._limit -= len(line) + 2
-        matched = HEADER_LINE.fullmatch(line)
+        matched = FIELD_LINE.fullmatch(line)
         if matched is None and self._forgiving:
-            read = read_fields((line,))  # a folded line has nothing before it here, so it is refused
+            read = read_fields((line,))  # no field precedes a folded line here, so it is refused
             if isinstance(read, str):
                 return Fault(INVALID_HEADER, detail=read)
             self._trailers += read[0]

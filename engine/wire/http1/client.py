@@ -1,7 +1,7 @@
 """HTTP/1.1, client side (RFC 9112): requests in, bytes out; bytes of the server in, parts out.
 
-The twin of `server.py`. It watches over less: what is sent has been read by the server side before, so h11 has no
-say here, and the framing of a response is read by `response_head.py` and `chunked.py`.
+The counterpart of `server.py`. Requests are written as given: the server side, or a replay, has checked them before.
+`response_head.py` and `chunked.py` read the response.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from mockrec.engine.wire.fault_codes import EARLY_EOF, INVALID_CONSTANT, OVERFLOW
 from mockrec.engine.wire.http1.chunked import ChunkedBody
-from mockrec.engine.wire.http1.request_head import EARLY_EOF, INVALID_CONSTANT, OVERFLOW
 from mockrec.engine.wire.http1.response_head import (
     CHUNKED,
     UNTIL_CLOSE,
@@ -23,11 +23,12 @@ from mockrec.engine.wire.http1.written_heads import field_lines
 from mockrec.engine.wire.parts import Data, End, Fault, Interim, Part, ResponseHead, ResponsePart
 
 HUNG_UP = "ECONNRESET"
-"""The server ended the connection before it answered."""
+"""The code for a connection that the server ended before it responded."""
 UNASKED_SWITCH = "HPE_UNEXPECTED_SWITCH"
+"""The code for a 101 in response to a request without Upgrade (RFC 9110, 15.2.2)."""
 
 _MOST_INTERIMS = 1000
-"""A server that has more to say before it answers never will."""
+"""Interim responses (RFC 9110, 15.2) to one request; a server that sends more sends no final one."""
 _STATUS_LINE_START = b"HTTP/"
 _EMPTY_LINES = re.compile(rb"(?:\r?\n)+")
 _MOST_EMPTY_LINES = 1000
@@ -35,31 +36,31 @@ _BREAKS_REQUEST_LINE = re.compile(r"[\x00-\x20\x7f]")
 
 
 class H1Client:
-    """One HTTP/1 connection to a server: one request after another."""
+    """The client's side of one HTTP/1 connection (RFC 9112, 9.3): one exchange after another, without pipelining."""
 
     def __init__(self, head_limit: int) -> None:
         self._head_limit = head_limit
         self._buffer = bytearray()
         self._checked = 0
         self._skipped = 0
-        """Empty lines before the head at hand."""
+        """Empty lines before the current head."""
         self._method = ""
         self._chunking = False
         self._closes = False
-        """Whether we have told the server that nothing follows (RFC 9112, 9.6)."""
+        """Whether the request has `Connection: close` (RFC 9112, 9.6)."""
         self._sent = True
-        """Whether our message is complete."""
+        """Whether the request is complete."""
         self._awaits_head = False
         self._upgrade = False
         self._interims = 0
-        """Interim responses to the request at hand."""
+        """Interim responses to the current request."""
         self._left = 0
         self._chunks: ChunkedBody | None = None
         self._over = True
-        """Whether the response is complete, or will never be."""
+        """Whether the response is complete, or cannot be completed."""
         self._keep_alive = True
         self._last: tuple[bytes, ResponseHead] | None = None
-        """The final head before, in bytes and read: servers repeat themselves within a second."""
+        """The last final head, as bytes and as read: servers send equal heads within a second."""
 
     # ── out ────────────────────────────────────────────────────────────────────────────────────────
 
@@ -73,10 +74,10 @@ class H1Client:
         upgrade: bool = False,
         odd: bool = False,
     ) -> bytes:
-        """The bytes of a request head, written as given; `body`: data follows, `upgrade`: a 101 is welcome, `odd`: a
-        name may be one that is no token.
+        """Return the bytes of a request head (RFC 9112, 3), written as given.
 
-        Raises ValueError for what no head can hold; nothing has changed then.
+        `body`: content follows. `upgrade`: a 101 is accepted. `odd`: a name may be no token. Raises ValueError for what
+        no head can hold; nothing has changed then.
         """
         if not method or not target or _BREAKS_REQUEST_LINE.search(method + target):
             raise ValueError(f"no request line can hold {method!r} and {target!r}")
@@ -92,11 +93,11 @@ class H1Client:
         return head
 
     def send_data(self, data: bytes) -> bytes:
-        """A piece of the request body."""
+        """Return the bytes of a piece of content, in a chunk if the head declares chunks (RFC 9112, 7.1)."""
         return b"%x\r\n%b\r\n" % (len(data), data) if self._chunking and data else data
 
     def send_end(self, trailers: Sequence[Sequence[str]] = ()) -> bytes:
-        """The end of the request body."""
+        """Return the bytes of the end of the request. Only chunked content has trailers (RFC 9112, 7.1.2)."""
         self._sent = True
         if not self._chunking:
             return b""
@@ -105,7 +106,10 @@ class H1Client:
     # ── in ─────────────────────────────────────────────────────────────────────────────────────────
 
     def receive(self, data: bytes) -> list[Part]:
-        """Take bytes from the server; the parts they complete. Nothing follows a `Fault` or an `End`."""
+        """Return the parts that these bytes from the server complete. Nothing follows a `Fault` or an `End`.
+
+        RFC 9112, 4 to 7.
+        """
         if self._over:
             self._buffer += data
             return []
@@ -115,7 +119,7 @@ class H1Client:
         return self._body(data)
 
     def receive_eof(self) -> list[Part]:
-        """The server will send nothing more."""
+        """The server will send nothing more: the end of the response, or a fault (RFC 9112, 8)."""
         self._keep_alive = False
         if self._over:
             return []
@@ -129,22 +133,22 @@ class H1Client:
 
     @property
     def reusable(self) -> bool:
-        """Whether both messages are complete and the connection may carry another pair."""
+        """Whether request and response are complete and the connection may carry another exchange (RFC 9112, 9.3)."""
         return self._over and self._sent and self._keep_alive and not self._buffer
 
     @property
     def informed(self) -> bool:
-        """Whether an interim response to the request at hand has come."""
+        """Whether an interim response to the current request was received (RFC 9110, 15.2)."""
         return self._interims > 0
 
     @property
     def answered(self) -> bool:
-        """Whether anything of the response has come."""
+        """Whether a byte of the final response was received."""
         return not self._awaits_head or bool(self._buffer)
 
     @property
     def rest(self) -> bytes:
-        """What came behind the end of the response."""
+        """The bytes that follow the end of the response: after a 101, of the protocol switched to (RFC 9110, 7.8)."""
         return bytes(self._buffer)
 
     def _heads(self) -> list[Part]:
@@ -165,7 +169,7 @@ class H1Client:
             if isinstance(head, Fault):
                 return [*parts, self._fault(head)]
             if head.status == 101 and not self._upgrade:
-                detail = "it switches to another protocol, which nobody asked for"
+                detail = "it switches to another protocol, which the request did not ask for"
                 return [*parts, self._fault(Fault(UNASKED_SWITCH, raw=raw, detail=detail))]
             if head.status >= 200 or head.status == 101:
                 break
@@ -193,7 +197,7 @@ class H1Client:
         return parts
 
     def _skip_empty_lines(self) -> None:
-        """Browsers and Node ignore some before a response, as RFC 9112 (2.2) asks for before a request."""
+        """Skip empty lines before a response, as browsers and Node do; RFC 9112 (2.2) asks for it before a request."""
         if self._buffer.startswith((b"\r", b"\n")):
             matched = _EMPTY_LINES.match(self._buffer)
             if matched is not None:
@@ -202,10 +206,10 @@ class H1Client:
                 self._checked = 0
 
     def _partial_fault(self) -> Fault | None:
-        """What is already wrong with a head that is not complete."""
+        """Return the fault that the incomplete head has already, or None."""
         buffer = self._buffer
         start = bytes(buffer[: len(_STATUS_LINE_START)]).upper()
-        if not (_STATUS_LINE_START.startswith(start) or buffer == b"\r"):  # half of an empty line
+        if not (_STATUS_LINE_START.startswith(start) or buffer == b"\r"):  # which may be half of an empty line
             raw = bytes(buffer[: self._head_limit])
             shown = ascii(raw.partition(b"\n")[0][:60].decode("latin-1"))
             return Fault(INVALID_CONSTANT, raw=raw, detail=f"it begins with {shown}, which is no status line")

@@ -1,68 +1,41 @@
-"""HTTP/1 request heads: from bytes to `RequestHead`, or the fault in them.
+"""HTTP/1 request heads (RFC 9112, 3 and 5): bytes → `RequestHead`, or the fault in them.
 
-h11 forgives what a recorder must not (bare line feeds, folded lines) and names no error codes, so every
-head passes here first. The checks run in the order of the bytes, lines first and framing after them;
-that way a head gives the same fault however it was cut on its way.
-
-The codes are those of llhttp and Node's HTTP server (RFC 9112 sections stand beside the checks).
+The checks run in the order of the bytes, line by line, and the framing is checked after the lines: a head gives the
+same fault however its bytes were cut. Each check names its section of RFC 9112.
 """
 
 from __future__ import annotations
 
-import codecs
 import re
 from typing import Final
 
+from mockrec.engine.bounded_cache import remember
+from mockrec.engine.wire.fault_codes import (
+    BAD_HOST,
+    INVALID_CODING,
+    INVALID_CONSTANT,
+    INVALID_HEADER,
+    INVALID_LENGTH,
+    INVALID_METHOD,
+    INVALID_URL,
+    INVALID_VERSION,
+    REPEATED_LENGTH,
+)
 from mockrec.engine.wire.parts import Fault, RequestHead, header_table
-from mockrec.engine.wire.syntax import TOKEN_BYTES
+from mockrec.engine.wire.request_line import METHODS, NO_HOST, is_method, is_text, unusual_parts
+from mockrec.engine.wire.syntax import FIELD_LINE, SCHEME_PATTERN, TOKEN_BYTES, content_length
 
-INVALID_METHOD = "HPE_INVALID_METHOD"
-INVALID_URL = "HPE_INVALID_URL"
-INVALID_CONSTANT = "HPE_INVALID_CONSTANT"
-INVALID_VERSION = "HPE_INVALID_VERSION"
-INVALID_HEADER = "HPE_INVALID_HEADER_TOKEN"
-INVALID_LENGTH = "HPE_INVALID_CONTENT_LENGTH"
-REPEATED_LENGTH = "HPE_UNEXPECTED_CONTENT_LENGTH"
-INVALID_CODING = "HPE_INVALID_TRANSFER_ENCODING"
-INVALID_CHUNK = "HPE_INVALID_CHUNK_SIZE"
-OVERFLOW = "HPE_HEADER_OVERFLOW"
-EARLY_EOF = "HPE_INVALID_EOF_STATE"
-BAD_HOST = "ERR_INVALID_URL"
-
-NO_HOST: Final = "client-odd:no-host"
-"""Tag: a request of HTTP/1.1 that names its host in the request line only."""
-RAW_TARGET: Final = "client-odd:raw-target"
-"""Tag: the target holds UTF-8 that is not percent-encoded."""
-UNKNOWN_METHOD: Final = "client-odd:unknown-method"
-"""Tag: the method is not registered."""
-
-METHODS = frozenset(
-    b"ACL BIND CHECKOUT CONNECT COPY DELETE GET HEAD LINK LOCK M-SEARCH MERGE MKACTIVITY MKCALENDAR MKCOL"
-    b" MOVE NOTIFY OPTIONS PATCH POST PROPFIND PROPPATCH PURGE PUT QUERY REBIND REPORT SEARCH SOURCE"
-    b" SUBSCRIBE TRACE UNBIND UNLINK UNLOCK UNSUBSCRIBE".split()
-)
-"""The registered ones. Any other token is a method too."""
-
-# The value may hold tabs and everything from 0x80 up (obs-text), no other control character.
-HEADER_LINE = re.compile(
-    rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*((?:[^\x00-\x08\x0a-\x1f\x7f]*[^\x00-\x20\x7f])?)[ \t]*"
-)
 _BAD_TARGET = re.compile(rb"[\x00-\x20\x7f]")
-# Control characters above ASCII, and what ends a line for readers of Unicode.
-_BAD_CHARACTER = re.compile("[\x80-\x9f\u2028\u2029]")
-_ABSOLUTE_FORM = re.compile(rb"[A-Za-z][A-Za-z0-9+.\-]*://")
+_ABSOLUTE_FORM = re.compile(SCHEME_PATTERN.encode() + rb"://")
 _AUTHORITY_FORM = re.compile(rb"[^/?#@]+")
-LARGEST_LENGTH = (1 << 63) - 1
-"""A larger one is negative to a reader that counts with 64 bits."""
-_DIGITS = re.compile(r"[0-9]{1,19}")
 
-_CACHED_HEADS = 1024
-_CACHED_HEAD_SIZE = 4096
+_CACHED_HEADS: Final = 1024
+_CACHED_HEAD_SIZE: Final = 4096
 _heads: dict[bytes, RequestHead] = {}
 
 
 def read_head(raw: bytes) -> RequestHead | Fault:
-    """Read a complete head, the empty line included. The result is shared: never change it."""
+    """Read a complete head (RFC 9112, 2.1), the empty line included. The result is shared: it must not be changed."""
     known = _heads.get(raw)
     if known is not None:
         return known
@@ -72,16 +45,14 @@ def read_head(raw: bytes) -> RequestHead | Fault:
         return fault
     head = _build(lines, raw)
     if isinstance(head, RequestHead) and len(raw) <= _CACHED_HEAD_SIZE:
-        if len(_heads) >= _CACHED_HEADS:
-            _heads.clear()
-        _heads[raw] = head
+        remember(_heads, raw, head, _CACHED_HEADS)
     return head
 
 
 def partial_fault(buffer: bytes, checked: int = 0) -> Fault | None:
-    """The fault that a head must end in, although it is not complete yet; None while it may become good.
+    """Return the fault that an incomplete head has already (RFC 9112, 3 and 5); None while it may become valid.
 
-    The first `checked` bytes were found good before; the lines that end in them are not read again.
+    The first `checked` bytes were found without fault before; the lines that end in them are not read again.
     """
     line_end = buffer.rfind(b"\r\n", 0, checked)
     *lines, rest = buffer[line_end + 2 if line_end >= 0 else 0 :].split(b"\r\n")
@@ -93,38 +64,8 @@ def partial_fault(buffer: bytes, checked: int = 0) -> Fault | None:
     return fault
 
 
-def is_method(word: bytes) -> bool:
-    """Whether a word is a method (RFC 9110, 9.1): any token, but for one that is a registered method in other letters,
-    which servers read differently, and for the start of HTTP/2 (RFC 9113, 3.4)."""
-    return word in METHODS or (
-        TOKEN_BYTES.fullmatch(word) is not None and word.upper() not in METHODS and word != b"PRI"
-    )
-
-
-def is_text(target: bytes, *, complete: bool = True) -> bool:
-    """Whether the bytes of a target are UTF-8 without control characters. If they are not `complete`, the last
-    character may be cut."""
-    if target.isascii():
-        return True
-    try:
-        text = codecs.getincrementaldecoder("utf-8")().decode(target, complete)
-    except UnicodeDecodeError:
-        return False
-    return _BAD_CHARACTER.search(text) is None
-
-
-def target_text(target: str) -> str:
-    """The text of a request target (latin-1, so that it can be sent again byte by byte) that is UTF-8."""
-    return target if target.isascii() else target.encode("latin-1").decode("utf-8", "replace")
-
-
-def sent_target(text: str) -> str:
-    """The other way: a target as text → as it is sent."""
-    return text if text.isascii() else text.encode("utf-8", "surrogatepass").decode("latin-1")
-
-
 def _target_fault(target: bytes, *, complete: bool) -> str:
-    """The code of the first fault among the characters of a target, or nothing."""
+    """Return the code of the first fault in the characters of a target (RFC 9112, 3.2), or empty."""
     bad = _BAD_TARGET.search(target)
     good = target if bad is None else target[: bad.start()]
     if not is_text(good, complete=complete or bad is not None):
@@ -137,14 +78,14 @@ def _target_fault(target: bytes, *, complete: bool) -> str:
 def _partial_request_line_fault(line: bytes, raw: bytes) -> Fault | None:
     method, space, target = line.partition(b" ")
     if not space:
-        # A CR may be half of the line's end, also of an empty line's.
+        # A CR may be half of the end of this line, or of an empty line (RFC 9112, 2.2).
         if line in (b"", b"\r") or TOKEN_BYTES.fullmatch(line.removesuffix(b"\r")):
             return None
         return Fault(INVALID_METHOD, raw=raw)
     if not is_method(method):
         return Fault(INVALID_METHOD, raw=raw)
     target, space, version = target.partition(b" ")
-    # A line that can still become `… HTTP/1.x` waits for its end.
+    # A line that may become `… HTTP/1.x` has no fault before its end.
     waits_for_version = b"HTTP/1.".startswith(version[:7]) and b" " not in version and b"\n" not in version
     bad = _target_fault(target if space else target.removesuffix(b"\r"), complete=bool(space))
     if not bad and (waits_for_version or not space):
@@ -157,10 +98,10 @@ def _syntax_fault(lines: list[bytes], raw: bytes) -> Fault | None:
 
 
 def _header_fault(lines: list[bytes], raw: bytes) -> Fault | None:
-    match = HEADER_LINE.fullmatch
+    match = FIELD_LINE.fullmatch
     for line in lines:
         if match(line) is None:
-            # A bare LF is a line break to some readers and not to others: the classic smuggling gap.
+            # A bare LF ends a line for some recipients and not for others (RFC 9112, 2.2): request smuggling.
             return Fault(INVALID_VERSION if b"\n" in line else INVALID_HEADER, raw=raw)
     return None
 
@@ -197,48 +138,41 @@ def _build(lines: list[bytes], raw: bytes) -> RequestHead | Fault:
     method, target, version = lines[0].decode("latin-1").split(" ")
     raw_headers: list[list[str]] = []
     for line in lines[1:]:
-        matched = HEADER_LINE.fullmatch(line)
-        assert matched is not None  # _syntax_fault has seen every line
+        matched = FIELD_LINE.fullmatch(line)
+        assert matched is not None  # _syntax_fault has checked every line
         raw_headers.append([matched[1].decode("latin-1"), matched[2].decode("latin-1")])
     head = RequestHead(method, target, version[5:], raw_headers, header_table(raw_headers))
     code = _read_framing(head)
     if code:
         return Fault(code, raw=raw)
-    head.odd += odd_parts(method, target)
+    head.odd += unusual_parts(method, target)
     return head
 
 
-def odd_parts(method: str, target: str) -> tuple[str, ...]:
-    """The tags of what is unusual in a request line, and good."""
-    tags = () if method.encode("latin-1") in METHODS else (UNKNOWN_METHOD,)
-    return tags if target.isascii() else (*tags, RAW_TARGET)
-
-
 def _read_framing(head: RequestHead) -> str:
-    """Fill in what the headers say about the message; the error code if they contradict themselves."""
+    """Set what the fields say about the message; return the code of a fault, or empty."""
     names = [name.lower() for name, _ in head.raw_headers]
     headers = head.headers
     lengths = names.count("content-length")
     if lengths > 1:
         return REPEATED_LENGTH
     if "transfer-encoding" in headers:
-        # RFC 9112, 6.1 and 6.3: both lengths at once, or a coding we cannot undo, is an attack or a mistake.
+        # RFC 9112, 6.1 and 6.3: both framings at once, or a coding that is not known, is an attack or a mistake.
         if lengths or headers["transfer-encoding"].lower() != "chunked" or head.version == "1.0":
             return INVALID_CODING
         head.chunked = head.has_body = True
     elif lengths:
-        if not _DIGITS.fullmatch(headers["content-length"]):
+        length = content_length(headers["content-length"])
+        if length is None:
             return INVALID_LENGTH
-        head.content_length = int(headers["content-length"])
-        if head.content_length > LARGEST_LENGTH:
-            return INVALID_LENGTH
-        head.has_body = head.content_length > 0
+        head.content_length = length
+        head.has_body = length > 0
     hosts = names.count("host")
     if hosts > 1:
         return BAD_HOST  # RFC 9112, 3.2
     if hosts == 0 and head.version == "1.1":
         if head.method != "CONNECT" and head.target.startswith(("/", "*")):
-            return BAD_HOST  # nothing else names it
+            return BAD_HOST  # the target names no host either
         head.odd = (NO_HOST,)
     connection = [token.strip() for token in headers.get("connection", "").lower().split(",")]
     head.keep_alive = head.version == "1.1" and "close" not in connection

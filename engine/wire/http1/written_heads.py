@@ -1,7 +1,4 @@
-"""Heads of HTTP/1 as they are written: status lines, fields in the order and case given, and the framing in them.
-
-h11 would put `Host` first and knows only names that are tokens. So heads are written here; h11 sees the framing alone.
-"""
+"""HTTP/1 response heads as bytes (RFC 9112, 4 and 5): status line, and fields in the order and case given."""
 
 from __future__ import annotations
 
@@ -9,41 +6,37 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
-import h11
+from mockrec.engine.wire.syntax import BODILESS_STATUSES, BREAKS_VALUE, TOKEN, content_length
 
-from mockrec.engine.wire.syntax import BODILESS_STATUSES, TOKEN
-
-_FRAMING = ("content-length", "transfer-encoding")
 _ODD_NAME = re.compile(r"[^\x00-\x20\x7f:](?:[^\x00-\x1f\x7f:]*[^\x00-\x20\x7f:])?")
-_BREAKS_HEAD = re.compile(r"[\r\n\x00]")
 
 
-class Wire:
-    """What `send_head` needs of a head: its bytes, and for h11 no more than the framing in them."""
+class EncodedHead:
+    """The bytes of a final head, and what `H1Server` must know of its framing to send the content (RFC 9112, 6)."""
 
-    __slots__ = ("_framing", "_status", "bodiless", "chunked", "close", "length", "text")
+    __slots__ = ("bodiless", "chunked", "close", "length", "text")
 
     def __init__(self, status: int, reason: str, raw_headers: list[list[str]], close: bool, *, odd: bool) -> None:
-        """`odd`: see `field_lines`."""
+        """`close`: the connection ends with the response. `odd`: see `field_lines`."""
         self.text = head_bytes(status, reason, raw_headers, odd=odd)
-        framing = [(b"connection", b"close")] if close else []
-        framing += [(name.encode(), value.encode()) for name, value in raw_headers if name.lower() in _FRAMING]
-        self._status = status
-        self._framing = framing
         self.close = close
         self.bodiless = status in BODILESS_STATUSES
-        self.chunked = any(name.lower() == b"transfer-encoding" for name, _ in framing)
-        lengths = [value for name, value in framing if name.lower() == b"content-length"]
-        self.length = int(lengths[0]) if len(lengths) == 1 and lengths[0].isdigit() else None
+        names = {name.lower() for name, _ in raw_headers}
+        self.chunked = "transfer-encoding" in names
+        self.length = _declared_length(raw_headers) if "content-length" in names and not self.chunked else None
+        """Bytes of content; None where chunks or the end of the connection delimit it. -1, which no content has, where
+        Content-Length is no number."""
 
-    @property
-    def event(self) -> h11.Response:
-        """What h11 has to know of the head; most answers go out without it."""
-        return h11.Response(status_code=self._status, headers=self._framing)
+
+def _declared_length(raw_headers: list[list[str]]) -> int:
+    lines = [value for name, value in raw_headers if name.lower() == "content-length"]
+    lengths = {text.strip(" \t") for line in lines for text in line.split(",")}
+    length = content_length(lengths.pop())
+    return -1 if lengths or length is None else length
 
 
 def with_one_length(raw_headers: list[list[str]]) -> list[list[str]]:
-    """Another server may repeat its length; it must not be passed on so (RFC 9112, 6.3)."""
+    """Return the fields with one Content-Length, which another server may have repeated (RFC 9112, 6.3)."""
     lengths = [pair for pair in raw_headers if pair[0].lower() == "content-length"]
     if len(lengths) == 1 and "," not in lengths[0][1]:
         return raw_headers
@@ -53,30 +46,33 @@ def with_one_length(raw_headers: list[list[str]]) -> list[list[str]]:
 
 
 def is_chunked(raw_headers: list[list[str]]) -> bool:
+    """Whether Transfer-Encoding is `chunked` alone (RFC 9112, 6.1)."""
     return [value.lower() for name, value in raw_headers if name.lower() == "transfer-encoding"] == ["chunked"]
 
 
 def without(raw_headers: list[list[str]], *names: str) -> list[list[str]]:
+    """Return the fields except those with one of these lower-case names."""
     return [pair for pair in raw_headers if pair[0].lower() not in names]
 
 
 def head_bytes(status: int, reason: str, headers: Sequence[Sequence[str]], *, odd: bool = False) -> bytes:
-    if _BREAKS_HEAD.search(reason):
+    """Return a response head (RFC 9112, 4). Raises ValueError for what no head can hold. `odd`: see `field_lines`."""
+    if BREAKS_VALUE.search(reason):
         raise ValueError(f"a status line cannot hold {reason!r}")
     return f"HTTP/1.1 {status} {reason}\r\n".encode("latin-1") + field_lines(headers, odd=odd)
 
 
 def field_lines(headers: Sequence[Sequence[str]], *, odd: bool = False) -> bytes:
-    """Header or trailer fields in the order and case given, and the empty line behind them.
+    """Return header or trailer fields (RFC 9112, 5) in the order and case given, and the empty line after them.
 
-    `odd`: a name may be one that is no token, because a peer has sent it so; everybody finds the same colon behind it.
-    Raises ValueError for what no head can hold.
+    `odd`: a name may be no token, because a peer sent it so; every recipient finds the same colon after it. Raises
+    ValueError for what no head can hold.
     """
     text = "".join([f"{name}: {value}\r\n" for name, value in headers]) + "\r\n"
     lines = len(headers) + 1
     is_whole = text.count("\n") == lines and text.count("\r") == lines and "\0" not in text
     for name, value in headers:
-        if not (_is_name(name, odd) and (is_whole or not _BREAKS_HEAD.search(value))):
+        if not (_is_name(name, odd) and (is_whole or not BREAKS_VALUE.search(value))):
             raise ValueError(f"no head can hold the field {name!r}: {value!r}")
     return text.encode("latin-1")
 

@@ -1,6 +1,6 @@
 """HTTP/2, client side (RFC 9113): requests in, bytes out; bytes of the server in, parts of its streams out.
 
-The twin of `H2Server` in `server.py`; what both do stands in `connection.py`.
+The counterpart of `H2Server` in `server.py`; `connection.py` has what both share.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from h2.errors import ErrorCodes
 from h2.events import Event, InformationalResponseReceived, RequestReceived, ResponseReceived
 from h2.settings import SettingCodes
 
-from mockrec.engine.wire.http1.request_head import OVERFLOW
+from mockrec.engine.wire.fault_codes import OVERFLOW
 from mockrec.engine.wire.http2.connection import H2Side
 from mockrec.engine.wire.http2.fields import list_size
 from mockrec.engine.wire.http2.frames import Violation
@@ -23,13 +23,13 @@ from mockrec.engine.wire.http2.streams import StreamPart, StreamState
 from mockrec.engine.wire.parts import End, Fault, GoAway, Interim, ResetPart, ResponsePart
 
 STREAMS_AT_FIRST = 100
-"""How many streams are opened before the server has told its limit (RFC 9113, 6.5.2)."""
+"""How many streams are opened before the server's limit is known (RFC 9113, 6.5.2)."""
 
 _LAST_STREAM = H2Connection.HIGHEST_ALLOWED_STREAM_ID
 
 
 class H2Client(H2Side):
-    """One HTTP/2 connection to a server."""
+    """The client's side of one HTTP/2 connection (RFC 9113, 3)."""
 
     def __init__(self, *, head_limit: int) -> None:
         super().__init__(client=True, head_limit=head_limit, settings={SettingCodes.ENABLE_PUSH: 0})
@@ -37,28 +37,28 @@ class H2Client(H2Side):
 
     @property
     def max_streams(self) -> int:
-        """How many streams the server takes at once."""
+        """How many streams the server accepts at once (SETTINGS_MAX_CONCURRENT_STREAMS; RFC 9113, 6.5.2)."""
         limit = self._conn.remote_settings.max_concurrent_streams
         return limit if self._reader.settled else min(limit, STREAMS_AT_FIRST)
 
     @property
     def settled(self) -> bool:
-        """Whether the server has told its settings."""
+        """Whether the server's SETTINGS were received (RFC 9113, 3.4)."""
         return self._reader.settled
 
     @property
     def takes_websockets(self) -> bool:
-        """Whether the server has said so (RFC 8441, 3)."""
+        """Whether the server accepts WebSockets over HTTP/2 (SETTINGS_ENABLE_CONNECT_PROTOCOL; RFC 8441, 3)."""
         return bool(self._conn.remote_settings.enable_connect_protocol)
 
     @property
     def open_streams(self) -> int:
-        """How many streams are under way."""
+        """How many streams are open (RFC 9113, 5.1)."""
         return len(self._streams)
 
     @property
     def can_request(self) -> bool:
-        """Whether the connection can take another request now."""
+        """Whether the connection can carry another request now (RFC 9113, 5.1.2 and 6.8)."""
         return (
             not (self._broken or self._leaving or self._server_leaves)
             and len(self._streams) < self.max_streams
@@ -75,10 +75,10 @@ class H2Client(H2Side):
         *,
         end: bool,
     ) -> int:
-        """Open a stream with a request head; its id. `end`: no body follows. Only where `can_request` holds.
+        """Open a stream with a request head (RFC 9113, 8.3.1); return its id. `end`: no content follows.
 
-        Pseudo-headers among `raw_headers` tell the order, the arguments their values; `:protocol` is passed on.
-        Raises ValueError for what no head can hold; nothing has changed then.
+        Only if `can_request`. Pseudo-headers among `raw_headers` determine the order, the arguments the values;
+        `:protocol` is forwarded. Raises ValueError for what no head can hold; nothing has changed then.
         """
         if not self.can_request:
             raise RuntimeError("the connection takes no more requests")
@@ -92,7 +92,7 @@ class H2Client(H2Side):
 
     def _read(self, event: Event, parts: list[Any]) -> None:
         if isinstance(event, RequestReceived):
-            # h2 lets a server open a stream, as long as its id is even.
+            # h2 accepts a stream that a server opens if its id is even; only a PUSH_PROMISE may (RFC 9113, 8.4).
             detail = f"the server opened stream {event.stream_id}"
             parts.append(self._break(Violation(ErrorCodes.PROTOCOL_ERROR, detail)))
             return
@@ -113,7 +113,7 @@ class H2Client(H2Side):
             return
         if head.status < 200:
             parts.append(StreamPart(stream, Interim(head)))
-            return  # that is no progress: so many frames of this kind in a row are a flood
+            return  # no progress: too many successive frames of this kind are a flood
         self._limits.progress()
         length = body_length(fields, head.status, state.method)
         if isinstance(length, str):
@@ -125,7 +125,7 @@ class H2Client(H2Side):
             self._ended(stream, state, End(), parts)
 
     def _gone(self, notice: GoAway, parts: list[Any]) -> None:
-        """Streams behind the last one have not been looked at, and may be asked again (RFC 9113, 6.8)."""
+        """Requests on streams above the last one were not processed and may be sent again (RFC 9113, 6.8)."""
         self._server_leaves = True
         parts.append(notice)
         for stream in [stream for stream in self._streams if stream > notice.last_stream]:

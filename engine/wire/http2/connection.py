@@ -1,7 +1,7 @@
-"""What servers (`server.py`) and clients (`client.py`) of HTTP/2 do with what they receive.
+"""The receiving side that servers (`server.py`) and clients (`client.py`) of HTTP/2 share (RFC 9113, 4 to 6).
 
-h2 gets the frames one by one, so that nothing good before a fault is lost, and none that it would end the connection
-for without need.
+h2 receives the frames one by one, so that the parts before a fault are not lost. Frames for which h2 would end the
+connection without need are handled here.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _OF_A_BLOCK: Final = (frames.HEADERS, frames.CONTINUATION, frames.PUSH_PROMISE)
 
 
 class H2Side(H2Streams):
-    """One end of an HTTP/2 connection."""
+    """One end of an HTTP/2 connection (RFC 9113, 3), with its receiving side."""
 
     def __init__(self, *, client: bool, head_limit: int, settings: dict[SettingCodes, int]) -> None:
         super().__init__(client=client, head_limit=head_limit, settings=settings)
@@ -36,10 +36,10 @@ class H2Side(H2Streams):
         self._is_client = client
 
     def receive(self, data: bytes, now: float = 0.0) -> list[StreamPart | Fault | GoAway]:
-        """Take bytes from the peer, which came at `now` (seconds); what they complete. Nothing follows a `Fault`, and
-        `outgoing` has the GOAWAY.
+        """Return the parts that these bytes from the peer complete; they were received at `now` (seconds).
 
-        Data may also have opened windows and ended streams: look at `window` and `is_open` of those that wait.
+        Nothing follows a `Fault`, and `outgoing` has the GOAWAY (RFC 9113, 5.4.1). The bytes may also have opened
+        windows and ended streams: check `window` and `is_open` of streams that wait.
         """
         parts: list[StreamPart | Fault | GoAway] = []
         self._limits.now = now
@@ -56,11 +56,11 @@ class H2Side(H2Streams):
 
     @property
     def inside_head(self) -> bool:
-        """Whether a header block has begun that is not complete."""
+        """Whether a field block is incomplete (RFC 9113, 4.3)."""
         return self._limits.block > 0 or self._reader.inside_head
 
     def receive_eof(self) -> list[StreamPart | Fault]:
-        """The peer will send nothing more. Streams whose message is complete stay open."""
+        """The peer will send nothing more. Streams with a complete message stay open (RFC 9113, 5.1)."""
         if self._broken:
             return []
         parts: list[StreamPart | Fault] = []
@@ -75,7 +75,7 @@ class H2Side(H2Streams):
         return parts
 
     def _take(self, frame: Frame, parts: list[Any]) -> None:
-        """One frame. Looks at what h2 does not mind or minds too much, and gives h2 the rest."""
+        """Handle one frame: what h2 does not check, or answers too strictly, here; the rest in h2."""
         raw, kind, flags, stream = frame
         violation = self._limits.count_frame()
         if violation is not None:
@@ -92,7 +92,7 @@ class H2Side(H2Streams):
             self._refuse(stream, ErrorCodes.PROTOCOL_ERROR, "a window was opened by nothing", parts)
             return
         elif kind == frames.GOAWAY and not stream and len(raw) >= 17:
-            # h2 takes it for the end. But a client that is about to leave may wait for its answers (RFC 9113, 6.8).
+            # h2 ends the connection. But the peer may still wait for responses to its requests (RFC 9113, 6.8).
             last, code = struct.unpack_from(">LL", raw, 9)
             self._gone(GoAway(code, last & 0x7FFFFFFF, raw[17:]), parts)
             return
@@ -104,20 +104,20 @@ class H2Side(H2Streams):
             events = self._conn.receive_data(raw)
         except ProtocolError as error:
             tag = HEADER_OVERFLOW if isinstance(error, DenialOfServiceError) else ""
-            parts.append(self._break(Violation(error.error_code, library_words(error), tag), told=True))
+            parts.append(self._break(Violation(error.error_code, library_words(error), tag), notified=True))
             return
-        except Exception as error:  # what hyperframe, hpack and h2 stumble over
+        except Exception as error:  # hyperframe, hpack and h2 raise others for some malformed frames
             parts.append(self._break(Violation(ErrorCodes.PROTOCOL_ERROR, library_words(error))))
             return
         for event in events:
             self._read(event, parts)
         if late:
-            self._given_up.append(stream)  # once is enough
-            reason = "a frame behind the end of a stream"
+            self._given_up.append(stream)  # report it once
+            reason = "a frame after the end of a stream"
             parts.append(StreamPart(stream, ResetPart(int(ErrorCodes.STREAM_CLOSED), reason, by_peer=False)))
 
     def _is_late(self, frame: Frame) -> bool:
-        """Whether h2 will answer a frame with an error of its stream, and not say so (RFC 9113, 5.1 and 6.1)."""
+        """Whether h2 will reset the frame's stream without an event (RFC 9113, 5.1 and 6.1)."""
         return False
 
     def _read(self, event: Event, parts: list[Any]) -> None:
@@ -165,7 +165,7 @@ class H2Side(H2Streams):
             self._ended(stream, self._streams[stream], End(as_text(fields), odd), parts)
 
     def _ended(self, stream: int, state: StreamState, end: End, parts: list[Any]) -> None:
-        """The peer's message is complete."""
+        """The peer's message is complete (RFC 9113, 8.1)."""
         if state.left > 0:
             self._refuse(stream, ErrorCodes.PROTOCOL_ERROR, "the body is shorter than announced", parts)
             return
@@ -181,40 +181,42 @@ class H2Side(H2Streams):
         return self._limits.count_settings(len(raw) - 9)
 
     def _reset_fault(self, stream: int) -> Violation | None:
-        """What is wrong with the peer's wish to reset a stream."""
+        """Return the fault in the peer's RST_STREAM (RFC 9113, 6.4), or None."""
         conn = self._conn
         highest = conn.highest_outbound_stream_id if self._client else conn.highest_inbound_stream_id
         if stream > highest or stream % 2 == 0:
             return Violation(ErrorCodes.PROTOCOL_ERROR, f"stream {stream} was reset before it began")
-        # What a server does not want to do is its own affair, and so is the end of an upload that is answered.
+        # A server may refuse any request, and stop an upload that it has responded to. Only a client's resets of open
+        # streams are counted.
         if self._client or stream not in self._streams:
             return None
         return self._limits.count_reset()
 
     def _refuse(self, stream: int, code: ErrorCodes, reason: str, parts: list[Any], head: RawHeaders = ()) -> None:
-        """End a stream for what the peer did on it, with this head if it was that."""
+        """Reset a stream for a fault of the peer (RFC 9113, 5.4.2); `head`: the fields, if the head is at fault."""
         self._end(stream, code)
         parts.append(StreamPart(stream, ResetPart(int(code), reason, by_peer=False, raw_headers=head)))
 
     def _gone(self, notice: GoAway, parts: list[Any]) -> None:
+        """The peer sent a GOAWAY (RFC 9113, 6.8)."""
         parts.append(notice)
 
-    def _break(self, violation: Violation, *, told: bool = False) -> Fault:
-        """The connection cannot go on; `told`: the peer has been."""
+    def _break(self, violation: Violation, *, notified: bool = False) -> Fault:
+        """End the connection (RFC 9113, 5.4.1). `notified`: h2 has written the GOAWAY already."""
         code, detail, tag = violation
-        self._shut(code, told=told)
+        self._shut(code, notified=notified)
         return _fault(int(code), detail, tag)
 
 
 def stream_fault(reset: ResetPart) -> Fault:
-    """What made the codec give a stream up, as it is told to the log."""
+    """Return the fault for which the codec reset a stream (RFC 9113, 5.4.2), for the log."""
     fault = _fault(reset.code, reset.reason)
     fault.raw_headers = reset.raw_headers
     return fault
 
 
 def code_name(code: int) -> str:
-    """The name of an error code, or its number where RFC 9113 has none for it."""
+    """Return the name of an error code (RFC 9113, 7), or its number if it has none."""
     try:
         return ErrorCodes(code).name
     except ValueError:

@@ -1,6 +1,6 @@
-"""Header fields of HTTP/2: what they may hold (RFC 9113, 8.2), and as text.
+"""Fields of HTTP/2 (RFC 9113, 8.2): checks, and conversions between bytes and text.
 
-Values may hold what they may in HTTP/1 (`head.py`), so that they can be passed on.
+Values may hold what they may hold in HTTP/1 (`syntax.py`), so that they can be forwarded.
 """
 
 from __future__ import annotations
@@ -11,18 +11,14 @@ from collections.abc import Iterable, Sequence
 from hpack.struct import NeverIndexedHeaderTuple
 
 from mockrec.engine.wire.fault_phrases import bad_value, quoted
-from mockrec.engine.wire.http1.odd_fields import FRAMING, ODD_NAME, PADDED, value_kind
-from mockrec.engine.wire.http1.request_head import LARGEST_LENGTH
-from mockrec.engine.wire.syntax import LOWERCASE_TOKEN_BYTES, TOKEN_BYTES
+from mockrec.engine.wire.odd_fields import FRAMING, ODD_NAME, PADDED, value_kind
+from mockrec.engine.wire.syntax import BREAKS_VALUE, CONTROLS, LOWERCASE_TOKEN_BYTES, TOKEN_BYTES, content_length
 
 Fields = tuple[tuple[bytes, bytes], ...]
 
 _ODD_NAME = re.compile(rb"[^\x00-\x20A-Z:\x7f-\xff]+")
-"""What RFC 9113 (8.2.1) lets pass where a recipient looks for no more than it must."""
+"""The names that pass the minimal validation of RFC 9113 (8.2.1)."""
 _VALUE = re.compile(rb"(?:[^\x00-\x20\x7f](?:[^\x00-\x08\x0a-\x1f\x7f]*[^\x00-\x20\x7f])?)?")
-_LENGTH = re.compile(rb"[0-9]{1,19}")
-_BREAKS_HEAD = re.compile(r"[\r\n\x00]")
-_CONTROLS = re.compile(r"[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _CONNECTION_FIELDS = frozenset(
     (b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade")
 )  # RFC 9113, 8.2.2
@@ -30,9 +26,9 @@ _SECRET = frozenset((b"authorization", b"proxy-authorization"))
 
 
 def fields_fault(fields: Fields, pseudo: frozenset[bytes], *, odd: bool = False) -> str:
-    """What makes a list of fields malformed (RFC 9113, 8.2 and 8.3), or nothing. It may begin with `pseudo` ones.
+    """Return why a list of fields is malformed (RFC 9113, 8.2 and 8.3), or empty.
 
-    `odd`: what `repaired` leaves as it is may stay.
+    `pseudo`: the pseudo-headers that it may begin with. `odd`: faults that `repaired` leaves are accepted.
     """
     seen: set[bytes] = set()
     begun = False
@@ -56,9 +52,10 @@ def fields_fault(fields: Fields, pseudo: frozenset[bytes], *, odd: bool = False)
 
 
 def repaired(fields: Fields) -> tuple[Fields, tuple[str, ...]]:
-    """A server's fields as they should be, and what was odd about them; what cannot be repaired is as it was.
+    """Return the repaired fields and the kinds of faults in them (RFC 9113, 8.2.1).
 
-    Blanks around values go, control characters and names that are no tokens stay; fields that frame stay as they are.
+    Whitespace around values is removed. Control characters and names that are no tokens are named and stay; fields that
+    frame, and faults that cannot be repaired, stay as they are.
     """
     odd: dict[str, None] = {}
     good: list[tuple[bytes, bytes]] = []
@@ -79,17 +76,17 @@ def repaired(fields: Fields) -> tuple[Fields, tuple[str, ...]]:
 
 
 def list_size(fields: Fields) -> int:
-    """The size of a list of fields as RFC 9113 (6.5.2) counts it."""
+    """Return the size of a list of fields as RFC 9113 (6.5.2) counts it."""
     return sum(len(name) + len(value) + 32 for name, value in fields)
 
 
 def as_text(fields: Fields) -> list[list[str]]:
-    """Fields as pairs of text."""
+    """Return fields as pairs of text (latin-1)."""
     return [[name.decode("latin-1"), value.decode("latin-1")] for name, value in fields]
 
 
 def shown(fields: Fields, limit: int) -> list[list[str]]:
-    """The first fields as pairs of text: as many as fit into a list of this size."""
+    """Return the first fields as pairs of text: as many as fit into a list of `limit` bytes (RFC 9113, 6.5.2)."""
     for at, (name, value) in enumerate(fields):
         limit -= len(name) + len(value) + 32
         if limit < 0:
@@ -98,7 +95,7 @@ def shown(fields: Fields, limit: int) -> list[list[str]]:
 
 
 def as_wire(fields: Iterable[Sequence[str]]) -> Fields:
-    """Fields as they are encoded; those that somebody could guess at stay out of the table (RFC 7541, 7.1)."""
+    """Return fields for the encoder; secrets that an attacker could guess stay out of the table (RFC 7541, 7.1)."""
     pairs = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in fields]
     return tuple(
         NeverIndexedHeaderTuple(name, value)
@@ -109,11 +106,11 @@ def as_wire(fields: Iterable[Sequence[str]]) -> Fields:
 
 
 def plain_fields(headers: Iterable[Sequence[str]], *, odd: bool = False) -> list[list[str]]:
-    """Fields as HTTP/2 can send them: names in lower case, values trimmed, nothing of a connection of HTTP/1.
+    """Return fields as HTTP/2 sends them (RFC 9113, 8.2): lower-case names, trimmed values, no connection fields.
 
-    `odd`: somebody has sent them over HTTP/1. A name that is no token is left out and control characters become blanks,
-    because libraries of HTTP/2 refuse the whole message for either.
-    Raises ValueError for what no head can hold.
+    `odd`: another server or client sent them over HTTP/1. A name that is no token is left out and control characters
+    become spaces, because libraries of HTTP/2 refuse the whole message for either. Raises ValueError for what no head
+    can hold.
     """
     fields: list[list[str]] = []
     for raw_name, raw_value in headers:
@@ -121,10 +118,10 @@ def plain_fields(headers: Iterable[Sequence[str]], *, odd: bool = False) -> list
             if odd:
                 continue
             raise ValueError(f"no head can hold the field {raw_name!r}: {raw_value!r}")
-        if _BREAKS_HEAD.search(raw_value):
+        if BREAKS_VALUE.search(raw_value):
             raise ValueError(f"no head can hold the field {raw_name!r}: {raw_value!r}")
         if odd:
-            raw_value = _CONTROLS.sub(" ", raw_value)
+            raw_value = CONTROLS.sub(" ", raw_value)
         name, value = raw_name.lower(), raw_value.strip(" \t")
         if name.encode() in _CONNECTION_FIELDS or (name == "te" and value.lower() != "trailers"):
             continue
@@ -133,11 +130,14 @@ def plain_fields(headers: Iterable[Sequence[str]], *, odd: bool = False) -> list
 
 
 def declared_length(fields: Fields, allowed: int) -> int | str:
-    """The length that fields declare for the body, -1 if none, or what is wrong with it."""
+    """Return the length that fields declare (RFC 9113, 8.1.1), -1 if none, or why it is invalid.
+
+    `allowed`: how many equal Content-Length fields may be there.
+    """
     lengths = [value for name, value in fields if name == b"content-length"]
     if not lengths:
         return -1
-    if len(lengths) > allowed or len(set(lengths)) > 1 or not _LENGTH.fullmatch(lengths[0]):
+    if len(lengths) > allowed or len(set(lengths)) > 1 or not lengths[0].isdigit():
         return f"content-length is {quoted(b', '.join(lengths))}; expected one number in digits"
-    length = int(lengths[0])
-    return length if length <= LARGEST_LENGTH else f"content-length is {length}; expected a number below 2^63"
+    length = content_length(lengths[0].decode())
+    return f"content-length is {quoted(lengths[0])}; expected a number below 2^63" if length is None else length

@@ -1,8 +1,4 @@
-"""Bytes of an HTTP/2 connection cut into frames (RFC 9113, 3.4 and 4.1).
-
-h2 gets them one by one, so that nothing good before a fault is lost, and none that it would end the connection for
-without need.
-"""
+"""The bytes of an HTTP/2 connection, cut into preface and frames (RFC 9113, 3.4 and 4.1)."""
 
 from __future__ import annotations
 
@@ -25,16 +21,16 @@ _MOST: Final = 16384
 
 
 class Violation(NamedTuple):
-    """What a peer did that ends its connection."""
+    """A connection error (RFC 9113, 5.4.1) that a peer caused."""
 
     code: ErrorCodes
     detail: str
     tag: str = ""
-    """What else its record should be found by."""
+    """A further tag for its record."""
 
 
 class Frame(NamedTuple):
-    """One frame, whole."""
+    """One complete frame; `raw` includes its header (RFC 9113, 4.1)."""
 
     raw: bytes
     kind: int
@@ -43,20 +39,20 @@ class Frame(NamedTuple):
 
 
 class FrameReader:
-    """Keeps what is not complete."""
+    """Cuts bytes into frames (RFC 9113, 4.1), and buffers an incomplete one."""
 
     def __init__(self, *, preface: bool) -> None:
-        """`preface`: whether the peer must begin with one."""
+        """`preface`: whether the peer must send the client's connection preface (RFC 9113, 3.4)."""
         self._preface = PREFACE if preface else b""
-        """What has not come of it."""
+        """The part of it that has not been received."""
         self.settled = False
-        """Whether the peer's first frame has come."""
+        """Whether the peer's first frame, its SETTINGS, was received."""
         self._buffer = bytearray()
         self._wanted = 0
-        """How many bytes the buffer must hold before reading it is worth while."""
+        """Bytes that the buffer must hold before a frame can be complete."""
 
     def receive(self, data: bytes) -> list[Frame | Violation]:
-        """The frames that these bytes complete. Nothing follows a violation, and nothing more may be received."""
+        """Return the frames that these bytes complete. Nothing follows a violation (RFC 9113, 3.4, 4.1 and 4.2)."""
         if self._preface:
             size = min(len(data), len(self._preface))
             if data[:size] != self._preface[:size]:
@@ -94,11 +90,11 @@ class FrameReader:
 
     @property
     def inside_head(self) -> bool:
-        """Whether a frame of a head has begun and not come whole."""
+        """Whether a HEADERS or CONTINUATION frame is incomplete (RFC 9113, 6.2 and 6.10)."""
         return len(self._buffer) > 3 and self._buffer[3] in (HEADERS, CONTINUATION)
 
     def receive_eof(self) -> Violation | None:
-        """The peer will send nothing more."""
+        """The peer will send nothing more: a violation inside the preface or a frame (RFC 9113, 3.4)."""
         if self._preface and self._preface != PREFACE:
             return Violation(ErrorCodes.PROTOCOL_ERROR, "the connection ended in its preface", BAD_PREFACE)
         if self._buffer:

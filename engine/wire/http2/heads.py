@@ -1,4 +1,4 @@
-"""Heads of HTTP/2: requests and responses made of fields (RFC 9113, 8.3), and fields made of them."""
+"""Heads of HTTP/2 (RFC 9113, 8.3): fields → request and response heads, and heads → fields."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+from mockrec.engine.bounded_cache import remember
 from mockrec.engine.wire.fault_phrases import quoted
-from mockrec.engine.wire.http1.request_head import is_text, odd_parts
 from mockrec.engine.wire.http2.fields import (
     Fields,
     as_text,
@@ -19,11 +19,12 @@ from mockrec.engine.wire.http2.fields import (
     repaired,
 )
 from mockrec.engine.wire.parts import RequestHead, ResponseHead, header_table
-from mockrec.engine.wire.syntax import BODILESS_STATUSES, TOKEN_BYTES
+from mockrec.engine.wire.request_line import is_text, unusual_parts
+from mockrec.engine.wire.syntax import BODILESS_STATUSES, SCHEME_PATTERN, TOKEN_BYTES
 
 PATH = re.compile(rb"/[^\x00-\x20\x7f]*|\*")
 AUTHORITY = re.compile(rb"[^\x00-\x20\x7f-\xff/?#@\\]*")
-SCHEME = re.compile(rb"[A-Za-z][A-Za-z0-9+.\-]*")
+SCHEME = re.compile(SCHEME_PATTERN.encode())
 _STATUS = re.compile(rb"[1-9][0-9]{2}")
 _REQUEST_PSEUDO = frozenset((b":method", b":scheme", b":authority", b":path", b":protocol"))
 _RESPONSE_PSEUDO = frozenset((b":status",))
@@ -37,7 +38,7 @@ _heads: dict[tuple[Fields, bool], tuple[RequestHead, int]] = {}
 
 
 def read_request(fields: Fields, ended: bool) -> tuple[RequestHead, int] | str:
-    """A request head and its size, or what makes it malformed. The head is shared: never change it."""
+    """Return a request head and its size, or why it is malformed (RFC 9113, 8.3.1). Do not change the shared head."""
     key = (fields, ended)
     known = _heads.get(key)
     if known is not None:
@@ -50,9 +51,7 @@ def read_request(fields: Fields, ended: bool) -> tuple[RequestHead, int] | str:
         return head
     size = list_size(fields)
     if size <= _CACHED_HEAD_SIZE:
-        if len(_heads) >= _CACHED_HEADS:
-            _heads.clear()
-        _heads[key] = (head, size)
+        remember(_heads, key, (head, size), _CACHED_HEADS)
     return head, size
 
 
@@ -80,7 +79,7 @@ def _build(fields: Fields, ended: bool) -> RequestHead | str:
             return "neither :authority nor host"
     hosts = [value for name, value in fields if name == b"host"]
     if len(hosts) > 1 or (hosts and not AUTHORITY.fullmatch(hosts[0])):
-        # HTTP/1 would refuse it (RFC 9112, 3.2).
+        # HTTP/1 refuses it too (RFC 9112, 3.2).
         return f"host is {quoted(b', '.join(hosts))}; expected one host or host:port"
     length = -1 if tunnel else declared_length(fields, 1)
     if isinstance(length, str):
@@ -90,7 +89,7 @@ def _build(fields: Fields, ended: bool) -> RequestHead | str:
     raw_headers = as_text(fields)
     target = (authority if tunnel else path).decode("latin-1")
     head = RequestHead(method.decode("ascii"), target, "2.0", raw_headers, header_table(raw_headers))
-    head.odd = odd_parts(head.method, target)
+    head.odd = unusual_parts(head.method, target)
     head.content_length = length if length >= 0 else None
     head.has_body = not ended
     head.expects_continue = head.headers.get("expect", "").lower() == "100-continue"
@@ -99,7 +98,7 @@ def _build(fields: Fields, ended: bool) -> RequestHead | str:
 
 
 def _bad_path(path: bytes) -> str:
-    """What is wrong with a :path, which may hold secrets."""
+    """Return why a :path is invalid (RFC 9113, 8.3.1), without quoting it: it may hold secrets."""
     if path == b"*":
         return ":path is *, which only OPTIONS may ask for"
     if not path.startswith(b"/"):
@@ -111,7 +110,7 @@ def _bad_path(path: bytes) -> str:
 
 
 def read_response(fields: Fields) -> ResponseHead | str:
-    """A response head, interim or final, or what makes it malformed."""
+    """Return a response head, interim or final, or why it is malformed (RFC 9113, 8.3.2)."""
     sent = fields
     odd: tuple[str, ...] = ()
     fault = fields_fault(fields, _RESPONSE_PSEUDO)
@@ -132,7 +131,7 @@ def read_response(fields: Fields) -> ResponseHead | str:
 
 
 def body_length(fields: Fields, status: int, method: str) -> int | str:
-    """How long the body must be, -1 if nobody knows, or what is wrong with the length (RFC 9113, 8.1.1)."""
+    """Return the length of a response's content, -1 if unknown, or why it is invalid (RFC 9113, 8.1.1)."""
     if method == "CONNECT" and 200 <= status < 300:
         return -1
     length = declared_length(fields, len(fields))
@@ -141,15 +140,15 @@ def body_length(fields: Fields, status: int, method: str) -> int | str:
     return length
 
 
-# ── to be sent ─────────────────────────────────────────────────────────────────────────────────────
+# ── sent ───────────────────────────────────────────────────────────────────────────────────────────
 
 
 def request_fields(
     method: str, target: str, scheme: str, authority: str, raw_headers: Sequence[Sequence[str]]
 ) -> Fields:
-    """A request head as it is encoded. Raises ValueError for what no head can hold.
+    """Return the fields of a request head (RFC 9113, 8.3.1). Raises ValueError for what no head can hold.
 
-    Pseudo-headers among `raw_headers` tell the order, the arguments their values; `:protocol` is passed on.
+    Pseudo-headers among `raw_headers` determine the order, the arguments the values; `:protocol` is forwarded.
     """
     pseudo = _pseudo_headers(method, target, scheme, authority, raw_headers)
     return as_wire([*pseudo, *plain_fields(pair for pair in raw_headers if not pair[0].startswith(":"))])
@@ -158,7 +157,7 @@ def request_fields(
 def _pseudo_headers(
     method: str, target: str, scheme: str, authority: str, raw_headers: Sequence[Sequence[str]]
 ) -> list[list[str]]:
-    """In the order given, those that are not given behind them in the usual one."""
+    """Return the pseudo-headers in the order of those in `raw_headers`, the others after them in the usual order."""
     given = {name: value for name, value in raw_headers if name.startswith(":")}
     tunnel = method == "CONNECT" and ":protocol" not in given
     values = {":method": method, ":scheme": scheme, ":authority": authority, ":path": target}
@@ -185,10 +184,10 @@ def final_head(
     length: int | None,
     date: str,
 ) -> ResponseHead:
-    """A final head as a stream must send it. The result depends on the arguments alone.
+    """Return a final head as a stream must send it (RFC 9113, 8.3.2). The result depends only on the arguments.
 
-    Adds `date` where there is none, and the length if it is known. If `date` is empty, it is another server's answer,
-    which tells its length or not. Raises ValueError for what no head can hold.
+    Adds `date` if there is no date field, and `length` if it is known. An empty `date` means that another server made
+    the head: no length is added. Raises ValueError for what no head can hold.
     """
     if not 200 <= status <= 999:
         raise ValueError(f"no final head can have the status {status}")
@@ -206,6 +205,6 @@ def final_head(
 
 
 def response_head(status: int, fields: list[list[str]]) -> ResponseHead:
-    """A head of these fields, as `plain_fields` gives them."""
+    """Return a response head (RFC 9113, 8.3.2) with fields that `plain_fields` returned."""
     raw = [[":status", str(status)], *fields]
     return ResponseHead(status, "", raw, header_table(raw), as_wire(raw), version="2.0")

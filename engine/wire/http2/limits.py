@@ -1,4 +1,4 @@
-"""What a peer may do only so often (RFC 9113, 10.5): counts, and says when it is too much."""
+"""Limits on what a peer may repeat (RFC 9113, 10.5): counters that return a violation once a limit is exceeded."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ HEADER_OVERFLOW: Final = "header-overflow"
 
 RESETS: Final = 200
 RESETS_A_SECOND: Final = 20
-"""How many streams that are not over a client may give up at once, and for ever. More is an attack (CVE-2023-44487)."""
+"""How many open streams a client may reset at once, and per second ever after. More is an attack (CVE-2023-44487)."""
 IDLE_FRAMES: Final = 1000
 IDLE_FRAMES_A_SECOND: Final = 10
-"""How many frames in a row may neither begin a message nor carry data (pings, settings, empty data, ...)."""
+"""How many successive frames may neither begin a message nor carry data (pings, settings, empty data, ...)."""
 SETTINGS_AT_ONCE: Final = 32
-"""h2 keeps unknown ones too."""
+"""Settings in one frame; h2 stores unknown ones too."""
 
 
 class PeerLimits:
-    """The counts of one connection. Each method says what is too much, or nothing."""
+    """The counters of one connection. Each method returns the violation (RFC 9113, 10.5), or None."""
 
     def __init__(self, block_limit: int) -> None:
         self.block_limit = block_limit
-        """How large a header block may be, before and after its decompression."""
+        """Bytes that a field block may have, before and after its decompression."""
         self.block = 0
-        """Bytes of the header block that is being received."""
+        """Bytes of the field block that is being received (RFC 9113, 4.3)."""
         self.now = 0.0
-        """The time in seconds of what has just come; only differences matter."""
+        """When the current bytes were received, in seconds; only differences matter."""
         self._idle = 0
         self._idle_since = 0.0
         self._resets = 0.0
         self._reset_at = 0.0
 
     def count_frame(self) -> Violation | None:
-        """A frame has come."""
+        """Count a frame."""
         if not self._idle:
             self._idle_since = self.now
         self._idle += 1
@@ -45,11 +45,11 @@ class PeerLimits:
         return None
 
     def progress(self) -> None:
-        """A message has begun, or data was carried, by either side."""
+        """A message began, or data was carried, in either direction."""
         self._idle = 0
 
     def count_block(self, size: int, *, last: bool) -> Violation | None:
-        """A frame of a header block has come."""
+        """Count a frame of a field block."""
         self.block += size
         if self.block > self.block_limit:
             return Violation(ErrorCodes.ENHANCE_YOUR_CALM, "a huge header block", HEADER_OVERFLOW)
@@ -58,7 +58,7 @@ class PeerLimits:
         return None
 
     def count_reset(self) -> Violation | None:
-        """The peer has given a stream up that was not over."""
+        """Count a reset of an open stream."""
         self._resets = max(0.0, self._resets - RESETS_A_SECOND * (self.now - self._reset_at)) + 1
         self._reset_at = self.now
         if self._resets > RESETS:
@@ -66,7 +66,7 @@ class PeerLimits:
         return None
 
     def count_settings(self, size: int) -> Violation | None:
-        """Settings have come in a frame with so many bytes of them."""
+        """Check a SETTINGS frame with `size` bytes of payload (RFC 9113, 6.5)."""
         if size > 6 * SETTINGS_AT_ONCE:
             return Violation(ErrorCodes.ENHANCE_YOUR_CALM, "too many settings")
         return None

@@ -1,6 +1,7 @@
-"""HTTP/2, server side (RFC 9113): bytes of one connection in, parts of its streams out; answers in, bytes out.
+"""HTTP/2, server side (RFC 9113): bytes of one connection in, parts of its streams out; responses in, bytes out.
 
-The twin of `H2Client` in `client.py`; what both do stands in `connection.py`.
+The counterpart of `H2Client` in `client.py`; `connection.py` has what both share, `fast_path.py` the streams that
+bypass h2.
 """
 
 from __future__ import annotations
@@ -10,44 +11,86 @@ from typing import Any
 
 from h2.errors import ErrorCodes
 from h2.events import Event, RequestReceived
+from h2.exceptions import DenialOfServiceError, ProtocolError
 from h2.settings import SettingCodes
 
-from mockrec.engine.wire.http1.lenient_head import read_lenient_request
-from mockrec.engine.wire.http1.request_head import OVERFLOW
-from mockrec.engine.wire.http2.fast_path import QuickStreams
+from mockrec.engine.wire.fault_codes import OVERFLOW
+from mockrec.engine.wire.fault_phrases import library_words
+from mockrec.engine.wire.http2.connection import H2Side
+from mockrec.engine.wire.http2.fast_path import FastPath, introduce
 from mockrec.engine.wire.http2.fields import plain_fields, shown
-from mockrec.engine.wire.http2.frames import CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, Frame
+from mockrec.engine.wire.http2.frames import (
+    CONTINUATION,
+    DATA,
+    END_HEADERS,
+    END_STREAM,
+    HEADER_SIZE,
+    HEADERS,
+    Frame,
+    Violation,
+)
 from mockrec.engine.wire.http2.heads import final_head, read_request, response_head
+from mockrec.engine.wire.http2.lenient_head import read_lenient_request
 from mockrec.engine.wire.http2.limits import HEADER_OVERFLOW
 from mockrec.engine.wire.http2.streams import StreamPart, StreamState
-from mockrec.engine.wire.parts import End, Fault, RequestPart, ResponseHead
+from mockrec.engine.wire.parts import End, Fault, RequestHead, RequestPart, ResponseHead
 
 __all__ = ["H2Server", "StreamPart"]
 
-# What h2 is shown in place of the fields: it must know an interim response from a final one.
+# The fields that h2 is shown: it must distinguish interim responses from final ones.
 _INTERIM = ((b":status", b"100"),)
 _FINAL = ((b":status", b"200"),)
 
 
-class H2Server(QuickStreams):
-    """One HTTP/2 connection seen from the server."""
+class H2Server(H2Side):
+    """The server's side of one HTTP/2 connection (RFC 9113, 3)."""
 
     def __init__(self, *, head_limit: int, streams: int, lenient: bool = False) -> None:
-        """`lenient`: what is odd in a request and means one thing only is repaired (`lenient_head.py`)."""
+        """`streams`: how many may be open at once. `lenient`: repair what has one meaning (`lenient_head.py`)."""
         self._limit = streams
         self._read_request = read_lenient_request if lenient else read_request
         settings = {SettingCodes.MAX_CONCURRENT_STREAMS: streams, SettingCodes.ENABLE_CONNECT_PROTOCOL: 1}
-        super().__init__(head_limit=head_limit, settings=settings)
+        super().__init__(client=False, head_limit=head_limit, settings=settings)
+        self._fast_path = FastPath(self._conn, self._encoder, self._out)
 
     def _take(self, frame: Frame, parts: list[Any]) -> None:
-        if frame.kind == HEADERS and not frame.flags & END_STREAM:
+        if frame.kind != HEADERS:
+            self._state(frame.stream)  # from now on, h2 knows the stream
+        elif not (self._limits.block or self._leaving) and self._fast_path.takes(frame):
+            self._take_request(frame, parts)
+            return
+        else:
+            self._fast_path.enabled = True
             state = self._streams.get(frame.stream)
-            if state is not None and state.reading:
+            if state is not None and state.reading and not frame.flags & END_STREAM:
                 # h2 would end the connection for trailers that do not end the stream (RFC 9113, 8.1).
                 state.endless = True
                 flags = frame.flags | END_STREAM
                 frame = frame._replace(raw=frame.raw[:4] + bytes((flags,)) + frame.raw[5:], flags=flags)
         super()._take(frame, parts)
+
+    def _take_request(self, frame: Frame, parts: list[Any]) -> None:
+        """Take a request, whole in one frame, on a stream that bypasses h2."""
+        violation = self._limits.count_frame() or self._limits.count_block(len(frame.raw), last=True)
+        if violation is None:
+            try:
+                self._decoder.decode(frame.raw[HEADER_SIZE:])
+            except ProtocolError as error:
+                tag = HEADER_OVERFLOW if isinstance(error, DenialOfServiceError) else ""
+                violation = Violation(ErrorCodes(error.error_code), library_words(error), tag)
+        if violation is not None:
+            parts.append(self._break(violation))
+        else:
+            self._fast_path.open(frame.stream)
+            self._begin(frame.stream, True, parts, bypasses_h2=True)
+
+    def _state(self, stream: int) -> StreamState | None:
+        """The state of an open stream that something other than a whole response happens on."""
+        state = self._streams.get(stream)
+        if state is not None and state.bypasses_h2:
+            state.bypasses_h2 = False
+            introduce(self._conn, stream)
+        return state
 
     def _is_late(self, frame: Frame) -> bool:
         _, kind, flags, stream = frame
@@ -60,19 +103,25 @@ class H2Server(QuickStreams):
         else:
             super()._read(event, parts)
 
-    def _begin(self, stream: int, ended: bool, parts: list[Any]) -> None:
+    def _begin(self, stream: int, ended: bool, parts: list[Any], *, bypasses_h2: bool = False) -> None:
+        """Begin a stream with the request head that was just decoded."""
         fields = self._decoder.fields
-        if self._leaving or len(self._streams) >= self._limit:
-            reason = "the connection is being closed" if self._leaving else "too many streams at once"
-            self._refuse(stream, ErrorCodes.REFUSED_STREAM, reason, parts, shown(fields, self._head_limit))
-            return
-        read = self._read_request(fields, ended)
+        code = ErrorCodes.REFUSED_STREAM
+        read: tuple[RequestHead, int] | str
+        if self._leaving:
+            read = "the connection is being closed"
+        elif len(self._streams) >= self._limit:
+            read = "too many streams at once"
+        else:
+            code, read = ErrorCodes.PROTOCOL_ERROR, self._read_request(fields, ended)
         if isinstance(read, str):
-            self._refuse(stream, ErrorCodes.PROTOCOL_ERROR, read, parts, shown(fields, self._head_limit))
+            if bypasses_h2:
+                introduce(self._conn, stream)
+            self._refuse(stream, code, read, parts, shown(fields, self._head_limit))
             return
         head, size = read
         self._limits.progress()
-        self._streams[stream] = state = StreamState(head.method, reading=not ended)
+        self._streams[stream] = state = StreamState(head.method, reading=not ended, bypasses_h2=bypasses_h2)
         if size > self._head_limit:
             state.mute = True
             fault = Fault(OVERFLOW, status=431, detail=f"a header list of {size} bytes", tag=HEADER_OVERFLOW)
@@ -93,11 +142,11 @@ class H2Server(QuickStreams):
         length: int | None,
         date: str,
     ) -> ResponseHead:
-        """A final head as a stream must send it; see `final_head`. HTTP/2 has no reasons."""
+        """Return a final head as a stream must send it; see `final_head`. HTTP/2 has no reasons (RFC 9113, 8.3.2)."""
         return final_head(status, headers, length, date)
 
     def send_interim(self, stream: int, status: int, headers: Sequence[Sequence[str]]) -> None:
-        """A 1xx head. Raises ValueError for what no head can hold."""
+        """Send a 1xx head (RFC 9113, 8.1). Raises ValueError for what no head can hold."""
         if not 100 <= status <= 199 or status == 101:  # RFC 9113, 8.6
             raise ValueError(f"no interim head can have the status {status}")
         head = response_head(status, plain_fields(headers))
@@ -105,8 +154,20 @@ class H2Server(QuickStreams):
             self._encoder.fields = head.wire
             self._conn.send_headers(stream, _INTERIM)
 
+    def send_whole(self, stream: int, head: ResponseHead, body: bytes) -> bool:
+        """Send a whole response (RFC 9113, 8.1) past h2: a head made by `frame`, and its content.
+
+        Returns False, with nothing sent, if that is not possible.
+        """
+        state = self._streams.get(stream)
+        if state is None or not state.bypasses_h2 or not self._fast_path.respond(stream, head.wire, body):
+            return False
+        self._limits.progress()
+        del self._streams[stream]
+        return True
+
     def send_head(self, stream: int, head: ResponseHead, *, end: bool) -> None:
-        """A final head made by `frame`."""
+        """Send a final head made by `frame` (RFC 9113, 8.1). `end`: no content follows."""
         state = self._state(stream)
         if state is None:
             return

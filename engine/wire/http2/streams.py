@@ -1,4 +1,4 @@
-"""The streams of one end of an HTTP/2 connection: which are open, what may be sent on them, and what is sent.
+"""The streams of one end of an HTTP/2 connection (RFC 9113, 5): which are open, their windows, and the sending side.
 
 The h2 package keeps the states of connection and streams, flow control and header compression.
 """
@@ -24,8 +24,8 @@ from mockrec.engine.wire.parts import Part, ResetPart
 
 STREAM_WINDOW: Final = 256 * 1024
 CONNECTION_WINDOW: Final = 100 * STREAM_WINDOW
-"""How much a peer may send that nobody has used yet, on one stream and on all of them: streams that nobody reads must
-not stop the others, so that the connection has room for as many as there may be."""
+"""Bytes that a peer may send before they are consumed (RFC 9113, 5.2), on one stream and on all. The connection has
+room for a full window on every stream that may be open: a stream that is not read does not stop the others."""
 
 _NO_LIMIT: Final = 2**31 - 1
 _DEFAULT_WINDOW: Final = 65535
@@ -34,9 +34,9 @@ _GIVEN_UP: Final = 1000
 
 @dataclass(slots=True)
 class StreamPart:
-    """What one side said on one stream.
+    """A part that was received on one stream (RFC 9113, 5).
 
-    A `Fault` in here is of this stream alone: its head was read but is too large, and can still be answered.
+    A `Fault` is one of this stream alone: its head was read but is too large, and a response can be sent.
     """
 
     stream: int
@@ -44,29 +44,31 @@ class StreamPart:
 
 
 class StreamState:
-    """What h2 does not tell of an open stream."""
+    """The state of an open stream (RFC 9113, 5.1) that h2 does not expose."""
 
-    __slots__ = ("endless", "left", "method", "mute", "reading", "sending")
+    __slots__ = ("bypasses_h2", "endless", "left", "method", "mute", "reading", "sending")
 
-    def __init__(self, method: str, reading: bool = True, sending: bool = True) -> None:
+    def __init__(self, method: str, reading: bool = True, sending: bool = True, *, bypasses_h2: bool = False) -> None:
         self.method = method
         self.reading = reading
-        """Whether the peer's message is not complete."""
+        """Whether the peer's message is incomplete."""
         self.sending = sending
-        """Whether ours is not."""
+        """Whether our message is incomplete."""
         self.left = -1
-        """Bytes of the peer's body that must still come, -1 if it has not told."""
+        """Bytes of the peer's content that must follow (RFC 9113, 8.1.1); -1 if it declares no length."""
         self.mute = False
-        """Whether the peer's body is thrown away."""
+        """Whether the peer's content is discarded."""
         self.endless = False
-        """Whether the peer's trailers do not end the stream."""
+        """Whether the peer's trailers do not end the stream, which is a fault (RFC 9113, 8.1)."""
+        self.bypasses_h2 = bypasses_h2
+        """Whether h2 does not know the stream (`fast_path.py`)."""
 
 
 class H2Streams:
-    """What is sent on a stream that is over (the peer has reset it) goes nowhere."""
+    """The streams of a connection (RFC 9113, 5). What is sent on a stream that has ended or was reset is discarded."""
 
     def __init__(self, *, client: bool, head_limit: int, settings: dict[SettingCodes, int]) -> None:
-        # Fields do not reach h2, so there is nothing for it to validate or to normalize.
+        # Fields do not reach h2 (`hpack.py`), so it has nothing to validate or to normalize.
         config = H2Configuration(
             client_side=client,
             validate_inbound_headers=False,
@@ -75,7 +77,7 @@ class H2Streams:
             normalize_outbound_headers=False,
         )
         self._head_limit = head_limit
-        # A head that is a little too large must be read, so that the connection can go on without it.
+        # A head that is a little too large is read, so that only its stream fails.
         self._limits = PeerLimits(max(4 * head_limit, 1 << 16))
         self._conn = H2Connection(config)
         self._conn.encoder = self._encoder = FieldEncoder()
@@ -84,16 +86,16 @@ class H2Streams:
         self._settings = settings
         self._streams: dict[int, StreamState] = {}
         self._owed: dict[int, int] = {}
-        """Bytes of received data that nobody has used yet, by stream."""
+        """Stream → bytes of received data that have not been consumed."""
         self._given_up: deque[int] = deque(maxlen=_GIVEN_UP)
-        """Streams that we have reset: the peer may not know yet (RFC 9113, 5.1)."""
+        """Streams that were reset here: the peer may not know yet (RFC 9113, 5.1)."""
         self._out = bytearray()
         self._broken = False
         self._leaving = False
-        """Whether we take no new streams."""
+        """Whether new streams are refused: a GOAWAY was sent (RFC 9113, 6.8)."""
 
     def start(self) -> None:
-        """Our preface. Must come before everything else."""
+        """Write our connection preface (RFC 9113, 3.4). Must be called first."""
         conn = self._conn
         initial = {
             SettingCodes.INITIAL_WINDOW_SIZE: STREAM_WINDOW,
@@ -102,19 +104,19 @@ class H2Streams:
         }
         conn.local_settings = Settings(client=self._client, initial_values=initial)
         conn.initiate_connection()
-        # h2 would end the connection for one stream too many; here it is refused and the others go on.
+        # h2 would end the connection for one stream too many (RFC 9113, 5.1.2); here only that stream is refused.
         initial[SettingCodes.MAX_CONCURRENT_STREAMS] = _NO_LIMIT
         conn.local_settings = Settings(client=self._client, initial_values=initial)
         conn.increment_flow_control_window(CONNECTION_WINDOW - _DEFAULT_WINDOW)
         if not self._client:
-            conn.receive_data(PREFACE)  # it has been checked by the reader of frames
+            conn.receive_data(PREFACE)  # FrameReader checks the one that is received
 
     # ── state and flow control ─────────────────────────────────────────────────────────────────────
 
     def consumed(self, stream: int, size: int) -> None:
-        """`size` bytes of the data received on `stream` have been used, so the peer may send as many more.
+        """`size` bytes of data from `stream` were consumed: the peer may send as many more (RFC 9113, 6.9).
 
-        Whoever takes data must say so for all of it, also when the stream is over; only a reset settles the rest.
+        Must be called for all data that was received, also after the end of the stream; a reset settles the rest.
         """
         owed = self._owed.get(stream, 0)
         size = min(size, owed)
@@ -127,31 +129,32 @@ class H2Streams:
         self._conn.acknowledge_received_data(size, stream)
 
     def window(self, stream: int) -> int:
-        """How many bytes may be sent now; 0 also where the stream takes none any more."""
+        """Return how many bytes may be sent now (RFC 9113, 6.9.1); 0 also if the stream accepts none."""
         state = self._state(stream)
         return max(0, self._conn.local_flow_control_window(stream)) if state is not None and state.sending else 0
 
     def is_open(self, stream: int) -> bool:
-        """Whether one of the two messages is not complete."""
+        """Whether one of the two messages is incomplete (RFC 9113, 5.1)."""
         return stream in self._streams
 
     def _state(self, stream: int) -> StreamState | None:
-        """An open stream that something is about to happen on."""
+        """Return the state of an open stream, for everything that happens on it in h2."""
         return self._streams.get(stream)
 
     def _forget(self, stream: int) -> None:
-        """The stream is over: what nobody has used of its data counts as used."""
+        """Remove a stream that has ended; data that was not consumed counts as consumed."""
         self._streams.pop(stream, None)
         owed = self._owed.pop(stream, 0)
         if owed:
             self._conn.acknowledge_received_data(owed, stream)
 
     def _end(self, stream: int, code: int) -> None:
+        """Reset a stream (RFC 9113, 6.4)."""
         try:
             self._conn.reset_stream(stream, code)
             self._given_up.append(stream)
         except H2Error:
-            pass  # both messages were complete: there is nothing left to end
+            pass  # both messages are complete: there is nothing to reset
         self._forget(stream)
 
     # ── out ────────────────────────────────────────────────────────────────────────────────────────
@@ -167,7 +170,7 @@ class H2Streams:
         return len(self._out) + len(self._conn._data_to_send)
 
     def outgoing(self) -> bytes:
-        """Everything that must be sent now."""
+        """Remove and return all bytes that wait to be sent."""
         data = self._conn.data_to_send()
         if self._out:
             data = bytes(self._out) + data
@@ -175,7 +178,7 @@ class H2Streams:
         return data
 
     def send_data(self, stream: int, data: bytes, *, end: bool) -> None:
-        """A piece of our body, no longer than `window` allows."""
+        """Send a piece of content (RFC 9113, 6.1), no longer than `window` allows."""
         state = self._state(stream)
         if state is None or not (data or end):
             return
@@ -190,7 +193,7 @@ class H2Streams:
             self._sent(stream, state)
 
     def send_end(self, stream: int, trailers: Sequence[Sequence[str]] = ()) -> None:
-        """The end of our message. Raises ValueError for trailers that cannot be sent; nothing has changed then."""
+        """End our message (RFC 9113, 8.1). Raises ValueError for invalid trailers; nothing has changed then."""
         state = self._state(stream)
         if state is None:
             return
@@ -203,18 +206,18 @@ class H2Streams:
         self._sent(stream, state)
 
     def reset(self, stream: int, code: int) -> None:
-        """Give a stream up."""
+        """Reset a stream, if it is open (RFC 9113, 6.4)."""
         if self._state(stream) is not None:
             self._end(stream, code)
 
     def close(self, code: int = 0) -> None:
-        """GOAWAY. With code 0 the streams that are open go on and new ones are refused; else nothing goes on."""
+        """Send GOAWAY (RFC 9113, 6.8). With code 0 open streams continue and new ones are refused; else all end."""
         if self._broken:
             return
         if code:
             self._shut(code)
         elif not self._leaving:
-            # h2 would take its own GOAWAY for the end.
+            # After a GOAWAY of its own, h2 would end the connection.
             last = self._conn.highest_inbound_stream_id
             self._out += self._conn.data_to_send() + GoAwayFrame(0, last_stream_id=last).serialize()
             self._leaving = True
@@ -224,9 +227,9 @@ class H2Streams:
         if not state.reading:
             del self._streams[stream]
 
-    def _shut(self, code: int, *, told: bool = False) -> None:
-        """The connection cannot go on; `told`: the peer has been."""
-        if not told:
+    def _shut(self, code: int, *, notified: bool = False) -> None:
+        """End the connection and all streams. `notified`: h2 has written the GOAWAY already."""
+        if not notified:
             self._conn.close_connection(code)
         self._broken = True
         self._streams.clear()

@@ -1,4 +1,4 @@
-"""SOCKS 4a and 5, client side: what a proxy on the way to servers is asked, and how its answer is read.
+"""SOCKS 4a and 5, client side: requests to an upstream proxy, and how its replies are read.
 
 Sources: RFC 1928 (SOCKS 5), RFC 1929 (user name and password), the SOCKS 4A memo of Ying-Da Lee. CONNECT only.
 """
@@ -24,15 +24,15 @@ _REASONS_4 = {0x5B: "rejected or failed", 0x5C: "it cannot reach our identd", 0x
 
 
 class SocksRefused(Exception):
-    """The proxy will not do it, or does not speak SOCKS; the text says why."""
+    """The proxy refuses the connection, or does not speak SOCKS; the text is the reason."""
 
 
 Handshake = Generator[tuple[bytes, int], bytes, None]
-"""Yields bytes to send and how many bytes to read next, and is sent these. Raises SocksRefused."""
+"""A generator: yields bytes to send and the number of bytes to read, and receives those. Raises SocksRefused."""
 
 
 def connect5(host: str, port: int, user: str | None, password: str) -> Handshake:
-    """Ask a SOCKS 5 proxy for a connection to a name or an address."""
+    """Request a connection to a name or an address from a SOCKS 5 proxy (RFC 1928, 4; RFC 1929)."""
     methods = b"\x00" if user is None else b"\x00\x02"
     reply = yield bytes((5, len(methods))) + methods, 2
     if reply[0] != 5:
@@ -59,7 +59,7 @@ def connect5(host: str, port: int, user: str | None, password: str) -> Handshake
 
 
 def connect4(host: str, port: int, user: str | None) -> Handshake:
-    """Ask a SOCKS 4 proxy for a connection to an IPv4 address, or by SOCKS 4a to a name."""
+    """Request a connection to an IPv4 address from a SOCKS 4 proxy, or to a name (SOCKS 4a)."""
     if "\x00" in (user or ""):
         raise SocksRefused("a user name for SOCKS 4 cannot hold a NUL")
     name = (user or "").encode() + b"\x00"
@@ -85,7 +85,7 @@ def _address(host: str) -> bytes:
 
 
 def _name(host: str) -> bytes:
-    """A host name as it stands in a request. Raises SocksRefused."""
+    """Encode a host name for a request. Raises SocksRefused."""
     try:
         name = to_ascii(host).encode("ascii")
     except ValueError:

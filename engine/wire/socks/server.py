@@ -1,8 +1,8 @@
-"""SOCKS 4, 4a and 5, server side, up to the point where the tunnel begins: bytes in, replies and a request out.
+"""SOCKS 4, 4a and 5, server side, up to the start of the tunnel: bytes in, replies and a request out.
 
 Sources: RFC 1928 (SOCKS 5), RFC 1929 (user name and password), and the SOCKS 4 and 4A memos of NEC and of Ying-Da
-Lee. CONNECT only. A message is answered when all of it is there, so that no reply is lost in a reset over unread
-bytes; that also makes replies independent of how the bytes were cut.
+Lee. CONNECT only. A message is answered once it is complete: no reply is lost to a reset because of unread bytes, and
+replies do not depend on how the bytes were cut.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ _HOST = re.compile(rb"[^\x00-\x20\"#/<>?@\\\[\]^`{|}\x7f-\xff]+")  # what a name
 
 @dataclass(frozen=True, slots=True)
 class SocksRequest:
-    """The client wants a tunnel to this address. Send it what `accept` or `refuse` give."""
+    """A client's request for a tunnel (RFC 1928, 4). The reply is that of `accept` or `refuse`."""
 
     version: Literal[4, 5]
     host: str
@@ -81,20 +81,23 @@ class SocksRequest:
     """`socket-metadata:…`, from the authentication."""
 
     def accept(self, bound_host: str = "0.0.0.0", bound_port: int = 0) -> bytes:
-        """The tunnel is open; bound is the IP address that it goes out from, if that is to be told."""
+        """Return the reply that opens the tunnel (RFC 1928, 6); `bound_host`: the IP address that it leaves from."""
         if self.version == 5:
             return _reply5(0, bound_host, bound_port)
         return _reply4(_V4_GRANTED, bound_host, bound_port)
 
     def refuse(self, reason: Refusal) -> bytes:
-        """There will be no tunnel; close the connection behind this. SOCKS 4 cannot say why."""
+        """Return the reply that refuses the tunnel (RFC 1928, 6), before the connection is closed.
+
+        SOCKS 4 has no reasons.
+        """
         return _refusal(self.version, reason)
 
 
 class SocksServer:
-    """One connection up to its tunnel. `methods` are those allowed, the most wanted first.
+    """One connection up to its tunnel. `methods`: the authentication methods, the preferred one first (RFC 1928, 3).
 
-    SOCKS 4 has no authentication, so it is served only where `no-auth` is allowed.
+    SOCKS 4 has no authentication, so it is accepted only if `no-auth` is allowed.
     """
 
     __slots__ = ("_accepts", "_buffer", "_methods", "_result", "_stage", "_tags")
@@ -104,7 +107,7 @@ class SocksServer:
         methods: Sequence[AuthMethod] = ("no-auth",),
         accepts: Callable[[bytes, bytes], bool] | None = None,
     ) -> None:
-        """`accepts` judges user names and passwords (RFC 1929); with it, clients without them are not served."""
+        """`accepts` checks user names and passwords (RFC 1929); if it is given, other clients are refused."""
         unknown = [method for method in methods if method not in _METHOD_CODES]
         if unknown or not methods:
             raise ValueError(f"unknown SOCKS authentication: {unknown}" if unknown else "no SOCKS authentication")
@@ -118,14 +121,14 @@ class SocksServer:
 
     @property
     def rest(self) -> bytes:
-        """What came behind the request: the first bytes of the tunnel."""
+        """The bytes that follow the request: the first bytes of the tunnel (RFC 1928, 6)."""
         return bytes(self._buffer) if isinstance(self._result, SocksRequest) else b""
 
     def receive(self, data: bytes) -> tuple[bytes, SocksRequest | Fault | None]:
-        """Take bytes from the client: what to send it, and how the handshake ended, in the call in which it does.
+        """Return the bytes to send for these bytes from the client, and the result in the call that ends the handshake.
 
-        After a `Fault` close the connection behind what is sent; what still comes is ignored. After a request
-        what comes is added to `rest`.
+        After a `Fault` the connection is closed once the reply is sent, and further bytes are ignored. After a request,
+        further bytes are added to `rest`.
         """
         if self._result is not None:
             if isinstance(self._result, SocksRequest):
@@ -138,7 +141,7 @@ class SocksServer:
         return out, self._result
 
     def receive_eof(self) -> Fault | None:
-        """The client will send nothing more. In the middle of the handshake that is a fault."""
+        """The client will send nothing more: a fault inside the handshake (RFC 1928, 3 and 4)."""
         untouched = self._stage is SocksServer._greeting and not self._buffer
         if self._result is not None or untouched:
             return None
@@ -148,7 +151,7 @@ class SocksServer:
     # ── one message each ───────────────────────────────────────────────────────────────────────────
 
     def _greeting(self) -> bytes | None:
-        """RFC 1928, 3: VER, NMETHODS, METHODS; and by VER the way to SOCKS 4."""
+        """RFC 1928, 3: VER, NMETHODS, METHODS. VER 4 leads to SOCKS 4."""
         buffer = self._buffer
         if not buffer:
             return None
@@ -168,7 +171,7 @@ class SocksServer:
         return self._fail(NO_METHOD, message, bytes((5, _NO_METHOD_CODE)))
 
     def _password(self) -> bytes | None:
-        """RFC 1929, 2: VER, ULEN, UNAME, PLEN, PASSWD. What failed is not kept: it may be a real password."""
+        """RFC 1929, 2: VER, ULEN, UNAME, PLEN, PASSWD. A refused message is not logged: it may hold a password."""
         buffer = self._buffer
         if buffer and buffer[0] != _AUTH_VERSION:
             return self._fail(BAD_VERSION, b"", bytes((_AUTH_VERSION, 1)))
@@ -200,7 +203,7 @@ class SocksServer:
         command, kind = buffer[1], buffer[3]
         host_at = 5 if kind == _NAME else 4
         host_size = buffer[4] if kind == _NAME else _ADDRESS_SIZES.get(kind)
-        if host_size is None:  # where the message ends cannot be known
+        if host_size is None:  # the end of the message is unknown
             raw = bytes(buffer[:4])
             if command != _CONNECT:
                 return self._fail(BAD_COMMAND, raw, _refusal(5, "command-not-supported"))
@@ -214,7 +217,7 @@ class SocksServer:
         return self._finish(5, _name(raw_host) if kind == _NAME else str(ip_address(raw_host)), message[-2:], message)
 
     def _request4(self) -> bytes | None:
-        """SOCKS 4: VN, CD, DSTPORT, DSTIP, USERID, NUL; 4a adds a name and NUL where DSTIP is 0.0.0.x, x not 0."""
+        """SOCKS 4: VN, CD, DSTPORT, DSTIP, USERID, NUL; 4a adds a name and NUL if DSTIP is 0.0.0.x, x not 0."""
         buffer = self._buffer
         end = self._text_end(8)
         if not end:
@@ -237,7 +240,7 @@ class SocksServer:
     # ── helpers ────────────────────────────────────────────────────────────────────────────────────
 
     def _text_end(self, start: int) -> int | None:
-        """Where the text that begins at `start` has ended with its NUL; None if it has not, 0 if it is too long."""
+        """Return the offset after the NUL of the text at `start`; None if incomplete, 0 if the text is too long."""
         limit = start + FIELD_LIMIT + 1
         found = self._buffer.find(0, start, limit)
         if found >= 0:
@@ -245,7 +248,7 @@ class SocksServer:
         return 0 if len(self._buffer) >= limit else None
 
     def _take(self, size: int) -> bytes | None:
-        """The message of `size` bytes at the front, if it is complete."""
+        """Remove and return the first `size` bytes of the buffer; None if there are fewer."""
         buffer = self._buffer
         if len(buffer) < size:
             return None
@@ -266,12 +269,12 @@ class SocksServer:
 
 
 def read_metadata_tags(secret: bytes) -> tuple[str, ...] | None:
-    """The tags in a client's metadata: JSON, or base64 of it in either alphabet; None if it is neither.
+    """Return the tags in a client's metadata: JSON, or base64 of it (RFC 4648, 4 or 5); None if it is neither.
 
-    JSON that is not an object, or has no `tags`, says nothing; nor do tags that are not text.
+    There are none if the JSON is not an object or has no `tags`; tags that are not text are ignored.
     """
     try:
-        if secret.startswith(b"e"):  # no JSON text begins so, and base64 of `{"` always does
+        if secret.startswith(b"e"):  # base64 of `{"` begins so, and no JSON text does
             digits = secret.translate(_URL_SAFE).rstrip(b"=")
             secret = base64.b64decode(digits + b"=" * (-len(digits) % 4), validate=True)
         metadata = orjson.loads(secret)

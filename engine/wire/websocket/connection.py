@@ -1,12 +1,11 @@
 """The frames of one WebSocket connection (RFC 6455, 5; RFC 7692), for both ends: bytes in, parts out, and back.
 
-wsproto reads the frames and writes the masked ones; its `FrameDecoder` hands on what has come of a large frame.
-Its `Connection` is not used, because it answers a broken frame and a Close frame with the same event and makes
-text of what may be cut inside a character. Messages in one frame below 64 KiB that has come whole, as most have,
-are read without it, and frames without a mask are written without it: an echo of five bytes takes a sixth of
-the time.
+wsproto reads the frames and writes the masked ones; its `FrameDecoder` returns the received part of a large frame. Its
+`Connection` is not used: it gives the same event for a broken frame and for a Close frame, and decodes text that may be
+cut inside a character. Messages in one frame below 64 KiB that was received whole, as most are, are read without
+wsproto, and frames without a mask are written without it: an echo of five bytes takes a sixth of the time.
 
-What a message may be stands in ws_message.py, what compresses it in ws_deflate.py. Pings are told and not answered.
+`message.py` checks messages, `deflate.py` compresses them. A Ping is returned as a part; the caller answers it.
 """
 
 from __future__ import annotations
@@ -35,21 +34,21 @@ Side = Literal["server", "client"]
 _FIN, _RSV1, _MASK = 0x80, 0x40, 0x80
 _TEXT, _BINARY, _CLOSE, _PING, _PONG = 0x1, 0x2, 0x8, 0x9, 0xA
 _SMALL = 125
-"""The longest payload whose length stands in the second byte, and the longest of a control frame."""
+"""The longest payload whose length is in the second byte (RFC 6455, 5.2), and the longest of a control frame (5.5)."""
 _TWO_BYTES, _EIGHT_BYTES = 126, 127
-"""Stand there for a length that follows."""
+"""In the second byte: the length follows, in two or in eight bytes (RFC 6455, 5.2)."""
 _WHOLE = frozenset((_FIN | _TEXT, _FIN | _BINARY, _FIN | _RSV1 | _TEXT, _FIN | _RSV1 | _BINARY))
 """First bytes of a message in one frame."""
 
 _DEFINED_CODES = frozenset((1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014))
-"""Of those below 3000 the ones that a Close frame may carry (RFC 6455, 7.4.1, and IANA's registry)."""
+"""The codes below 3000 that a Close frame may carry (RFC 6455, 7.4.1, and IANA's registry)."""
 
 
 @dataclass(slots=True)
 class Fragment:
-    """A piece of a message, decompressed. Text may be cut inside a character.
+    """A piece of a message (RFC 6455, 5.4), decompressed. Text may be cut inside a character.
 
-    Pieces are what has come, so they are not the sender's frames. One may be empty where it starts or ends.
+    Pieces are cut as the bytes were received, not as the sender cut its frames. The first and the last may be empty.
     """
 
     data: bytes
@@ -60,33 +59,33 @@ class Fragment:
 
 @dataclass(slots=True)
 class Ping:
-    """The peer wants a Pong with the same data."""
+    """A Ping frame: the peer expects a Pong with the same data (RFC 6455, 5.5.2)."""
 
     data: bytes
 
 
 @dataclass(slots=True)
 class Pong:
-    """The peer has answered a Ping, or only shows that it is alive."""
+    """A Pong frame: the response to a Ping, or a heartbeat (RFC 6455, 5.5.3)."""
 
     data: bytes
 
 
 @dataclass(slots=True)
 class CloseFrame:
-    """The peer's Close frame; nothing follows."""
+    """The peer's Close frame (RFC 6455, 5.5.1); nothing follows."""
 
     code: int | None
-    """None: the frame carried none."""
+    """None: the frame has no code."""
     reason: str
 
 
 @dataclass(slots=True)
 class WsFault:
-    """The peer broke the protocol, or its message is too big; nothing follows."""
+    """The peer broke the protocol, or its message is too big (RFC 6455, 7.1.7); nothing follows."""
 
     code: int
-    """What to close with: 1002, 1007 or 1009."""
+    """The code to close with (RFC 6455, 7.4.1): 1002, 1007 or 1009."""
     reason: str
 
 
@@ -94,7 +93,7 @@ WsPart = Fragment | Ping | Pong | CloseFrame | WsFault
 
 
 class WebSocket:
-    """One connection behind its handshake. `message_limit` counts decompressed bytes of a message."""
+    """One connection after its handshake (RFC 6455, 5). `message_limit`: decompressed bytes of a message."""
 
     def __init__(self, side: Side, *, deflate: Deflate | None, message_limit: int, check_text: bool = True) -> None:
         client = side == "client"
@@ -110,7 +109,7 @@ class WebSocket:
         self._message = Message(inflater, message_limit, check_text)
         self._frames = FrameDecoder(client, [self._message])
         self._between = True
-        """Whether the next byte begins a frame, outside of a message."""
+        """Whether the next byte begins a frame that begins a message."""
         self._over = False
         self._masks = client
         self._mask_expected = 0 if client else _MASK
@@ -120,7 +119,10 @@ class WebSocket:
     # ── in ─────────────────────────────────────────────────────────────────────────────────────────
 
     def receive(self, data: bytes) -> list[WsPart]:
-        """Take bytes from the peer; the parts they make. After a `CloseFrame` or a `WsFault` everything is ignored."""
+        """Return the parts of these bytes from the peer. After a `CloseFrame` or a `WsFault`, all bytes are ignored.
+
+        RFC 6455, 5.4 and 5.5.
+        """
         parts: list[WsPart] = []
         if self._over:
             return parts
@@ -141,7 +143,7 @@ class WebSocket:
         return parts
 
     def _read_small(self, data: bytes, parts: list[WsPart]) -> int:
-        """Read messages of one small frame each, up to the first that is anything else; where that begins."""
+        """Read messages that are one small frame each; return the offset of the first frame that is not."""
         at, size = 0, len(data)
         mask = self._mask_expected
         message = self._message
@@ -153,7 +155,7 @@ class WebSocket:
                 length = int.from_bytes(data[at + 2 : at + 4])
                 start += 2
                 if length <= _SMALL:
-                    break  # which is a fault
+                    break  # a fault (RFC 6455, 5.2: the shortest form of a length)
             elif length > _SMALL:
                 break
             stop = start + length
@@ -174,9 +176,9 @@ class WebSocket:
         return at
 
     def _read_frame(self, frame: Frame, parts: list[WsPart]) -> None:
-        """What wsproto has read: a whole control frame, or what there is of a data frame."""
+        """Append the part for a frame from wsproto: a whole control frame, or the received part of a data frame."""
         payload = frame.payload
-        assert isinstance(payload, bytes)  # only FrameProtocol makes anything else of it
+        assert isinstance(payload, bytes)  # only FrameProtocol gives other types
         opcode = frame.opcode
         if opcode is Opcode.PING:
             parts.append(Ping(payload))
@@ -189,7 +191,7 @@ class WebSocket:
             parts.append(close)
         else:
             message = self._message
-            starts = opcode is not Opcode.CONTINUATION  # which wsproto also calls the later pieces of a frame
+            starts = opcode is not Opcode.CONTINUATION  # wsproto calls the later pieces of a frame so too
             ends = frame.frame_finished and frame.message_finished
             if starts:
                 message.start(opcode is Opcode.BINARY, message.next_compressed)
@@ -199,10 +201,10 @@ class WebSocket:
 
     # ── out ────────────────────────────────────────────────────────────────────────────────────────
     #
-    # Behind a Close frame nothing may be sent (RFC 6455, 5.5.1): then all of these give nothing.
+    # Nothing is sent after a Close frame (RFC 6455, 5.5.1): each of these then returns no bytes.
 
     def send_fragment(self, data: bytes, *, is_binary: bool, starts: bool, ends: bool) -> bytes:
-        """A piece of a message in a frame of its own, which the peer can read at once, compressed or not."""
+        """Return a piece of a message as a frame (RFC 6455, 5.4) that the peer can read at once, compressed or not."""
         if self.close_sent:
             return b""
         first = ((_BINARY if is_binary else _TEXT) if starts else 0) | (_FIN if ends else 0)
@@ -213,20 +215,21 @@ class WebSocket:
         return self._frame(first, data)
 
     def send_message(self, data: bytes, *, is_binary: bool) -> bytes:
-        """A whole message in one frame."""
+        """Return a whole message as one frame (RFC 6455, 5.6)."""
         return self.send_fragment(data, is_binary=is_binary, starts=True, ends=True)
 
     def send_ping(self, data: bytes = b"") -> bytes:
-        """ValueError for more than 125 bytes; so for `send_pong`."""
+        """Return a Ping frame (RFC 6455, 5.5.2). Raises ValueError for more than 125 bytes."""
         return self._control(_PING, data)
 
     def send_pong(self, data: bytes = b"") -> bytes:
+        """Return a Pong frame (RFC 6455, 5.5.3). Raises ValueError for more than 125 bytes."""
         return self._control(_PONG, data)
 
     def send_close(self, code: int | None, reason: str = "") -> bytes:
-        """A Close frame. The reason is cut to what fits, and left out where there is no code.
+        """Return a Close frame (RFC 6455, 5.5.1). The reason is cut to what fits, and left out without a code.
 
-        Any number of 16 bits is sent, also one that no Close frame may carry: those who pass on mean it.
+        Any number of 16 bits is sent, also one that no Close frame may carry: a relay passes on what it received.
         """
         payload = b""
         if code is not None:
@@ -247,7 +250,7 @@ class WebSocket:
         size = len(payload)
         if self._masks:
             frame = self._masker.send_data(payload)
-            frame[0] = first  # wsproto has only thought of binary messages in one frame
+            frame[0] = first  # wsproto writes the head of a binary message in one frame
             return bytes(frame)
         if size <= _SMALL:
             return bytes((first, size)) + payload
@@ -258,14 +261,14 @@ class WebSocket:
 
 def _unmasked(payload: bytes, key: bytes) -> bytes:
     size = len(payload)
-    if size > 1024:  # from where on wsproto's way is the quicker one
+    if size > 1024:  # wsproto's masker is faster from here on
         return bytes(XorMaskerSimple(key).process(bytearray(payload)))
     keys = (key * ((size + 3) // 4))[:size]
     return (int.from_bytes(payload) ^ int.from_bytes(keys)).to_bytes(size)
 
 
 def _read_close(payload: bytes) -> CloseFrame | WsFault:
-    """RFC 6455, 5.5.1 and 7.4."""
+    """Read the payload of a Close frame (RFC 6455, 5.5.1 and 7.4)."""
     if not payload:
         return CloseFrame(None, "")
     if len(payload) == 1:

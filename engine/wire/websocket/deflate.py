@@ -1,4 +1,4 @@
-"""The compression of WebSocket messages (RFC 7692): zlib streams that are read and written in pieces."""
+"""permessage-deflate (RFC 7692, 7.2): messages as DEFLATE streams that are read and written in pieces."""
 
 from __future__ import annotations
 
@@ -7,29 +7,29 @@ import zlib
 from wsproto.frame_protocol import CloseReason, ParseFailed
 
 _FLUSHED = b"\x00\x00\xff\xff"
-"""The end of what zlib flushes, which is left out at the end of a message (RFC 7692, 7.2.1)."""
+"""The last bytes of a flush, which a sender leaves out at the end of a message (RFC 7692, 7.2.1)."""
 _INFLATE_STEP = 16 * 1024
 
 
 def too_big() -> ParseFailed:
-    """More than a message may have."""
+    """Return the error for a message over the limit (RFC 6455, 7.4.1: 1009)."""
     return ParseFailed("message too big", CloseReason.MESSAGE_TOO_BIG)
 
 
 class Inflater:
-    """What the peer compresses (RFC 7692, 7.2.2). It reads any window, also one larger than was agreed."""
+    """Decompresses the peer's messages (RFC 7692, 7.2.2). It reads any window, also a larger one than was agreed."""
 
     def __init__(self, no_context: bool) -> None:
         self._no_context = no_context
         self._zlib = zlib.decompressobj(-zlib.MAX_WBITS)
         self._fed = False
-        """Whether the message has had any payload: one without is empty, although RFC 7692, 7.2.3.6 wants a byte."""
+        """Whether the message has payload: without, it is empty, although RFC 7692, 7.2.3.6 requires a byte."""
 
     def inflate(self, data: bytes, ends: bool, room: int) -> bytes:
-        """The next piece of a message, of `room` bytes at most."""
+        """Decompress the next piece of a message, to `room` bytes at most (RFC 7692, 7.2.2). Raises ParseFailed."""
         found: list[bytes] = []
         try:
-            # A sender may end its deflate stream inside a message (7.2.3.4), and each end copies what is left.
+            # A sender may end its DEFLATE stream inside a message (7.2.3.4), and at each end zlib copies the rest.
             for at in range(0, len(data), _INFLATE_STEP):
                 self._fed = True
                 rest = data[at : at + _INFLATE_STEP]
@@ -58,7 +58,7 @@ class Inflater:
 
 
 class Deflater:
-    """What we compress (RFC 7692, 7.2.1)."""
+    """Compresses our messages (RFC 7692, 7.2.1)."""
 
     def __init__(self, no_context: bool, window_bits: int) -> None:
         self._no_context = no_context
@@ -66,8 +66,8 @@ class Deflater:
         self._zlib: zlib._Compress | None = None
 
     def deflate(self, data: bytes, ends: bool) -> bytes:
-        """The next piece of a message, flushed so that it can be read when it arrives."""
-        # Of nothing zlib flushes nothing. Before the tail that is left out an empty block has one byte (7.2.3.6).
+        """Compress the next piece of a message, flushed so that the peer can read it at once (RFC 7692, 7.2.1)."""
+        # zlib flushes nothing if it was given nothing. An empty message is one byte (7.2.3.6).
         deflated = b""
         if data:
             if self._zlib is None:
@@ -81,6 +81,6 @@ class Deflater:
 
 
 def _compressor(window_bits: int) -> zlib._Compress:
-    # zlib has no window of 8 bits. Data that never points back needs none.
+    # zlib has no window of 8 bits. Data without back-references needs none.
     strategy = zlib.Z_HUFFMAN_ONLY if window_bits == 8 else zlib.Z_DEFAULT_STRATEGY
     return zlib.compressobj(wbits=-max(window_bits, 9), strategy=strategy)

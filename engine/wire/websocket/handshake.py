@@ -1,8 +1,8 @@
-"""The HTTP side of a WebSocket (RFC 6455, 4; RFC 8441 over HTTP/2): what is asked for, and what is answered.
+"""The opening handshake of a WebSocket (RFC 6455, 4; RFC 8441 over HTTP/2): checks, and negotiation of extensions.
 
-Pure functions on heads and on the values of header fields. The only extension spoken is permessage-deflate
-(RFC 7692). Its offers are read strictly, and one that cannot be read is declined; a server's answer that cannot be
-read is an error, because from then on nobody knows what the frames mean.
+Pure functions on heads and on field values. The only extension is permessage-deflate (RFC 7692). Offers are read
+strictly, and an invalid offer is declined; an invalid response of a server is an error, because the meaning of its
+frames is unknown.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ BAD_METHOD = "ERR_WS_METHOD"
 BAD_UPGRADE = "ERR_WS_UPGRADE"
 BAD_KEY = "ERR_WS_KEY"
 BAD_VERSION = "ERR_WS_VERSION"
-"""To be answered with 426 and `Sec-WebSocket-Version: 13` (RFC 6455, 4.4); the others with 400."""
+"""The response is 426 with `Sec-WebSocket-Version: 13` (RFC 6455, 4.4); 400 for the other codes."""
 BAD_EXTENSIONS = "ERR_WS_EXTENSIONS"
 
 VERSION = "13"
@@ -43,7 +43,7 @@ _MAX_BITS = 15
 
 @dataclass(frozen=True, slots=True)
 class Deflate:
-    """The permessage-deflate that both sides have agreed on (RFC 7692, 7.1)."""
+    """The parameters of permessage-deflate that both sides agreed on (RFC 7692, 7.1)."""
 
     server_no_context_takeover: bool = False
     client_no_context_takeover: bool = False
@@ -55,9 +55,9 @@ class Deflate:
 
 
 def check_upgrade(head: RequestHead) -> str:
-    """Why this request cannot become a WebSocket (RFC 6455, 4.2.1), or empty.
+    """Return the code of why this request cannot become a WebSocket (RFC 6455, 4.2.1), or empty.
 
-    Over HTTP/2 `head.upgrade` holds what `:protocol` names, and there is no key (RFC 8441, 5).
+    Over HTTP/2 `head.upgrade` is the value of `:protocol`, and there is no key (RFC 8441, 5).
     """
     extended = head.version not in ("1.0", "1.1")
     headers = head.headers
@@ -75,18 +75,21 @@ def check_upgrade(head: RequestHead) -> str:
 
 
 def accept_key(key: str) -> str:
-    """What proves that the server has understood the client's key (RFC 6455, 4.2.2)."""
+    """Return the Sec-WebSocket-Accept for a client's key (RFC 6455, 4.2.2)."""
     return generate_accept_token(key.encode("latin-1")).decode("ascii")
 
 
 def offered_protocols(headers: Mapping[str, Any]) -> tuple[str, ...]:
-    """The subprotocols of a header table, the client's favourite first."""
+    """Return the subprotocols that a client offers, the preferred one first (RFC 6455, 4.1)."""
     names = (name.strip(" \t") for name in headers.get("sec-websocket-protocol", "").split(","))
     return tuple(name for name in names if name)
 
 
 def accept_headers(key: str, protocol: str, extension: str) -> list[list[str]]:
-    """The fields of a 101, or without a key those of HTTP/2's 200. An empty protocol or extension is left out."""
+    """Return the fields of a 101 (RFC 6455, 4.2.2), or without a key those of HTTP/2's 200 (RFC 8441, 5).
+
+    An empty protocol or extension is left out.
+    """
     fields = []
     if key:
         fields += [["Upgrade", "websocket"], ["Connection", "Upgrade"], ["Sec-WebSocket-Accept", accept_key(key)]]
@@ -101,7 +104,7 @@ def accept_headers(key: str, protocol: str, extension: str) -> list[list[str]]:
 
 
 def negotiate(offer_header: str) -> tuple[Deflate, str] | None:
-    """A server's choice: the first offer that can be accepted, and the answer's field; None without one."""
+    """Return the first acceptable offer and the field value that accepts it (RFC 7692, 5.1); None if there is none."""
     for offer in _deflate_offers(offer_header):
         deflate = Deflate(
             server_no_context_takeover=_FLAGS[0] in offer,
@@ -109,7 +112,7 @@ def negotiate(offer_header: str) -> tuple[Deflate, str] | None:
             server_max_window_bits=int(offer.get(_SERVER_BITS) or _MAX_BITS),
             client_max_window_bits=int(offer.get(_CLIENT_BITS) or _MAX_BITS),
         )
-        # What was offered is said again, but a `client_max_window_bits` without a value only says that it may be.
+        # The response repeats the offer, except a `client_max_window_bits` without a value, which is only a hint.
         answer = [DEFLATE, *(flag for flag in _FLAGS if flag in offer)]
         answer += [f"{name}={offer[name]}" for name in (_SERVER_BITS, _CLIENT_BITS) if offer.get(name)]
         return deflate, "; ".join(answer)
@@ -117,9 +120,9 @@ def negotiate(offer_header: str) -> tuple[Deflate, str] | None:
 
 
 def agreed(answer_header: str, offer_header: str) -> Deflate | None:
-    """What a server has answered to the offer; None for no extension. ValueError for what no client can accept.
+    """Return what a server agreed to (RFC 7692, 7.1), None for no extension. Raises ValueError if it must be refused.
 
-    A server that leaves out a limit of its own that was offered is forgiven: we read any window.
+    A server may leave out a limit of its own window that was offered: any window is read.
     """
     extensions = _extensions(answer_header)
     if extensions is None:
@@ -142,28 +145,28 @@ def agreed(answer_header: str, offer_header: str) -> Deflate | None:
 
 
 def without_others(offer_header: str) -> str:
-    """The offers of permessage-deflate as they were sent, without those of other extensions.
+    """Return the offers of permessage-deflate as they were sent, without those of other extensions.
 
-    Empty where there is none, and where the field is malformed.
+    Empty if there is none, or if the field is malformed (RFC 6455, 9.1).
     """
     return ", ".join(extension.text for extension in _extensions(offer_header) or () if extension.name == DEFLATE)
 
 
 def _fits(answer: dict[str, str], offer: dict[str, str]) -> bool:
-    """RFC 7692, 7.1.2: a window may be smaller than offered, and the client's must have been offered."""
+    """Whether a response fits an offer (RFC 7692, 7.1.2): no window is larger, and the client's was offered."""
     if _CLIENT_BITS in answer and _CLIENT_BITS not in offer:
         return False
     return int(answer.get(_SERVER_BITS, 0)) <= int(offer.get(_SERVER_BITS, _MAX_BITS))
 
 
 def _deflate_offers(header: str) -> list[dict[str, str]]:
-    """The parameters of each offer that can be accepted."""
+    """Return the parameters of each acceptable offer of permessage-deflate (RFC 7692, 7.1)."""
     offers = (_deflate_parameters(each.parameters) for each in _extensions(header) or () if each.name == DEFLATE)
     return [offer for offer in offers if offer is not None]
 
 
 def _deflate_parameters(parameters: list[tuple[str, str]]) -> dict[str, str] | None:
-    """Name → value, empty where there is none; None if a parameter is unknown, repeated or has a wrong value."""
+    """Name → value, empty if it has none; None if a parameter is unknown, repeated or has an invalid value."""
     found: dict[str, str] = {}
     for name, value in parameters:
         if name in found:
@@ -189,7 +192,7 @@ class _Extension:
 
 
 def _extensions(header: str) -> list[_Extension] | None:
-    """The list of an extensions field (RFC 6455, 9.1), or None if it is malformed. Empty elements are skipped."""
+    """Return the list of an extensions field (RFC 6455, 9.1), None if malformed. Empty elements are skipped."""
     found: list[_Extension] = []
     at = 0
     while at < len(header):

@@ -1,4 +1,4 @@
-"""What a WebSocket message may be: the order of its frames, its size, its compression and its text."""
+"""Checks of the WebSocket message that is being received (RFC 6455, 5.4): frame order, size, compression and text."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mockrec.engine.wire.websocket.deflate import Inflater, too_big
 
 
 class Message(Extension):
-    """The message that is coming in. wsproto asks it, as an extension, what it thinks of a frame's header."""
+    """The message that is being received (RFC 6455, 5.4). An extension of wsproto: it checks each frame header."""
 
     name = "message"
 
@@ -22,21 +22,24 @@ class Message(Extension):
         self.open = False
         self.is_binary = False
         self.next_compressed = False
-        """What the header of a message's first frame has said."""
+        """Whether the first frame of the next message has RSV1 set (RFC 7692, 6)."""
         self._compressed = False
         self._size = 0
         self._check_text = check_text
         self._cut = b""
-        """The beginning of a character that has not come whole."""
+        """The beginning of a character whose end has not been received."""
 
     def offer(self) -> bool:
-        """Never asked: the handshake is not wsproto's."""
+        """Required by wsproto, never called: `handshake.py` negotiates extensions."""
         return False
 
     def frame_inbound_header(
         self, proto: FrameDecoder | FrameProtocol, opcode: Opcode, rsv: RsvBits, payload_length: int
     ) -> RsvBits:
-        """Which reserved bits are allowed. May be asked again for the same header, if its mask has not come."""
+        """Return the reserved bits that are allowed. Called again for the same header until its mask is received.
+
+        RFC 6455, 5.2 and 5.4. Raises ParseFailed.
+        """
         if opcode.iscontrol():
             return RsvBits(False, False, False)
         starts = opcode is not Opcode.CONTINUATION
@@ -52,13 +55,14 @@ class Message(Extension):
         return RsvBits(starts and self.inflater is not None, False, False)
 
     def start(self, is_binary: bool, compressed: bool) -> None:
+        """Begin a message (RFC 6455, 5.4)."""
         self.open = True
         self.is_binary = is_binary
         self._compressed = compressed
         self._size = 0
 
     def read(self, payload: bytes, ends: bool) -> bytes:
-        """What the next piece says. Raises ParseFailed with the code to close with."""
+        """Return the next piece of payload, decompressed. Raises ParseFailed with the close code (RFC 6455, 7.4.1)."""
         if self._compressed:
             assert self.inflater is not None
             payload = self.inflater.inflate(payload, ends, self.limit - self._size)
@@ -77,7 +81,7 @@ class Message(Extension):
         except UnicodeDecodeError:
             raise _bad_text() from None
         self._cut = cut = data[consumed:]
-        if cut[:1] == b"\xed" and cut[1:] >= b"\xa0":  # half of a surrogate pair, at which Python waits for its end
+        if cut[:1] == b"\xed" and cut[1:] >= b"\xa0":  # half of a surrogate pair; Python waits for its end
             raise _bad_text()
 
 

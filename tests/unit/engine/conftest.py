@@ -14,8 +14,8 @@ import pytest
 from mockrec.engine.errors import RuleFileError
 from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.message.channel import ClientConnection
-from mockrec.engine.message.target_uri import read_address
-from mockrec.engine.recording.body_encoder import BodyLogger
+from mockrec.engine.message.target_uri import read_target_uri
+from mockrec.engine.recording.body_encoder import BodyEncoder
 from mockrec.engine.recording.exchange_log import ExchangeLog
 from mockrec.engine.rules.language.load import Loaded, load_rules
 from mockrec.engine.rules.matching.select import CompiledRule
@@ -98,7 +98,9 @@ def rule_files() -> RuleFiles:
 
 
 class ListLog:
-    """A log in memory. Each record is encoded when it is added, as nobody may change it afterwards."""
+    """A log in memory that is never behind. Each record is encoded when it is added: no code may change it later."""
+
+    behind = False
 
     def __init__(self) -> None:
         self._lines: list[bytes] = []
@@ -196,16 +198,16 @@ class Stage:
 
     def __init__(self) -> None:
         self.log = ListLog()
-        self.bodies = BodyLogger("decoded", 1024)
-        self.notes = ExchangeLog(self.log, frozenset(EVENT_TYPES), self.bodies)
+        self.bodies = BodyEncoder("decoded", 1024)
+        self.exchange_log = ExchangeLog(self.log, frozenset(EVENT_TYPES), self.bodies)
         self.channel = ChannelLog()
         self.limit = 1024
 
     def record(self, *types: str, mode: str = "decoded", limit: int = 1024) -> None:
         """Record only these types (none given: all), and bodies in this way."""
-        self.bodies = BodyLogger(mode, limit)
+        self.bodies = BodyEncoder(mode, limit)
         self.limit = limit
-        self.notes = ExchangeLog(self.log, frozenset(types or EVENT_TYPES), self.bodies)
+        self.exchange_log = ExchangeLog(self.log, frozenset(types or EVENT_TYPES), self.bodies)
 
     def exchange(
         self,
@@ -221,12 +223,12 @@ class Stage:
         lines = [f"{start} HTTP/{version}", *(f"{name}: {value}" for name, value in fields), "", ""]
         head = read_head("\r\n".join(lines).encode("latin-1"))
         assert isinstance(head, RequestHead), head
-        address = read_address(head, 8000)
+        address = read_target_uri(head, 8000)
         assert not isinstance(address, str), address
         self.channel.bodiless = head.method == "HEAD"
         peer = ClientConnection("01890a5d-ac00-7000-8000-000000000001", "127.0.0.1", 50000, 8000)
-        exchange = Exchange(head, address, peer, self.channel, self.notes, 1 << 20, self.limit)
-        self.notes.request_initiated(exchange)
+        exchange = Exchange(head, address, peer, self.channel, self.exchange_log, 1 << 20, self.limit)
+        self.exchange_log.request_initiated(exchange)
         if body:
             exchange.take_data(body)
         if complete:

@@ -1,4 +1,4 @@
-"""An exchange: what steps can do with it, and what holds whatever they do."""
+"""An exchange: what steps can do with it, and what always holds."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import pytest
 from anyio import wait_all_tasks_blocked
 
 from mockrec.engine.message.response import PreparedResponse
-from mockrec.engine.wire.content.codings import UndecodableError
+from mockrec.formats.content.codings import UndecodableError
 
 pytestmark = pytest.mark.anyio
 
 
 async def test_a_whole_answer_is_one_write(stage: Any) -> None:
     exchange = stage.exchange()
-    assert not exchange.answering
+    assert not exchange.response_started
     await exchange.reply(PreparedResponse(200, (("X", "y"),), b"hello"))
     assert stage.channel.done == [("whole", 200, [("X", "y"), ("Content-Length", "5")], b"hello", ())]
-    assert exchange.answering
+    assert exchange.response_started
     assert exchange.finished
     assert exchange.started_at <= exchange.headers_sent_at <= exchange.response_sent_at
 
@@ -43,7 +43,7 @@ async def test_an_answer_in_pieces(stage: Any) -> None:
 @pytest.mark.parametrize("start", ["HEAD /", "GET /"])
 @pytest.mark.parametrize("status", [200, 204, 304])
 @pytest.mark.parametrize("whole", [True, False])
-async def test_bodies_that_are_not_sent_are_not_told(stage: Any, start: str, status: int, whole: bool) -> None:
+async def test_bodies_that_are_not_sent_are_not_logged(stage: Any, start: str, status: int, whole: bool) -> None:
     exchange = stage.exchange(start)
     if whole:
         await exchange.reply(PreparedResponse(status, (), b"hello"))
@@ -57,12 +57,12 @@ async def test_bodies_that_are_not_sent_are_not_told(stage: Any, start: str, sta
     assert stage.log.only("response")["body"]["size"] == len(sent)
 
 
-async def test_nothing_is_told_of_an_answer_that_cannot_be_sent(stage: Any) -> None:
+async def test_a_response_that_cannot_be_sent_is_not_logged(stage: Any) -> None:
     exchange = stage.exchange()
     for send in (exchange.reply, exchange.begin):
         with pytest.raises(ValueError, match="no head"):
             await send(PreparedResponse(200, (("X", "a\nb"),)))
-    assert not exchange.answering
+    assert not exchange.response_started
     assert stage.log.types == ["request-initiated", "request-body-data", "request"]
     await exchange.reply(PreparedResponse(500))
     assert stage.log.only("response")["statusCode"] == 500
@@ -94,7 +94,7 @@ async def test_an_exchange_ends_once(stage: Any, first: str) -> None:
 
 
 @pytest.mark.parametrize("ending", ["abort", "reply", "finish"])
-async def test_those_who_wait_for_the_end_are_called(stage: Any, ending: str) -> None:
+async def test_the_callbacks_of_the_end_are_called(stage: Any, ending: str) -> None:
     exchange = stage.exchange()
     called: list[str] = []
     exchange.on_end = [lambda: called.append("a"), lambda: called.append("b")]
@@ -110,7 +110,7 @@ async def test_those_who_wait_for_the_end_are_called(stage: Any, ending: str) ->
     assert called == ["a", "b"]
 
 
-async def test_a_request_that_ends_after_its_answer_is_still_told(stage: Any) -> None:
+async def test_a_request_that_ends_after_its_response_is_still_logged(stage: Any) -> None:
     exchange = stage.exchange("POST /", ("Content-Length", "4"), complete=False, body=b"ab")
     await exchange.reply(PreparedResponse(200))
     exchange.take_data(b"cd")
@@ -120,7 +120,7 @@ async def test_a_request_that_ends_after_its_answer_is_still_told(stage: Any) ->
     assert stage.log.only("request")["body"] == {"size": 4, "text": "abcd"}
 
 
-async def test_nothing_of_a_request_is_told_after_an_abort(stage: Any) -> None:
+async def test_a_request_is_not_logged_after_an_abort(stage: Any) -> None:
     exchange = stage.exchange("POST /", ("Content-Length", "4"), complete=False)
     exchange.abort(None)
     before = stage.log.types
@@ -130,7 +130,7 @@ async def test_nothing_of_a_request_is_told_after_an_abort(stage: Any) -> None:
     assert exchange.request_body.kept == b"abcd"
 
 
-async def test_a_request_is_told_when_its_rule_is_known(stage: Any, compiled: Any) -> None:
+async def test_a_request_is_logged_when_its_rule_is_known(stage: Any, compiled: Any) -> None:
     exchange = stage.exchange("POST /", ("Content-Length", "1"), complete=False)
     exchange.chosen = False
     exchange.take_end(())
@@ -165,10 +165,10 @@ async def test_matchers_see_the_body_decoded_and_whole(stage: Any) -> None:
         _ = broken.view.body
 
 
-async def test_what_breaks_the_protocol_is_kept_as_far_as_it_is_an_answer(stage: Any) -> None:
+async def test_bytes_past_the_protocol_are_kept_as_far_as_they_look_like_a_response(stage: Any) -> None:
     exchange = stage.exchange()
     await exchange.send_past_protocol(b"junk", None, b"")
-    assert not exchange.answering
+    assert not exchange.response_started
     assert stage.channel.done == [("raw", b"junk")]
 
 

@@ -1,4 +1,4 @@
-"""A request body between the client that sends it and whoever passes it on."""
+"""A request body that is forwarded while it arrives."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mockrec.engine.exchange.request_stream import RequestBodyStream
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(20)]
 
 MUCH = bytes(64 * 1024)
-"""As much as may wait."""
+"""The buffer's limit."""
 
 
 class Task:
@@ -39,7 +39,7 @@ async def all_of(one: RequestBodyStream) -> bytes:
 # ── next ───────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_what_has_come_already_is_read_at_once_and_together() -> None:
+async def test_pieces_that_have_arrived_are_read_at_once_and_together() -> None:
     one = reader(b"ab", b"c")
     one.feed(b"de")
     assert await one.next() == b"abcde"
@@ -53,7 +53,7 @@ async def test_nothing_is_read_twice() -> None:
     assert [await one.next(), await one.next(), await one.next()] == [b"cd", b"", b""]
 
 
-async def test_a_body_of_nothing() -> None:
+async def test_an_empty_body() -> None:
     assert await reader(ended=True).next() == b""
 
 
@@ -112,7 +112,7 @@ async def test_an_empty_body_is_ready_too() -> None:
     assert reader(ended=True).ready() == b""
 
 
-async def test_a_body_of_nothing_that_was_waited_for_is_ready() -> None:
+async def test_an_empty_body_that_was_waited_for_is_ready() -> None:
     one = reader(ended=True)
     assert await one.next() == b""
     assert not one.begun
@@ -136,7 +136,7 @@ async def waiting_client(one: RequestBodyStream, task: Task) -> None:
     task.results.append("room")
 
 
-async def test_a_client_need_not_wait_for_as_much_as_may_wait() -> None:
+async def test_a_client_need_not_wait_while_the_buffer_has_room() -> None:
     one = reader(MUCH)
     assert not one.full
     await one.wait_for_room()
@@ -144,7 +144,7 @@ async def test_a_client_need_not_wait_for_as_much_as_may_wait() -> None:
     assert one.full
 
 
-async def test_what_came_before_counts() -> None:
+async def test_pieces_that_arrived_before_count() -> None:
     assert reader(MUCH, b"x").full
 
 
@@ -164,7 +164,7 @@ async def test_a_client_waits_until_there_is_room(relief: str) -> None:
             one.end()
             assert len(one.ready() or b"") == len(MUCH) + 1
         elif relief == "unbound":
-            one.unbound()
+            one.lift_limit()
         else:
             one.drop()
         await wait_all_tasks_blocked()
@@ -195,9 +195,9 @@ async def test_a_slow_reader_holds_a_fast_client_back() -> None:
     assert most == len(MUCH) + 32768
 
 
-async def test_unbound_nothing_is_ever_full() -> None:
+async def test_without_a_limit_the_buffer_is_never_full() -> None:
     one = reader()
-    one.unbound()
+    one.lift_limit()
     for _ in range(3):
         one.feed(MUCH)
     assert not one.full
@@ -208,7 +208,7 @@ async def test_unbound_nothing_is_ever_full() -> None:
 # ── drop ───────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_what_is_dropped_is_not_kept() -> None:
+async def test_a_dropped_body_is_not_kept() -> None:
     one = reader(b"ab")
     one.drop()
     one.feed(MUCH)

@@ -1,4 +1,4 @@
-"""Bodies: counted whole, kept up to a limit, decoded on request."""
+"""Bodies: all bytes counted, the first ones kept, decoded on demand."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import gzip
 import pytest
 
 from mockrec.engine.message.body import MessageBody
-from mockrec.engine.wire.content.codings import UndecodableError
+from mockrec.formats.content.codings import UndecodableError
 
 
 def body_of(*pieces: bytes, limit: int = 100) -> MessageBody:
@@ -50,7 +50,7 @@ def test_only_the_first_bytes_are_kept(pieces: tuple[bytes, ...], limit: int, ke
     assert body.size == sum(map(len, pieces))
 
 
-def test_what_is_not_kept_takes_no_memory() -> None:
+def test_bytes_over_the_limit_take_no_memory() -> None:
     body = body_of(*[b"x" * 50] * 10, limit=60)
     assert sum(map(len, body._chunks)) == 60
 
@@ -70,14 +70,14 @@ def test_a_truncated_body_cannot_be_decoded() -> None:
         body_of(b"abcde", limit=4).decoded("")
 
 
-def test_a_body_that_is_not_what_it_says_cannot_be_decoded() -> None:
+def test_a_body_without_its_declared_coding_cannot_be_decoded() -> None:
     with pytest.raises(UndecodableError):
         body_of(b"hello").decoded("gzip")
     with pytest.raises(UndecodableError, match="rot13"):
         body_of(b"hello").decoded("rot13")
 
 
-def test_a_body_that_unfolds_beyond_the_limit_cannot_be_decoded() -> None:
+def test_a_body_that_is_longer_than_the_limit_when_decoded_cannot_be_decoded() -> None:
     bomb = gzip.compress(bytes(1_000_000))
     with pytest.raises(UndecodableError, match="longer than"):
         body_of(bomb, limit=len(bomb)).decoded("gzip")
@@ -103,7 +103,7 @@ def held(*pieces: bytes, limit: int = 4) -> MessageBody:
         ((b"abc", b"def", b"ghi"), b"abcd", True),
     ],
 )
-def test_a_held_body_shows_no_more_than_another(pieces: tuple[bytes, ...], kept: bytes, truncated: bool) -> None:
+def test_a_held_body_shows_no_more_than_its_limit(pieces: tuple[bytes, ...], kept: bytes, truncated: bool) -> None:
     body = held(*pieces)
     assert (body.kept, body.truncated, body.size) == (kept, truncated, sum(map(len, pieces)))
     body.release()
@@ -112,7 +112,7 @@ def test_a_held_body_shows_no_more_than_another(pieces: tuple[bytes, ...], kept:
 
 @pytest.mark.parametrize("looked_at", [False, True])
 @pytest.mark.parametrize("pieces", [(), (b"ab",), (b"abcd",), (b"ab", b"cd", b"ef"), (b"abcdef", b"g")])
-def test_release_gives_everything_that_has_come(pieces: tuple[bytes, ...], looked_at: bool) -> None:
+def test_release_returns_everything_that_has_arrived(pieces: tuple[bytes, ...], looked_at: bool) -> None:
     body = held(*pieces)
     if looked_at:
         assert body.kept == b"".join(pieces)[:4]
@@ -132,7 +132,7 @@ def test_after_release_only_the_first_bytes_are_kept(before: bytes) -> None:
     assert sum(map(len, body._chunks)) == 4
 
 
-def test_what_was_released_belongs_to_the_caller() -> None:
+def test_the_released_list_belongs_to_the_caller() -> None:
     body = held(b"ab")
     body.release().append(b"cd")
     body.release().append(b"cd")

@@ -1,4 +1,4 @@
-"""Answers: reason phrases, and framed heads that are kept as long as their date is right."""
+"""Prepared responses: reason phrases, and framed heads that are kept while their date is right."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class FakeChannel:
 
 
 class Seconds:
-    """A wall clock that shows what it is told. Each second is one object, as in the real one."""
+    """A wall clock that is set by hand. Each second is one object, as in the real one."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = b"first second"
@@ -61,7 +61,7 @@ def test_the_usual_reason_phrase_unless_one_is_given(status: int, given: str | N
     assert PreparedResponse(status, reason=given).reason == reason
 
 
-def test_a_head_is_framed_from_what_the_answer_says(seconds: Seconds) -> None:
+def test_a_head_is_framed_from_the_prepared_response(seconds: Seconds) -> None:
     channel = FakeChannel()
     head = PreparedResponse(201, (("X", "y"),), b"hello").framed(channel)
     assert channel.framed == [(201, "Created", (("X", "y"),), 5, "first second")]

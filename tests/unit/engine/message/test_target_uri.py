@@ -1,10 +1,10 @@
-"""Where a request goes: URL and destination from target and Host."""
+"""Target URIs: URL and destination from request target, Host, tunnel and TLS."""
 
 from __future__ import annotations
 
 import pytest
 
-from mockrec.engine.message.target_uri import ConnectionContext, TargetUri, read_address
+from mockrec.engine.message.target_uri import ConnectionContext, TargetUri, read_target_uri
 from mockrec.engine.wire.http1.request_head import read_head
 from mockrec.engine.wire.parts import RequestHead
 
@@ -14,13 +14,13 @@ LOCAL_PORT = 8000
 def head_of(target: str, *fields: bytes, version: str = "1.1") -> RequestHead:
     head = read_head(b"\r\n".join([f"GET {target} HTTP/{version}".encode(), *fields, b"", b""]))
     assert isinstance(head, RequestHead), head
-    head.address = None  # heads are shared between tests
+    head.target_uri = None  # heads are shared between tests
     return head
 
 
 def located(target: str, host: bytes | str = b"a.test", *fields: bytes) -> TargetUri | str:
     host = host.encode() if isinstance(host, str) else host
-    return read_address(head_of(target, b"Host: " + host, *fields), LOCAL_PORT)
+    return read_target_uri(head_of(target, b"Host: " + host, *fields), LOCAL_PORT)
 
 
 def address(target: str, host: bytes | str = b"a.test", *fields: bytes) -> TargetUri:
@@ -58,25 +58,25 @@ def test_the_default_port_is_not_shown(host: str, port: int, shown: str) -> None
 
 
 def test_the_default_port_is_the_protocols() -> None:
-    found = read_address(head_of("/", b"Host: a.test:443"), LOCAL_PORT, ConnectionContext("https"))
+    found = read_target_uri(head_of("/", b"Host: a.test:443"), LOCAL_PORT, ConnectionContext("https"))
     assert isinstance(found, TargetUri)
     assert (found.url, found.port) == ("https://a.test/", 443)
-    found = read_address(head_of("/", b"Host: a.test"), LOCAL_PORT, ConnectionContext("https"))
+    found = read_target_uri(head_of("/", b"Host: a.test"), LOCAL_PORT, ConnectionContext("https"))
     assert isinstance(found, TargetUri)
     assert (found.url, found.port) == ("https://a.test/", 443)
 
 
 @pytest.mark.parametrize("fields", [(), (b"Host:",), (b"Host: ",)])
-def test_no_host_is_this_server(fields: tuple[bytes, ...]) -> None:
-    found = read_address(head_of("/x", *fields, version="1.0"), LOCAL_PORT)
+def test_without_a_host_the_server_is_meant(fields: tuple[bytes, ...]) -> None:
+    found = read_target_uri(head_of("/x", *fields, version="1.0"), LOCAL_PORT)
     assert isinstance(found, TargetUri)
     assert (found.url, found.destination) == ("http://localhost:8000/x", {"hostname": "localhost", "port": 8000})
 
 
-def test_the_server_named_for_no_host_is_the_one_that_was_asked() -> None:
+def test_without_a_host_the_local_port_counts() -> None:
     head = head_of("/x", version="1.0")
     for port in (8000, 9000):
-        found = read_address(head, port)
+        found = read_target_uri(head, port)
         assert isinstance(found, TargetUri)
         assert found.port == port
 
@@ -109,16 +109,16 @@ def test_the_server_named_for_no_host_is_the_one_that_was_asked() -> None:
         ('/?a="<>', "/?a=%22%3C%3E"),
     ],
 )
-def test_a_target_is_normal_in_the_url_and_as_it_came_in_the_path(target: str, normal: str) -> None:
+def test_a_target_is_normalised_in_the_url_and_unchanged_in_the_path(target: str, normal: str) -> None:
     found = address(target)
     assert found.url == found.matched_url == f"http://a.test{normal}"
     assert found.path == target
 
 
-def test_a_tunnel_goes_where_its_target_says() -> None:
+def test_the_destination_of_a_tunnel_is_its_target() -> None:
     head = read_head(b"CONNECT B.test:443 HTTP/1.1\r\nHost: other.test\r\n\r\n")
     assert isinstance(head, RequestHead)
-    found = read_address(head, LOCAL_PORT)
+    found = read_target_uri(head, LOCAL_PORT)
     assert isinstance(found, TargetUri)
     assert found.destination == {"hostname": "b.test", "port": 443}
     assert (found.url, found.path) == ("http://b.test:443", "B.test:443")
@@ -192,7 +192,7 @@ def test_an_ipv6_destination_has_no_brackets() -> None:
         "ü" * 80,
     ],
 )
-def test_a_host_that_makes_no_url_is_refused(host: bytes | str) -> None:
+def test_a_host_that_is_invalid_in_a_url_is_refused(host: bytes | str) -> None:
     assert located("/", host) == "ERR_INVALID_URL"
 
 
@@ -210,7 +210,7 @@ def test_a_password_in_host_is_taken_for_a_port_and_refused() -> None:
 # ── absolute-form ──────────────────────────────────────────────────────────────────────────────────
 
 
-def test_an_absolute_target_speaks_for_itself() -> None:
+def test_an_absolute_target_is_used_as_it_is() -> None:
     found = address("http://B.test:8080/a/../c?d", "other.test:99")
     assert found.url == "http://B.test:8080/a/../c?d"
     assert found.matched_url == "http://b.test:8080/c?d"
@@ -251,21 +251,21 @@ def test_an_absolute_target_without_a_host_is_refused(target: str) -> None:
     assert located(target) == "ERR_INVALID_URL"
 
 
-def test_what_is_meant_for_a_proxy_is_not_passed_on() -> None:
+def test_fields_for_a_proxy_are_dropped_from_a_proxied_request() -> None:
     fields = [b"Proxy-Authorization: Basic x", b"X-A: 1", b"PROXY-Connection: keep-alive", b"x-a: 2"]
     found = address("http://b.test/", "b.test", *fields)
     assert found.raw_headers == [["Host", "b.test"], ["X-A", "1"], ["x-a", "2"]]
     assert found.headers == {"host": "b.test", "x-a": "1, 2"}
 
 
-def test_a_server_is_told_what_was_meant_for_a_proxy() -> None:
+def test_fields_for_a_proxy_are_kept_in_a_direct_request() -> None:
     found = address("/", "b.test", b"Proxy-Connection: keep-alive")
     assert found.headers == {"host": "b.test", "proxy-connection": "keep-alive"}
 
 
 def test_the_head_itself_is_not_changed() -> None:
     head = head_of("http://b.test/", b"Host: b.test", b"Proxy-Connection: a")
-    read_address(head, LOCAL_PORT)
+    read_target_uri(head, LOCAL_PORT)
     assert head.headers == {"host": "b.test", "proxy-connection": "a"}
 
 
@@ -276,7 +276,7 @@ UPGRADE = (b"Connection: Upgrade", b"Upgrade: WebSocket")
 
 @pytest.mark.parametrize(("spoken", "protocol"), [("http", "ws"), ("https", "wss")])
 def test_a_websocket_upgrade_has_its_own_protocol(spoken: str, protocol: str) -> None:
-    found = read_address(head_of("/chat", b"Host: a.test", *UPGRADE), LOCAL_PORT, ConnectionContext(spoken))
+    found = read_target_uri(head_of("/chat", b"Host: a.test", *UPGRADE), LOCAL_PORT, ConnectionContext(spoken))
     assert isinstance(found, TargetUri)
     assert (found.protocol, found.url) == (protocol, f"{protocol}://a.test/chat")
     assert found.port == (443 if spoken == "https" else 80)
@@ -290,17 +290,17 @@ def test_an_upgrade_with_a_body_is_a_plain_request() -> None:
     assert address("/", "a.test", *UPGRADE, b"Content-Length: 1").protocol == "http"
 
 
-def test_equal_heads_are_located_once() -> None:
+def test_equal_heads_share_a_target_uri() -> None:
     head = head_of("/", b"Host: a.test")
-    assert read_address(head, LOCAL_PORT) is read_address(head, LOCAL_PORT)
+    assert read_target_uri(head, LOCAL_PORT) is read_target_uri(head, LOCAL_PORT)
 
 
-def test_equal_heads_of_other_connections_are_located_again() -> None:
+def test_equal_heads_of_other_connections_have_target_uris_of_their_own() -> None:
     head = head_of("/", b"Host: a.test")
     urls = [
         found.url
         for spoken in ("http", "https", "http")
-        if isinstance(found := read_address(head, 1, ConnectionContext(spoken)), TargetUri)
+        if isinstance(found := read_target_uri(head, 1, ConnectionContext(spoken)), TargetUri)
     ]
     assert urls == ["http://a.test/", "https://a.test/", "http://a.test/"]
 
@@ -321,7 +321,7 @@ def through(
     """The address of a request that came through a tunnel, inside TLS or not."""
     lines = () if host is None else (f"Host: {host}".encode(),)
     head = head_of(target, *lines, *fields, version="1.1" if host is not None else "1.0")
-    return read_address(head, LOCAL_PORT, ConnectionContext("https" if tls else "http", tunnel, sni))
+    return read_target_uri(head, LOCAL_PORT, ConnectionContext("https" if tls else "http", tunnel, sni))
 
 
 V4, V6 = "192.0.2.7", "2001:db8::7"
@@ -368,7 +368,7 @@ V4, V6 = "192.0.2.7", "2001:db8::7"
         (None, False, None, None, "http://localhost:8000/x", ("localhost", 8000)),
     ],
 )
-def test_where_a_request_is_meant_to_go(
+def test_the_target_uri_in_tunnels_and_behind_tls(
     tunnel: TunnelTarget | None,
     tls: bool,
     sni: str | None,
@@ -408,16 +408,16 @@ def test_a_websocket_in_a_tunnel_has_its_own_default_port(tls: bool, url: str) -
         ((":::", 80), "h.test", "ERR_INVALID_URL"),
     ],
 )
-def test_a_tunnel_or_host_that_makes_no_url_is_refused(tunnel: TunnelTarget, host: str, code: str) -> None:
+def test_a_tunnel_or_host_that_is_invalid_in_a_url_is_refused(tunnel: TunnelTarget, host: str, code: str) -> None:
     assert through("/x", host, tunnel=tunnel) == code
 
 
 @pytest.mark.parametrize("tunnel", [(V4, 443), None])
-def test_a_server_name_that_makes_no_url_is_refused(tunnel: TunnelTarget | None) -> None:
+def test_a_server_name_that_is_invalid_in_a_url_is_refused(tunnel: TunnelTarget | None) -> None:
     assert through("/x", None, tunnel=tunnel, tls=True, sni="a/b") == "ERR_INVALID_URL"
 
 
-def test_equal_heads_in_other_tunnels_are_located_again() -> None:
+def test_equal_heads_in_other_tunnels_have_target_uris_of_their_own() -> None:
     head = head_of("/", b"Host: h.test")
     origins = [
         ConnectionContext("http", ("t.test", 80)),
@@ -425,7 +425,7 @@ def test_equal_heads_in_other_tunnels_are_located_again() -> None:
         ConnectionContext(),
         ConnectionContext("http", (V4, 80)),
     ]
-    found = [read_address(head, 1, origin) for origin in (*origins, origins[0])]
+    found = [read_target_uri(head, 1, origin) for origin in (*origins, origins[0])]
     assert [one.url for one in found if isinstance(one, TargetUri)] == [
         "http://t.test/",
         "http://u.test/",
@@ -435,13 +435,13 @@ def test_equal_heads_in_other_tunnels_are_located_again() -> None:
     ]
 
 
-def test_equal_heads_without_a_host_are_located_by_each_connections_name() -> None:
+def test_equal_heads_without_a_host_get_the_server_name_of_their_connection() -> None:
     head = head_of("/", version="1.0")
-    found = [read_address(head, 1, ConnectionContext("https", None, name)) for name in ("a.test", "b.test", None)]
+    found = [read_target_uri(head, 1, ConnectionContext("https", None, name)) for name in ("a.test", "b.test", None)]
     assert [one.hostname for one in found if isinstance(one, TargetUri)] == ["a.test", "b.test", "localhost"]
 
 
-def test_equal_origins_are_one() -> None:
+def test_equal_contexts_share_a_target_uri() -> None:
     head = head_of("/", b"Host: h.test")
-    first, second = (read_address(head, 1, ConnectionContext("https", ("t.test", 1), "s")) for _ in range(2))
+    first, second = (read_target_uri(head, 1, ConnectionContext("https", ("t.test", 1), "s")) for _ in range(2))
     assert first is second

@@ -1,4 +1,4 @@
-"""How bodies stand in the log."""
+"""The log forms of bodies."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from mockrec.engine.message.body import MessageBody
-from mockrec.engine.recording.body_encoder import EMPTY_BODY, BodyLogger, trailer_fields
-from mockrec.engine.wire.content import codings as content
+from mockrec.engine.recording.body_encoder import EMPTY_BODY, BodyEncoder, BodySnapshot
+from mockrec.engine.recording.exchange_records import trailer_fields
+from mockrec.formats.content import codings as content
 from mockrec.formats.schema.body import Body as LoggedBody
 
 GZIP = {"content-encoding": "gzip"}
@@ -35,13 +36,13 @@ def logged(
     """The form of a body of which `kept` bytes are there."""
     body = MessageBody(limit if kept is None else kept)
     body.add(data)
-    return BodyLogger(mode, limit).kept(body, headers or {}, incomplete=incomplete)
+    return BodyEncoder(mode, limit).snapshot(BodySnapshot(body), headers or {}, incomplete=incomplete)
 
 
 @pytest.mark.parametrize("mode", ["decoded", "raw", "both"])
 def test_an_empty_body(mode: str) -> None:
     assert logged(b"", GZIP, mode=mode) == {"size": 0, "text": ""} == EMPTY_BODY
-    assert BodyLogger(mode, 10).whole(b"", GZIP) == EMPTY_BODY
+    assert BodyEncoder(mode, 10).whole(b"", GZIP) == EMPTY_BODY
     assert logged(b"", incomplete=True) == {"size": 0, "text": "", "incomplete": True}
     assert "incomplete" not in EMPTY_BODY
 
@@ -57,10 +58,10 @@ def test_an_empty_body(mode: str) -> None:
         ("ö".encode()[:1], {"base64": "ww=="}),
     ],
 )
-def test_text_where_it_is_utf_8_and_base64_where_not(mode: str, data: bytes, form: dict[str, Any]) -> None:
+def test_utf_8_is_text_and_other_bytes_are_base64(mode: str, data: bytes, form: dict[str, Any]) -> None:
     assert logged(data, mode=mode) == {"size": len(data), **form}
-    assert BodyLogger(mode, 1000).whole(data, {}) == {"size": len(data), **form}
-    assert BodyLogger(mode, 1000).piece(data) == {"size": len(data), **form}
+    assert BodyEncoder(mode, 1000).whole(data, {}) == {"size": len(data), **form}
+    assert BodyEncoder(mode, 1000).chunk(data) == {"size": len(data), **form}
 
 
 @pytest.mark.parametrize(
@@ -106,7 +107,7 @@ def test_content_encodings_are_undone(encoding: str, wire: bytes) -> None:
     assert raw == {"size": len(wire), "base64": b64(wire)}
 
 
-def test_identity_is_no_encoding() -> None:
+def test_identity_is_not_a_content_coding() -> None:
     assert logged(b"hello", {"content-encoding": "identity"}) == {"size": 5, "text": "hello"}
 
 
@@ -118,7 +119,7 @@ def test_charset_inside_an_encoding() -> None:
 
 @pytest.mark.parametrize("mode", ["decoded", "both"])
 @pytest.mark.parametrize(("encoding", "wire"), [("gzip", b"no gzip"), ("unheard-of", b"abc"), ("gzip", PACKED[:-4])])
-def test_what_cannot_be_decoded_keeps_its_bytes(mode: str, encoding: str, wire: bytes) -> None:
+def test_a_body_that_cannot_be_decoded_keeps_its_bytes(mode: str, encoding: str, wire: bytes) -> None:
     record = logged(wire, {"content-encoding": encoding}, mode=mode)
     assert record["undecodable"] is True
     assert record["size"] == len(wire)
@@ -126,7 +127,7 @@ def test_what_cannot_be_decoded_keeps_its_bytes(mode: str, encoding: str, wire: 
     assert "contentEncoding" not in record
 
 
-def test_what_is_not_complete_is_decoded_as_far_as_it_goes() -> None:
+def test_an_incomplete_body_is_decoded_as_far_as_it_arrived() -> None:
     wire = zlib.compress(bytes(range(256)) * 8)
     record = logged(wire[: len(wire) // 2], {"content-encoding": "deflate"}, incomplete=True, limit=5000)
     assert record["incomplete"] is True
@@ -136,22 +137,22 @@ def test_what_is_not_complete_is_decoded_as_far_as_it_goes() -> None:
 
 
 @pytest.mark.parametrize("size", [999, 1000, 1001, 5000])
-def test_what_is_longer_than_the_limit_is_cut_and_marked(size: int) -> None:
+def test_a_body_over_the_limit_is_truncated(size: int) -> None:
     data = b"x" * size
-    logger = BodyLogger("decoded", 1000)
+    encoder = BodyEncoder("decoded", 1000)
     body = MessageBody(1000)
     body.add(data)
-    for record in (logger.kept(body, {}), logger.whole(data, {}), logger.piece(data)):
+    for record in (encoder.snapshot(BodySnapshot(body), {}), encoder.whole(data, {}), encoder.chunk(data)):
         assert record["size"] == size
         assert record["text"] == "x" * min(size, 1000)
         assert record.get("truncated") == (True if size > 1000 else None)
-    assert logger.truncated == (3 if size > 1000 else 0)
+    assert encoder.truncated == (3 if size > 1000 else 0)
 
 
 @pytest.mark.parametrize("limit", range(8))
 def test_a_cut_inside_a_character_leaves_text(limit: int) -> None:
     data = "a€b€".encode()
-    record = BodyLogger("decoded", limit).whole(data, {})
+    record = BodyEncoder("decoded", limit).whole(data, {})
     assert record["text"] == data[:limit].decode(errors="ignore")
     assert record["truncated"] is True
     assert record["size"] == len(data)
@@ -159,25 +160,25 @@ def test_a_cut_inside_a_character_leaves_text(limit: int) -> None:
 
 def test_a_decoded_body_that_is_longer_than_the_limit() -> None:
     wire = gzip.compress(b"x" * 5000)
-    logger = BodyLogger("decoded", 1000)
-    record = logger.whole(wire, GZIP)
+    encoder = BodyEncoder("decoded", 1000)
+    record = encoder.whole(wire, GZIP)
     assert record["text"] == "x" * 1000
     assert record["truncated"] is True
     assert record["encodedSize"] == len(wire)
-    assert logger.truncated == 1
+    assert encoder.truncated == 1
 
 
-def test_a_cut_and_encoded_body_is_marked_once() -> None:
+def test_a_truncated_body_with_a_coding_is_counted_once() -> None:
     wire = gzip.compress(b"".join(b"%d " % number for number in range(2000)))
-    logger = BodyLogger("both", 1000)
+    encoder = BodyEncoder("both", 1000)
     body = MessageBody(1000)
     body.add(wire)
-    record = logger.kept(body, GZIP)
+    record = encoder.snapshot(BodySnapshot(body), GZIP)
     assert record["truncated"] is True
     assert record["text"].startswith("0 1 2 3 ")
     assert record["encodedSize"] == len(wire)
     assert base64.b64decode(record["raw"]) == wire[:1000]
-    assert logger.truncated == 1
+    assert encoder.truncated == 1
 
 
 def test_trailers() -> None:
@@ -193,14 +194,14 @@ def test_the_size_is_that_of_the_whole_body_when_not_all_of_it_is_kept(coding: s
     body = random.Random(1).randbytes(200) * 1000  # 200,000 bytes, in less than 100 times fewer
     noise = random.Random(2).randbytes(2000)
     encoded = content.encode(body + noise, [coding])
-    logger = BodyLogger("decoded", 1000)
-    record = logger.whole(encoded, {"content-encoding": coding})
+    encoder = BodyEncoder("decoded", 1000)
+    record = encoder.whole(encoded, {"content-encoding": coding})
     assert (record["size"], record["encodedSize"]) == (202_000, len(encoded))
     assert record["truncated"] is True and len(base64.b64decode(record["base64"])) == 1000
-    assert logger.truncated == 1
+    assert encoder.truncated == 1
 
 
-def test_counting_ends_with_what_a_body_may_unfold_into() -> None:
+def test_counting_ends_at_the_longest_possible_body() -> None:
     bomb = content.encode(bytes(50_000_000), ["gzip"])
-    record = BodyLogger("decoded", 1000).whole(bomb, {"content-encoding": "gzip"})
+    record = BodyEncoder("decoded", 1000).whole(bomb, {"content-encoding": "gzip"})
     assert record["size"] == 1000 + 8 * 1024 * 1024

@@ -1,4 +1,4 @@
-"""The folder of bodies beside a log."""
+"""The folder of bodies next to a log."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def names(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
 
 
-def test_a_body_is_named_when_it_is_whole(tmp_path: Path) -> None:
-    spool = BodyFiles([str(tmp_path / "s.jsonl")])
+def test_a_body_gets_its_name_when_it_is_complete(tmp_path: Path) -> None:
+    files = BodyFiles([str(tmp_path / "s.jsonl")])
     folder = tmp_path / "s.jsonl.bodies"
     assert not folder.exists()
-    file = spool.open()
+    file = files.open()
     assert file is not None
     file.write(DATA[:100])
     assert not any(name.startswith(SHA[:2]) for name in names(folder))
@@ -44,20 +44,20 @@ def test_a_body_is_named_when_it_is_whole(tmp_path: Path) -> None:
 
 
 def test_equal_bodies_share_a_file(tmp_path: Path) -> None:
-    spool = BodyFiles([str(tmp_path / "s")])
-    assert spool.put(DATA) == spool.put(DATA) == SHA
+    files = BodyFiles([str(tmp_path / "s")])
+    assert files.put(DATA) == files.put(DATA) == SHA
     assert names(tmp_path / "s.bodies") == {NAME}
 
 
-def test_what_nobody_wants_goes(tmp_path: Path) -> None:
-    spool = BodyFiles([str(tmp_path / "s")])
+def test_unfinished_files_are_removed(tmp_path: Path) -> None:
+    files = BodyFiles([str(tmp_path / "s")])
     for _ in range(2):
-        file = spool.open()
+        file = files.open()
         assert file is not None
         file.write(DATA)
         file.abandon()
         file.abandon()
-    file = spool.open()
+    file = files.open()
     del file
     assert names(tmp_path / "s.bodies") == set()
 
@@ -66,9 +66,9 @@ def test_what_nobody_wants_goes(tmp_path: Path) -> None:
 def test_every_output_has_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool) -> None:
     if not links:
         monkeypatch.setattr(os, "link", lambda *_: (_ for _ in ()).throw(OSError(errno.EXDEV, "no")))
-    spool = BodyFiles([str(tmp_path / "a"), str(tmp_path / "b"), str(tmp_path / "c")], 0o640)
-    spool.put(DATA)
-    spool.put(DATA)
+    files = BodyFiles([str(tmp_path / "a"), str(tmp_path / "b"), str(tmp_path / "c")], 0o640)
+    files.put(DATA)
+    files.put(DATA)
     for name in "abc":
         path = tmp_path / f"{name}.bodies" / NAME
         assert path.read_bytes() == DATA
@@ -78,21 +78,21 @@ def test_every_output_has_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_clear(tmp_path: Path) -> None:
-    spool = BodyFiles([str(tmp_path / "s")])
-    spool.clear()
-    spool.put(DATA)
+    files = BodyFiles([str(tmp_path / "s")])
+    files.clear()
+    files.put(DATA)
     folder = tmp_path / "s.bodies"
     (folder / ".new-1-1").write_bytes(b"half")
     (folder / "mine").write_bytes(b"")
     (folder / SHA[:2] / "mine").write_bytes(b"")
-    spool.clear()
+    files.clear()
     assert names(folder) == {"mine", f"{SHA[:2]}/mine"}
 
 
-def test_a_failure_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_is_reported_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     failures: list[FormatError] = []
-    spool = BodyFiles([str(tmp_path / "s")], failed=failures.append)
-    file = spool.open()
+    files = BodyFiles([str(tmp_path / "s")], failed=failures.append)
+    file = files.open()
     assert file is not None
 
     def full(*_: Any) -> int:
@@ -102,7 +102,7 @@ def test_a_failure_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         patch.setattr(os, "write", full)
         file.write(DATA)
     assert file.finish() is None
-    assert spool.put(DATA) is None
+    assert files.put(DATA) is None
     assert ["No space left on device" in str(failure) for failure in failures] == [True]
     assert names(tmp_path / "s.bodies") == set()
 
@@ -110,12 +110,12 @@ def test_a_failure_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     failures: list[FormatError] = []
     (tmp_path / "s.bodies").write_bytes(b"a file")
-    spool = BodyFiles([str(tmp_path / "s")], failed=failures.append)
-    assert spool.open() is None
+    files = BodyFiles([str(tmp_path / "s")], failed=failures.append)
+    assert files.open() is None
     assert len(failures) == 1
 
 
-def test_where_there_is_place(tmp_path: Path) -> None:
+def test_which_outputs_can_have_a_folder(tmp_path: Path) -> None:
     (tmp_path / "there").write_bytes(b"")
     assert has_folder(str(tmp_path / "new"))
     assert has_folder(str(tmp_path / "there"))

@@ -1,4 +1,4 @@
-"""Long bodies on their way to the folder beside the log."""
+"""Long bodies, written to their files while they arrive."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 
 from mockrec.engine.message.body import SPILLED, MessageBody
-from mockrec.engine.recording.body_encoder import BodyLogger
+from mockrec.engine.recording.body_encoder import BodyEncoder, BodySnapshot
 from mockrec.engine.recording.body_files import BodyFiles
-from mockrec.engine.recording.body_spill import Spill
+from mockrec.engine.recording.body_spill import BodySpill
 from mockrec.engine.redaction.placeholders import Placeholders
 from mockrec.engine.redaction.policy import Policy
 from mockrec.engine.redaction.redactor import Redactor, SecretScope
 from mockrec.engine.redaction.secret_map import SecretMap
-from mockrec.engine.wire.content.codings import UndecodableError
+from mockrec.formats.content.codings import UndecodableError
 from mockrec.formats.schema.check import check_body
 
 MARKS = Placeholders(b"k")
@@ -31,17 +31,17 @@ class Stage:
     ) -> None:
         self.folder = folder / "s.bodies"
         redactor = Redactor(policy or Policy(), MARKS)
-        self.logger = BodyLogger(mode, limit, redactor, BodyFiles([str(folder / "s")]))
+        self.encoder = BodyEncoder(mode, limit, redactor, BodyFiles([str(folder / "s")]))
         self.owner = SecretScope()
 
     def kept(
         self, data: bytes, headers: dict[str, Any], *, incomplete: bool = False, known: SecretMap | None = None
     ) -> dict[str, Any]:
-        body = MessageBody(1 << 30, make_spill=lambda: self.logger.spill(headers, "response", known))
+        body = MessageBody(1 << 30, open_spill=lambda: self.encoder.spill(headers, "response", known))
         for start in range(0, len(data), 50_000):
             body.add(data[start : start + 50_000])
         self.was_spilled = body.spill is not None
-        record = self.logger.kept(body, headers, "response", self.owner, incomplete=incomplete)
+        record = self.encoder.snapshot(BodySnapshot(body), headers, "response", self.owner, incomplete=incomplete)
         assert check_body(record, "body") == []
         return record
 
@@ -67,16 +67,16 @@ def test_a_long_body(stage: Stage) -> None:
     assert stage.content(record) == LONG
 
 
-def test_one_that_is_there_at_once(stage: Stage) -> None:
-    assert stage.content(stage.logger.whole(LONG, {})) == LONG
-    assert stage.content(stage.logger.piece(LONG)) == LONG
+def test_a_long_body_in_one_piece(stage: Stage) -> None:
+    assert stage.content(stage.encoder.whole(LONG, {})) == LONG
+    assert stage.content(stage.encoder.chunk(LONG)) == LONG
     latin = b"\xe4" * 300_000
-    record = stage.logger.whole(latin, {"content-type": "text/plain; charset=latin-1"})
+    record = stage.encoder.whole(latin, {"content-type": "text/plain; charset=latin-1"})
     assert stage.content(record) == latin
     assert "charset" not in record
 
 
-def test_what_is_known_and_what_is_found(stage: Stage) -> None:
+def test_known_and_new_secrets_are_replaced(stage: Stage) -> None:
     known = SecretMap()
     known.add(("from-the-head",), MARKS.mark("from-the-head"))
     body = b"token=found-inside&x=1\n" + LONG + b"from-the-head and found-inside\n"
@@ -106,7 +106,7 @@ def test_codings(stage: Stage) -> None:
     assert stage.content(unknown) == LONG
 
 
-def test_a_bomb(stage: Stage) -> None:
+def test_a_decompression_bomb(stage: Stage) -> None:
     bomb = os.urandom(300_000) + b"\0" * 400_000_000
     record = stage.kept(gzip.compress(bomb, 1)[:700_000], {"content-encoding": "gzip"})
     assert record["truncated"] is True
@@ -125,12 +125,12 @@ def test_the_limit(tmp_path: Path) -> None:
     record = stage.kept(LONG, {})
     assert (record["size"], record["truncated"]) == (len(LONG), True)
     assert stage.content(record) == LONG[:300_000]
-    assert stage.logger.truncated == 1
+    assert stage.encoder.truncated == 1
     assert "file" not in Stage(tmp_path, limit=1000).kept(LONG, {})
 
 
 @pytest.mark.parametrize("mode", ["raw", "both"])
-def test_modes_that_keep_the_wire(tmp_path: Path, mode: str) -> None:
+def test_modes_that_keep_the_wire_bytes_do_not_spill(tmp_path: Path, mode: str) -> None:
     stage = Stage(tmp_path, mode=mode)
     packed = gzip.compress(os.urandom(400_000))
     record = stage.kept(packed, {"content-encoding": "gzip"})
@@ -138,7 +138,7 @@ def test_modes_that_keep_the_wire(tmp_path: Path, mode: str) -> None:
     assert (stage.content(record) == packed) is (mode == "raw")
 
 
-def test_paths_need_the_whole(tmp_path: Path) -> None:
+def test_redaction_by_paths_needs_the_whole_body(tmp_path: Path) -> None:
     stage = Stage(tmp_path, policy=Policy(("json:$.a",)))
     body = b'{"a": "secret value", "b": "' + b"x" * 300_000 + b'"}'
     record = stage.kept(body, {"content-type": "application/json"})
@@ -146,39 +146,39 @@ def test_paths_need_the_whole(tmp_path: Path) -> None:
     assert stage.content(record) == body.replace(b"secret value", MARKS.mark("secret value").encode())
 
 
-def test_only_the_log_wants_it(stage: Stage) -> None:
-    body = MessageBody(1 << 30, wanted=False, make_spill=lambda: stage.logger.spill({}, "", None))
+def test_a_body_that_only_the_log_reads_is_not_in_memory(stage: Stage) -> None:
+    body = MessageBody(1 << 30, wanted=False, open_spill=lambda: stage.encoder.spill({}, "", None))
     for _ in range(20):
         body.add(bytes(1024 * 1024))
     assert body.kept == b""
     with pytest.raises(UndecodableError, match="not held in memory"):
         body.decoded("")
-    assert stage.logger.kept(body, {})["size"] == 20 * 1024 * 1024
+    assert stage.encoder.snapshot(BodySnapshot(body), {})["size"] == 20 * 1024 * 1024
 
 
-def test_a_short_one_that_only_the_log_wants(stage: Stage) -> None:
-    body = MessageBody(1 << 30, wanted=False, make_spill=lambda: stage.logger.spill({}, "", None))
+def test_a_short_body_that_only_the_log_reads(stage: Stage) -> None:
+    body = MessageBody(1 << 30, wanted=False, open_spill=lambda: stage.encoder.spill({}, "", None))
     body.add(b"ab")
-    assert stage.logger.kept(body, {}) == {"size": 2, "text": "ab"}
+    assert stage.encoder.snapshot(BodySnapshot(body), {}) == {"size": 2, "text": "ab"}
 
 
 @pytest.mark.parametrize("wanted", [True, False])
 @pytest.mark.parametrize("before", [0, 1, 15])
-def test_a_request_that_a_rule_wants_is_held_up_to_the_limit(stage: Stage, before: int, wanted: bool) -> None:
+def test_a_request_body_that_a_rule_reads_is_kept_up_to_the_limit(stage: Stage, before: int, wanted: bool) -> None:
     """However much of it had come when the rule was chosen."""
     piece = bytes(range(256)) * 4096
-    body = MessageBody(1 << 30, holds=True, make_spill=lambda: stage.logger.spill({}, "", None))
+    body = MessageBody(1 << 30, holds=True, open_spill=lambda: stage.encoder.spill({}, "", None))
     for _ in range(before):
         body.add(piece)
     assert b"".join(body.release(wanted=wanted)) == piece * before
     for _ in range(15 - before):
         body.add(piece)
     assert body.kept == (piece * 15 if wanted else b"")
-    assert stage.content(stage.logger.kept(body, {})) == piece * 15
+    assert stage.content(stage.encoder.snapshot(BodySnapshot(body), {})) == piece * 15
 
 
-def test_one_that_nobody_logs_leaves_nothing(stage: Stage) -> None:
-    body = MessageBody(1 << 30, make_spill=lambda: stage.logger.spill({}, "", None))
+def test_a_body_that_is_not_logged_leaves_no_file(stage: Stage) -> None:
+    body = MessageBody(1 << 30, open_spill=lambda: stage.encoder.spill({}, "", None))
     body.add(LONG)
     assert len(list(stage.folder.iterdir())) == 1
     del body
@@ -189,10 +189,10 @@ def test_one_that_nobody_logs_leaves_nothing(stage: Stage) -> None:
 def test_no_secret_in_wide_characters_is_missed_where_pieces_meet(stage: Stage, coding: str) -> None:
     text = "".join(f"line {number} of text\npassword=hunter2-{number:06d}\n" for number in range(9_000))
     record = stage.kept(text.encode(coding), {"content-type": "text/plain"})
-    told = stage.content(record)
+    content = stage.content(record)
     assert record["redacted"] is True
-    assert "hunter2" not in told.decode(coding)
-    assert told.decode(coding).count("password=redacted-") == 9_000
+    assert "hunter2" not in content.decode(coding)
+    assert content.decode(coding).count("password=redacted-") == 9_000
 
 
 class _Count:
@@ -215,20 +215,20 @@ class _Count:
         (b"my-token-of-the-environment\n", Policy(), ("my-token-of-the-environment",)),
     ],
 )
-def test_what_has_to_be_gone_through_is_not_done_where_requests_are_served(
+def test_redaction_that_takes_long_runs_in_another_thread(
     tmp_path: Path, piece: bytes, policy: Policy, values: tuple[str, ...]
 ) -> None:
-    spool, backlog = BodyFiles([str(tmp_path / "s")]), _Count()
-    file = spool.open()
+    files, backlog = BodyFiles([str(tmp_path / "s")]), _Count()
+    file = files.open()
     assert file is not None
-    spill = Spill(file, {}, 1 << 30, Redactor(policy, MARKS, values), "request", None, backlog)  # type: ignore[arg-type]
+    spill = BodySpill(file, {}, 1 << 30, Redactor(policy, MARKS, values), "request", None, backlog)  # type: ignore[arg-type]
     body = piece * (300_000 // len(piece))
     spill.feed(body)
     spill.abandon()
     assert backlog.size == len(body)
 
 
-def test_what_is_over_the_limit_is_decoded_to_be_counted(tmp_path: Path) -> None:
+def test_bytes_over_the_limit_are_decoded_to_be_counted(tmp_path: Path) -> None:
     stage = Stage(tmp_path, limit=300_000)
     noise = random.Random(1).randbytes(500_000)
     packed = gzip.compress(noise)

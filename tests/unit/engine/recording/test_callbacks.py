@@ -58,7 +58,7 @@ async def test_events_are_typed_and_in_order(record_of: Any) -> None:
     assert called.added == []
 
 
-async def test_one_at_a_time_also_where_they_wait() -> None:
+async def test_callbacks_run_one_at_a_time_also_if_they_wait() -> None:
     log: list[str] = []
 
     async def slow(event: Any) -> None:
@@ -103,13 +103,13 @@ async def test_finish_waits_for_all_of_them() -> None:
         assert seen[-1] == 5
 
 
-async def test_finish_where_nothing_was_started() -> None:
+async def test_finish_without_a_start() -> None:
     with anyio.fail_after(60):
         await Callbacks({}, {}).finish()
 
 
 @pytest.mark.parametrize("is_async", [False, True])
-async def test_what_they_raise_is_recorded_and_the_next_one_is_called(record_of: Any, is_async: bool) -> None:
+async def test_an_exception_is_recorded_and_the_next_callback_is_called(record_of: Any, is_async: bool) -> None:
     seen: list[Any] = []
 
     def broken(event: Any) -> None:
@@ -135,7 +135,7 @@ async def test_what_they_raise_is_recorded_and_the_next_one_is_called(record_of:
     assert [check_record(record) for record in called.added] == [[], []]
 
 
-async def test_a_full_queue_lets_everybody_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_traffic_waits_while_the_queue_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST_WAITING", 3)
     may_go_on = threading.Event()
 

@@ -1,4 +1,4 @@
-"""Pieces of bodies on their way to the log."""
+"""Batches of body chunks."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mockrec.engine.recording.chunk_batcher import BodyChunkBatcher, Piece
+from mockrec.engine.recording.chunk_batcher import BodyChunk, BodyChunkBatcher
 from mockrec.engine.redaction.placeholders import Placeholders
 from mockrec.engine.redaction.policy import Policy
 from mockrec.engine.redaction.redactor import Redactor
@@ -18,7 +18,7 @@ Written = list[tuple[bytes, bool]]
 
 
 class Timers:
-    """An event loop's timers, which fire when they are told to."""
+    """An event loop's timers, which fire on `fire`."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.waiting: list[tuple[float, Any]] = []
@@ -50,14 +50,14 @@ def written() -> Written:
 
 @pytest.fixture
 def batch(timers: Timers, written: Written) -> BodyChunkBatcher:
-    def write(exchange: Any, piece: Piece) -> None:
+    def write(exchange: Any, piece: BodyChunk) -> None:
         assert piece.kind == "request-body-data"
         written.append((piece.data, piece.is_ended))
 
     return BodyChunkBatcher(None, "request-body-data", write)  # type: ignore[arg-type]
 
 
-def test_pieces_are_gathered_for_20_ms(batch: BodyChunkBatcher, timers: Timers, written: Written) -> None:
+def test_chunks_are_gathered_for_20_ms(batch: BodyChunkBatcher, timers: Timers, written: Written) -> None:
     batch.add(b"a")
     batch.add(b"b")
     assert written == []
@@ -77,7 +77,7 @@ def test_the_end_does_not_wait(batch: BodyChunkBatcher, timers: Timers, written:
 
 
 @pytest.mark.parametrize("before", [False, True])
-def test_the_last_piece_may_be_empty(batch: BodyChunkBatcher, timers: Timers, written: Written, before: bool) -> None:
+def test_the_last_chunk_may_be_empty(batch: BodyChunkBatcher, timers: Timers, written: Written, before: bool) -> None:
     if before:
         batch.add(b"a")
         timers.fire()
@@ -85,7 +85,7 @@ def test_the_last_piece_may_be_empty(batch: BodyChunkBatcher, timers: Timers, wr
     assert written == [(b"a", False)] * before + [(b"", True)]
 
 
-def test_nothing_is_written_where_nothing_was_gathered(batch: BodyChunkBatcher, written: Written) -> None:
+def test_an_empty_batch_is_not_written(batch: BodyChunkBatcher, written: Written) -> None:
     batch.flush()
     assert written == []
 
@@ -98,10 +98,10 @@ def test_a_fast_body_is_not_held_in_memory(batch: BodyChunkBatcher, timers: Time
     assert timers.waiting == []
 
 
-async def test_in_the_log_they_have_the_time_of_their_first_byte(stage: Any) -> None:
+async def test_a_record_has_the_time_of_its_first_byte(stage: Any) -> None:
     exchange = stage.exchange("POST /", ("Content-Length", "3"), complete=False)
     exchange.take_data(b"a")
-    began = exchange.request_pieces._since
+    began = exchange.request_chunks._since
     exchange.take_data(b"b")
     while "request-body-data" not in stage.log.types:
         await asyncio.sleep(0.005)
@@ -113,13 +113,13 @@ async def test_in_the_log_they_have_the_time_of_their_first_byte(stage: Any) -> 
     assert last["eventTimestamp"] > began
 
 
-def test_what_is_held_goes_out_after_the_hold_time(timers: Timers) -> None:
-    pieces: list[Piece] = []
+def test_held_bytes_are_released_after_the_hold_time(timers: Timers) -> None:
+    pieces: list[BodyChunk] = []
     exchange = type("E", (), {"known": None})()
     hold = Redactor(Policy(), Placeholders(b"k")).hold()
 
-    def write(_: Any, piece: Piece) -> None:
-        held = piece.held()
+    def write(_: Any, piece: BodyChunk) -> None:
+        held = piece.released()
         if held is not None:
             pieces.append(held)
 

@@ -1,4 +1,4 @@
-"""What can be told of a request that was not understood."""
+"""What is recorded of a request that could not be parsed."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import pytest
 
 from mockrec.engine.message.channel import ClientConnection
 from mockrec.engine.message.target_uri import PLAIN, ConnectionContext
-from mockrec.engine.recording.body_encoder import BodyLogger
-from mockrec.engine.recording.client_error import Broken, partial_request
+from mockrec.engine.recording.body_encoder import BodyEncoder
+from mockrec.engine.recording.client_error import FaultyRequest, partial_request
 from mockrec.engine.wire.parts import Fault
 
 PEER = ClientConnection("01890a5d-ac00-7000-8000-000000000001", "127.0.0.1", 50000, 8000)
 CERTAIN = {"id", "rawHeaders", "remoteIpAddress", "remotePort", "timingEvents", "tags"}
 
 
-def told(
+def partial(
     raw: bytes = b"",
     exchange: Any = None,
     *,
@@ -27,8 +27,8 @@ def told(
     tls: Any = None,
 ) -> dict[str, Any]:
     peer = replace(PEER, tls=tls)
-    broken = Broken("i", peer, Fault("X", raw=raw, raw_headers=fields), origin, version, exchange)
-    return partial_request(broken, BodyLogger("decoded", 64), {}, ["t"])
+    broken = FaultyRequest("i", peer, Fault("X", raw=raw, raw_headers=fields), origin, version, exchange)
+    return partial_request(broken, BodyEncoder("decoded", 64), {}, ["t"])
 
 
 @pytest.mark.parametrize(
@@ -74,8 +74,8 @@ def told(
         ),
     ],
 )
-def test_as_much_as_the_first_line_shows(raw: bytes, found: dict[str, Any]) -> None:
-    record = told(raw)
+def test_what_the_request_line_shows(raw: bytes, found: dict[str, Any]) -> None:
+    record = partial(raw)
     assert {key: value for key, value in record.items() if key not in CERTAIN | {"rawHead", "headers"}} == found
     assert record["id"] == "i"
     assert record["remoteIpAddress"] == "127.0.0.1"
@@ -84,21 +84,21 @@ def test_as_much_as_the_first_line_shows(raw: bytes, found: dict[str, Any]) -> N
     assert ("rawHead" in record) == bool(raw)
 
 
-def test_header_fields_as_far_as_they_look_like_some() -> None:
-    record = told(b"GET / HTTP/1.1\nHost: h.test\r\nno colon\r\nA:\t1 \r\na: 2\r\n\r\n")
+def test_lines_that_look_like_header_fields() -> None:
+    record = partial(b"GET / HTTP/1.1\nHost: h.test\r\nno colon\r\nA:\t1 \r\na: 2\r\n\r\n")
     assert record["rawHeaders"] == [["Host", "h.test"], ["A", "1"], ["a", "2"]]
     assert record["headers"] == {"host": "h.test", "a": "1, 2"}
     assert record["url"] == "http://h.test/"
 
 
 def test_the_bytes_are_kept_up_to_the_limit() -> None:
-    assert told(b"\xff" * 10)["rawHead"]["size"] == 10
-    assert told(b"x" * 100)["rawHead"] == {"size": 100, "text": "x" * 64, "truncated": True}
+    assert partial(b"\xff" * 10)["rawHead"]["size"] == 10
+    assert partial(b"x" * 100)["rawHead"] == {"size": 100, "text": "x" * 64, "truncated": True}
 
 
-def test_the_exchange_that_was_broken_is_told_as_it_was_understood(stage: Any) -> None:
+def test_the_request_of_a_broken_exchange_is_logged_as_parsed(stage: Any) -> None:
     exchange = stage.exchange("POST /p?q", ("X", "y"))
-    record = told(b"", exchange)
+    record = partial(b"", exchange)
     assert record["id"] == "i"
     assert record["url"] == "http://example.test/p?q"
     assert record["path"] == "/p?q"
@@ -122,8 +122,8 @@ def test_the_exchange_that_was_broken_is_told_as_it_was_understood(stage: Any) -
         ([[":method", "CONNECT"], [":authority", "a.test:99999"]], {"method": "CONNECT"}),
     ],
 )
-def test_as_much_as_fields_show(fields: list[list[str]], found: dict[str, Any]) -> None:
-    record = told(fields=fields)
+def test_what_the_fields_of_http2_show(fields: list[list[str]], found: dict[str, Any]) -> None:
+    record = partial(fields=fields)
     assert {key: value for key, value in record.items() if key not in CERTAIN | {"headers"}} == {
         **{"httpVersion": "2.0", "protocol": "http"},
         **found,
@@ -131,15 +131,15 @@ def test_as_much_as_fields_show(fields: list[list[str]], found: dict[str, Any]) 
     assert record["rawHeaders"] == fields and set(record["headers"]) == {name for name, _ in fields}
 
 
-def test_what_the_connection_tells() -> None:
+def test_what_the_connection_determines() -> None:
     tls = {"sniHostname": "a.test"}
     origin = ConnectionContext("https", ("a.test", 8443), "a.test")
     tunnel = {"protocol": "https", "destination": {"hostname": "a.test", "port": 8443}, "tlsMetadata": tls}
-    nothing = told(b"\x00", origin=origin, tls=tls)
+    nothing = partial(b"\x00", origin=origin, tls=tls)
     assert nothing.items() >= tunnel.items() and "method" not in nothing
-    assert told(version="2.0", origin=origin, tls=tls).items() >= {**tunnel, "httpVersion": "2.0"}.items()
-    bad = told(b"GET /x HTTP/1.1\r\nHost: a.test\r\nb c: d\r\n\r\n", origin=origin, tls=tls)
+    assert partial(version="2.0", origin=origin, tls=tls).items() >= {**tunnel, "httpVersion": "2.0"}.items()
+    bad = partial(b"GET /x HTTP/1.1\r\nHost: a.test\r\nb c: d\r\n\r\n", origin=origin, tls=tls)
     assert bad.items() >= {**tunnel, "url": "https://a.test:8443/x", "method": "GET"}.items()
-    direct = told(b"GET /x HTTP/1.1\r\nb c: d\r\n\r\n", origin=ConnectionContext("https", None, "b.test"))
+    direct = partial(b"GET /x HTTP/1.1\r\nb c: d\r\n\r\n", origin=ConnectionContext("https", None, "b.test"))
     assert direct["url"] == "https://b.test/x"
-    assert told(b"GET / HTTP/1.1\r\nHost: z\r\nb c\r\n")["protocol"] == "http"
+    assert partial(b"GET / HTTP/1.1\r\nHost: z\r\nb c\r\n")["protocol"] == "http"

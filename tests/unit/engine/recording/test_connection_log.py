@@ -8,7 +8,7 @@ import pytest
 
 from mockrec.engine import clock
 from mockrec.engine.message.channel import ClientConnection
-from mockrec.engine.recording.body_encoder import BodyLogger
+from mockrec.engine.recording.body_encoder import BodyEncoder
 from mockrec.engine.recording.connection_log import ConnectionLog, ConnectionTimes, FailureCause, Kind, TunnelLog
 from mockrec.formats.schema.events import EVENT_TYPES
 
@@ -18,9 +18,9 @@ DESTINATION = {"hostname": "a.test", "port": 443}
 HELLO = {"sniHostname": "a.test", "clientAlpn": ["h2"], "ja3Fingerprint": "e7d7", "ja4Fingerprint": "t13d"}
 
 
-def notes(stage: Any, *types: str, keeps_data: bool = True, limit: int = 8) -> ConnectionLog:
+def connection_log(stage: Any, *types: str, keeps_data: bool = True, limit: int = 8) -> ConnectionLog:
     kept = frozenset(types or EVENT_TYPES)
-    return ConnectionLog(stage.log, kept, BodyLogger("decoded", limit), keeps_data=keeps_data)
+    return ConnectionLog(stage.log, kept, BodyEncoder("decoded", limit), keeps_data=keeps_data)
 
 
 def tunnel(to: ConnectionLog, kind: Kind = "raw-passthrough", peer: ClientConnection = PEER) -> TunnelLog:
@@ -30,7 +30,7 @@ def tunnel(to: ConnectionLog, kind: Kind = "raw-passthrough", peer: ClientConnec
 # ── times ──────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_only_the_milestones_that_were_passed_are_told() -> None:
+def test_only_milestones_that_were_reached_are_logged() -> None:
     start = int(clock.wall(1.5))
     times = ConnectionTimes(1.5)
     assert times.record() == {"startTime": start, "connectTimestamp": 1.5}
@@ -44,7 +44,7 @@ def test_only_the_milestones_that_were_passed_are_told() -> None:
     assert times.record() == {"startTime": start, "connectTimestamp": 1.5}
 
 
-def test_a_handshake_before_a_tunnel_is_not_that_of_the_inside() -> None:
+def test_a_handshake_before_a_tunnel_is_not_that_of_the_inner_connection() -> None:
     times = ConnectionTimes(1.5).secured(2.5).entered(3.5)
     assert (times.connect, times.tunnel, times.handshake) == (1.5, 3.5, None)
     assert times.secured(4.5).record().keys() == {
@@ -63,7 +63,7 @@ def test_a_handshake_before_a_tunnel_is_not_that_of_the_inside() -> None:
 )
 def test_a_failed_handshake(stage: Any, cause: FailureCause) -> None:
     began = clock.now()
-    notes(stage).tls_client_error(PEER, ConnectionTimes(began).entered(began), cause, DESTINATION, HELLO)
+    connection_log(stage).tls_client_error(PEER, ConnectionTimes(began).entered(began), cause, DESTINATION, HELLO)
     (record,) = stage.log.records
     assert record["failureCause"] == cause
     assert (record["connectionId"], record["remoteIpAddress"], record["remotePort"]) == (
@@ -79,15 +79,15 @@ def test_a_failed_handshake(stage: Any, cause: FailureCause) -> None:
 
 
 @pytest.mark.parametrize("metadata", [None, {}])
-def test_what_is_not_known_of_a_failure_is_not_there(stage: Any, metadata: dict[str, Any] | None) -> None:
-    notes(stage).tls_client_error(PEER, ConnectionTimes(clock.now()), "closed", None, metadata)
+def test_unknown_details_of_a_failure_are_left_out(stage: Any, metadata: dict[str, Any] | None) -> None:
+    connection_log(stage).tls_client_error(PEER, ConnectionTimes(clock.now()), "closed", None, metadata)
     assert not {"destination", "tlsMetadata"} & stage.log.only("tls-client-error").keys()
 
 
 def test_failures_have_ids_of_their_own(stage: Any) -> None:
-    told = notes(stage)
+    log = connection_log(stage)
     for _ in range(2):
-        told.tls_client_error(PEER, ConnectionTimes(clock.now()), "closed", None, None)
+        log.tls_client_error(PEER, ConnectionTimes(clock.now()), "closed", None, None)
     assert len({record["id"] for record in stage.log.records}) == 2
 
 
@@ -96,7 +96,7 @@ def test_failures_have_ids_of_their_own(stage: Any) -> None:
 
 @pytest.mark.parametrize("kind", ["raw-passthrough", "tls-passthrough"])
 def test_a_tunnel_from_its_opening_to_its_end(stage: Any, kind: Kind) -> None:
-    one = tunnel(notes(stage), kind)
+    one = tunnel(connection_log(stage), kind)
     one.data("received", b"abc")
     one.data("sent", b"de")
     one.data("received", b"f")
@@ -123,8 +123,8 @@ def test_a_tunnel_from_its_opening_to_its_end(stage: Any, kind: Kind) -> None:
         ]
 
 
-def test_a_tunnel_that_was_broken_says_by_what(stage: Any) -> None:
-    one = tunnel(notes(stage), "tls-passthrough")
+def test_a_broken_tunnel_is_tagged_with_the_error(stage: Any) -> None:
+    one = tunnel(connection_log(stage), "tls-passthrough")
     one.closed("ECONNREFUSED", "X")
     assert stage.log.only("tls-passthrough-opened")["tags"] == ["socket-metadata:x"]
     assert stage.log.only("tls-passthrough-closed")["tags"] == [
@@ -135,24 +135,24 @@ def test_a_tunnel_that_was_broken_says_by_what(stage: Any) -> None:
 
 
 def test_tunnels_have_ids_of_their_own(stage: Any) -> None:
-    told = notes(stage)
-    tunnel(told)
-    tunnel(told)
+    log = connection_log(stage)
+    tunnel(log)
+    tunnel(log)
     assert len({record["id"] for record in stage.log.records}) == 2
 
 
 def test_data_is_kept_up_to_the_limit_of_bodies(stage: Any) -> None:
-    tunnel(notes(stage, limit=4)).data("sent", b"abcdefgh")
+    tunnel(connection_log(stage, limit=4)).data("sent", b"abcdefgh")
     assert stage.log.only("raw-passthrough-data")["content"] == {"size": 8, "text": "abcd", "truncated": True}
 
 
 def test_data_that_is_no_text_is_base64(stage: Any) -> None:
-    tunnel(notes(stage)).data("sent", b"\xff\x00")
+    tunnel(connection_log(stage)).data("sent", b"\xff\x00")
     assert stage.log.only("raw-passthrough-data")["content"] == {"size": 2, "base64": "/wA="}
 
 
-def test_data_may_be_counted_only(stage: Any) -> None:
-    tunnel(notes(stage, keeps_data=False)).data("sent", b"secret")
+def test_data_is_only_counted_if_it_is_not_kept(stage: Any) -> None:
+    tunnel(connection_log(stage, keeps_data=False)).data("sent", b"secret")
     assert stage.log.only("raw-passthrough-data")["content"] == {"size": 6, "text": "", "truncated": True}
 
 
@@ -163,18 +163,18 @@ def test_data_may_be_counted_only(stage: Any) -> None:
     "kind",
     ["raw-passthrough-opened", "raw-passthrough-data", "raw-passthrough-closed", "tls-client-error", "request"],
 )
-def test_only_the_types_that_are_wanted_are_told(stage: Any, kind: str) -> None:
-    told = notes(stage, kind)
-    assert told.wants_data is (kind == "raw-passthrough-data")
-    told.tls_client_error(PEER, ConnectionTimes(clock.now()), "closed", None, None)
-    one = tunnel(told)
+def test_only_wanted_types_are_logged(stage: Any, kind: str) -> None:
+    log = connection_log(stage, kind)
+    assert log.wants_data is (kind == "raw-passthrough-data")
+    log.tls_client_error(PEER, ConnectionTimes(clock.now()), "closed", None, None)
+    one = tunnel(log)
     one.data("received", b"abc")
     one.closed()
     assert stage.log.types == ([] if kind == "request" else [kind])
 
 
-def test_bytes_are_counted_even_if_they_are_not_told(stage: Any) -> None:
-    one = tunnel(notes(stage, "raw-passthrough-closed"))
+def test_bytes_are_counted_even_if_they_are_not_logged(stage: Any) -> None:
+    one = tunnel(connection_log(stage, "raw-passthrough-closed"))
     one.data("received", b"abc")
     one.closed()
     assert stage.log.only("raw-passthrough-closed")["bytesReceived"] == 3

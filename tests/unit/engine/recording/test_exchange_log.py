@@ -9,7 +9,8 @@ import pytest
 from mockrec.engine.message.channel import ClientConnection
 from mockrec.engine.message.response import PreparedResponse
 from mockrec.engine.message.target_uri import PLAIN
-from mockrec.engine.recording.exchange_log import ALWAYS, ExchangeLog, wanted_types
+from mockrec.engine.recording.event_log import ALWAYS, wanted_types
+from mockrec.engine.recording.exchange_log import ExchangeLog
 from mockrec.engine.wire.parts import Fault, ResponseHead
 from mockrec.formats.schema.events import DEFAULT_EVENTS, EVENT_TYPES
 
@@ -69,10 +70,10 @@ async def test_the_head_of_a_request(stage: Any, compiled: Any) -> None:
 
 async def test_a_request_with_no_fields_at_all_has_no_empty_object(stage: Any) -> None:
     exchange = stage.exchange("GET /", version="1.0")
-    exchange.address.headers = {}
-    exchange.address.raw_headers = []
-    exchange.address.logged = None
-    stage.notes.request_initiated(exchange)
+    exchange.target.headers = {}
+    exchange.target.raw_headers = []
+    exchange.target.log_form = None
+    stage.exchange_log.request_initiated(exchange)
     assert "headers" not in stage.log.records[-1]
     assert stage.log.records[-1]["rawHeaders"] == []
 
@@ -87,10 +88,10 @@ async def test_a_record_knows_only_what_has_happened(stage: Any) -> None:
     ]
 
 
-async def test_tags_are_those_of_the_moment(stage: Any) -> None:
+async def test_a_record_has_the_tags_of_its_moment(stage: Any) -> None:
     exchange = stage.exchange()
     exchange.tag("a", "b")
-    await exchange.inform(103)
+    await exchange.send_interim(103)
     exchange.tag("c")
     exchange.abort(None)
     assert [record.get("tags") for record in stage.log.records if "tags" in record] == [
@@ -107,7 +108,7 @@ async def test_trailers_of_a_request(stage: Any) -> None:
     assert record["rawTrailers"] == [["Sum", "1"], ["sum", "2"]]
 
 
-async def test_a_terminal_record_tells_the_story(stage: Any, compiled: Any) -> None:
+async def test_a_terminal_record_summarises_the_exchange(stage: Any, compiled: Any) -> None:
     await answered(stage, "POST /p", rule=compiled("id: it\nthen: close"))
     record = stage.log.only("response")
     story = {"method": "POST", "url": "http://example.test/p", "host": "example.test", "matchedRuleId": "it"}
@@ -140,7 +141,7 @@ async def test_an_abort_after_the_request_was_complete(stage: Any) -> None:
     assert stage.log.types[-2:] == ["request", "abort"]
 
 
-async def test_an_abort_in_the_middle_of_an_answer(stage: Any) -> None:
+async def test_an_abort_in_the_middle_of_a_response(stage: Any) -> None:
     exchange = stage.exchange()
     await exchange.begin(PreparedResponse(200, (("X", "y"),)))
     await exchange.send(b"half")
@@ -162,34 +163,34 @@ async def test_an_upgrade_to_websocket(stage: Any) -> None:
     assert stage.log.only("response")["statusCode"] == 201
 
 
-async def test_an_upgrade_is_told_also_when_it_is_aborted_first(stage: Any) -> None:
+async def test_an_upgrade_that_is_aborted_is_logged_too(stage: Any) -> None:
     stage.record(*DEFAULT_EVENTS)
     exchange = stage.exchange("GET /chat", *UPGRADE, complete=False)
     exchange.abort(None)
     assert stage.log.types == ["websocket-request", "abort"]
 
 
-async def test_interim_answers(stage: Any) -> None:
+async def test_interim_responses(stage: Any) -> None:
     exchange = stage.exchange()
-    await exchange.inform(103, (("Link", "a"), ("link", "b")))
+    await exchange.send_interim(103, (("Link", "a"), ("link", "b")))
     record = stage.log.only("response-information")
     assert (record["statusCode"], record["statusMessage"]) == (103, "Early Hints")
     assert record["headers"] == {"link": "a, b"}
     assert record["eventTimestamp"] >= record["timingEvents"]["startTimestamp"]
 
 
-async def test_a_rule_says_something(stage: Any, compiled: Any) -> None:
+async def test_a_rule_event(stage: Any, compiled: Any) -> None:
     exchange = stage.exchange(rule=compiled("id: it\nthen: close"))
-    stage.notes.rule_event(exchange, "mine", {"a": None})
-    stage.notes.rule_event(exchange, "mine", {}, rule_id="other")
+    stage.exchange_log.rule_event(exchange, "mine", {"a": None})
+    stage.exchange_log.rule_event(exchange, "mine", {}, rule_id="other")
     first, second = (record for record in stage.log.records if record["type"] == "rule-event")
     assert (first["ruleId"], first["eventType"], first["eventData"]) == ("it", "mine", {"a": None})
     assert first["requestId"] == first["id"] == exchange.id
     assert second["ruleId"] == "other"
 
 
-async def test_nobody_speaks_where_no_rule_answers(stage: Any) -> None:
-    stage.notes.rule_event(stage.exchange(), "mine", {})
+async def test_no_rule_event_without_a_rule(stage: Any) -> None:
+    stage.exchange_log.rule_event(stage.exchange(), "mine", {})
     assert "rule-event" not in stage.log.types
 
 
@@ -198,7 +199,7 @@ async def test_nobody_speaks_where_no_rule_answers(stage: Any) -> None:
 
 async def test_a_client_error_that_was_answered(stage: Any) -> None:
     raw = b"GET / HTTP/1.1\r\nbad\r\n\r\n"
-    stage.notes.client_error(
+    stage.exchange_log.client_error(
         PEER, Fault("HPE_INVALID_HEADER_TOKEN", raw=raw), PLAIN, started_at=1.5, answered=REFUSED, body=b"no"
     )
     record = stage.log.only("client-error")
@@ -219,8 +220,8 @@ async def test_a_client_error_that_was_answered(stage: Any) -> None:
     assert response["timingEvents"]["startTimestamp"] == 1.5
 
 
-async def test_a_client_error_that_nobody_could_be_told(stage: Any) -> None:
-    stage.notes.client_error(PEER, Fault("ECONNRESET", status=0), PLAIN, started_at=1.0, answered=None)
+async def test_a_client_error_without_a_response(stage: Any) -> None:
+    stage.exchange_log.client_error(PEER, Fault("ECONNRESET", status=0), PLAIN, started_at=1.0, answered=None)
     record = stage.log.only("client-error")
     assert record["aborted"] is True
     assert "response" not in record
@@ -228,22 +229,26 @@ async def test_a_client_error_that_nobody_could_be_told(stage: Any) -> None:
     assert "rawHead" not in record["request"]
 
 
-@pytest.mark.parametrize(("tag", "told"), [("header-overflow", "header-overflow"), ("odd", "client-error:odd")])
-async def test_a_fault_may_have_a_tag_and_words(stage: Any, tag: str, told: str) -> None:
-    stage.notes.client_error(PEER, Fault("X", status=0, detail="why", tag=tag), PLAIN, started_at=1.0, answered=None)
+@pytest.mark.parametrize(("tag", "tagged"), [("header-overflow", "header-overflow"), ("odd", "client-error:odd")])
+async def test_a_fault_may_have_a_tag_and_a_message(stage: Any, tag: str, tagged: str) -> None:
+    stage.exchange_log.client_error(
+        PEER, Fault("X", status=0, detail="why", tag=tag), PLAIN, started_at=1.0, answered=None
+    )
     record = stage.log.only("client-error")
     assert record["errorMessage"] == "why"
-    assert record["request"]["tags"] == ["client-error:X", told]
+    assert record["request"]["tags"] == ["client-error:X", tagged]
 
 
 async def test_a_head_that_is_too_large_has_a_tag_of_its_own(stage: Any) -> None:
-    stage.notes.client_error(PEER, Fault("HPE_HEADER_OVERFLOW", status=431), PLAIN, started_at=1.0, answered=REFUSED)
+    stage.exchange_log.client_error(
+        PEER, Fault("HPE_HEADER_OVERFLOW", status=431), PLAIN, started_at=1.0, answered=REFUSED
+    )
     assert stage.log.only("client-error")["request"]["tags"] == ["client-error:HPE_HEADER_OVERFLOW", "header-overflow"]
 
 
 async def test_a_client_error_names_the_exchange_it_broke(stage: Any) -> None:
     exchange = stage.exchange("POST /", ("Content-Length", "9"), complete=False)
-    stage.notes.client_error(PEER, Fault("X"), PLAIN, started_at=1.0, answered=None, exchange=exchange)
+    stage.exchange_log.client_error(PEER, Fault("X"), PLAIN, started_at=1.0, answered=None, exchange=exchange)
     record = stage.log.only("client-error")
     assert record["exchangeId"] == exchange.id
     assert record["request"]["id"] == record["id"] != exchange.id
@@ -268,22 +273,22 @@ def test_which_types_are_wanted() -> None:
         "response-body-data", "response", "abort", "websocket-request", "client-error", "rule-event",
     ],
 )  # fmt: skip
-async def test_only_types_that_were_asked_for_are_written(stage: Any, compiled: Any, kind: str) -> None:
+async def test_only_wanted_types_are_written(stage: Any, compiled: Any, kind: str) -> None:
     stage.record(kind)
     rule = compiled("id: it\nthen: close")
     exchange = stage.exchange("POST /", body=b"a", rule=rule)
-    await exchange.inform(102)
-    stage.notes.rule_event(exchange, "t", {})
+    await exchange.send_interim(102)
+    stage.exchange_log.rule_event(exchange, "t", {})
     await exchange.reply(PreparedResponse(200, (), b"b"))
     stage.exchange("GET /", *UPGRADE, rule=rule).abort(None)
-    stage.notes.client_error(PEER, Fault("X"), PLAIN, started_at=1.0, answered=None)
+    stage.exchange_log.client_error(PEER, Fault("X"), PLAIN, started_at=1.0, answered=None)
     assert set(stage.log.types) == {kind}
 
 
-async def test_whoever_counts_hears_of_every_exchange_that_is_over(stage: Any) -> None:
+async def test_the_end_of_every_exchange_is_reported(stage: Any) -> None:
     stage.record("client-error")
     over: list[Any] = []
-    stage.notes.ended = over.append
+    stage.exchange_log.ended = over.append
     first = await answered(stage)
     second = stage.exchange()
     second.abort(None)
@@ -300,7 +305,7 @@ async def test_large_bodies_are_not_held_until_a_batch_is_full(stage: Any, size:
     assert stage.log.flushed == 2 * flushed
 
 
-async def test_equal_answers_share_one_form_and_count_each(stage: Any) -> None:
+async def test_equal_responses_share_a_log_form_and_each_is_counted(stage: Any) -> None:
     stage.record(limit=3)
     answer = PreparedResponse(200, (), b"hello")
     for _ in range(3):
@@ -311,7 +316,7 @@ async def test_equal_answers_share_one_form_and_count_each(stage: Any) -> None:
     assert stage.bodies.truncated == 3 + pieces
 
 
-def test_a_log_that_wants_nothing_gets_nothing(stage: Any) -> None:
-    stage.notes = ExchangeLog(stage.log, frozenset(), stage.bodies)
+def test_a_log_without_types_gets_no_record(stage: Any) -> None:
+    stage.exchange_log = ExchangeLog(stage.log, frozenset(), stage.bodies)
     stage.exchange("GET /").abort(None)
     assert stage.log.types == []

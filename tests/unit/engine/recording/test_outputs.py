@@ -75,7 +75,7 @@ def test_stdout_is_an_output_and_has_no_format(capfd: pytest.CaptureFixture[str]
     ("second", "error"),
     [("there.jsonl", OutputExistsError), ("none/b.jsonl", OutputError), ("s3://bucket/b.jsonl", FormatError)],
 )
-def test_where_one_cannot_be_opened_none_is_left_behind(tmp_path: Path, second: str, error: type[FormatError]) -> None:
+def test_if_one_cannot_be_opened_none_is_left(tmp_path: Path, second: str, error: type[FormatError]) -> None:
     (tmp_path / "there.jsonl").write_bytes(b"mine")
     with pytest.raises(error):
         open_outputs(settings(tmp_path / "a.jsonl", tmp_path / second))
@@ -92,7 +92,7 @@ def test_force_replaces_what_is_there(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "name", ["x" * 249 + ".jsonl", "x" * 249 + ".parquet", "x" * 251 + ".har", "x" * 300 + ".jsonl"]
 )
-def test_a_name_that_is_too_long_for_what_lies_beside_it(tmp_path: Path, name: str) -> None:
+def test_a_name_that_is_too_long_for_its_folder_of_bodies(tmp_path: Path, name: str) -> None:
     """It is said before anything is recorded, and not with the first long body."""
     with pytest.raises(OutputError, match="File name too long"):
         open_outputs(settings(tmp_path / name))

@@ -1,4 +1,4 @@
-"""Parts of records that come again and again."""
+"""The log forms of parts of records that repeat."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 import orjson
 import pytest
 
-from mockrec.engine.recording import record_cache as repeated
-from mockrec.engine.recording.record_cache import RecordCache
+from mockrec.engine.recording import record_cache
+from mockrec.engine.recording.record_cache import LogForm, RecordCache
 from mockrec.engine.redaction.redactor import Redactor
 
 
@@ -22,41 +22,40 @@ def redactor() -> Redactor:
     return made
 
 
-def encoded(part: dict[str, Any]) -> Any:
-    return orjson.loads(orjson.dumps(part))
+def encoded(form: LogForm) -> Any:
+    return orjson.loads(orjson.dumps(form.fields))
 
 
-def test_what_is_said_again_is_not_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    looked_at = []
+def test_a_part_that_repeats_is_redacted_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    redacted = []
     of = redactor()
-    whole = of.head
-    monkeypatch.setattr(of, "head", lambda part, side: looked_at.append(part) or whole(part, side))
-    parts = RecordCache(of)
-    first, found = parts.part(head(), "request")
-    again, found_again = parts.part(head(), "request")
+    redact = of.head
+    monkeypatch.setattr(of, "head", lambda part, side: redacted.append(part) or redact(part, side))
+    cache = RecordCache(of)
+    first = cache.part(head(), "request")
+    again = cache.part(head(), "request")
     assert encoded(first) == encoded(again)
     assert "abcdef-0123456789" not in str(encoded(first))
-    assert found is found_again
-    assert found is not None
-    assert found.count == 1
-    assert len(looked_at) == 1
-    parts.part(head("another-0123456789"), "request")
-    assert len(looked_at) == 2
+    assert first.secrets is again.secrets
+    assert first.secrets is not None
+    assert first.secrets.count == 1
+    assert len(redacted) == 1
+    cache.part(head("another-0123456789"), "request")
+    assert len(redacted) == 2
 
 
 def test_without_a_redactor_secrets_stay() -> None:
-    told, found = RecordCache(None).part(head(), "request")
-    assert encoded(told) == head()
-    assert found is None
+    form = RecordCache(None).part(head(), "request")
+    assert encoded(form) == head()
+    assert form.secrets is None
 
 
 def test_it_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(repeated, "_MOST", 3)
-    parts = RecordCache(None)
+    monkeypatch.setattr(record_cache, "_MOST", 3)
+    cache = RecordCache(None)
     for number in range(10):
-        told, _ = parts.part({"number": number}, "request")
-        assert told == {"number": number}
-        assert len(parts._told) <= 3
-    large = {"text": "a" * repeated._LARGEST}
-    assert parts.part(large, "request") == (large, None)
-    assert all(len(key) <= repeated._LARGEST for key in parts._told)
+        assert cache.part({"number": number}, "request").fields == {"number": number}
+        assert len(cache._forms) <= 3
+    large = {"text": "a" * record_cache._LARGEST}
+    assert cache.part(large, "request") == LogForm(large, None)
+    assert all(len(key) <= record_cache._LARGEST for key in cache._forms)

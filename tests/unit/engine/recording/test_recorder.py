@@ -11,7 +11,8 @@ from anyio import wait_all_tasks_blocked
 
 from mockrec.engine.recording import recorder as module
 from mockrec.engine.recording.callbacks import Callbacks
-from mockrec.engine.recording.recorder import BATCH_RECORDS, Recorder
+from mockrec.engine.recording.recorder import BATCH_RECORDS, UNNUMBERED, Recorder
+from mockrec.engine.recording.worker_recorder import WorkerRecorder
 from mockrec.formats.schema.errors import FormatError, OutputError
 from mockrec.formats.schema.events import check_record
 
@@ -62,7 +63,7 @@ async def test_records_are_numbered_and_written_in_order(sink: Any) -> None:
     assert sink.closed == 1
 
 
-async def test_a_full_batch_is_handed_on_at_once(sink: Any) -> None:
+async def test_a_full_batch_is_passed_on_at_once(sink: Any) -> None:
     it = recording(sink)
     for _ in range(BATCH_RECORDS - 1):
         it.add(record())
@@ -82,7 +83,7 @@ async def test_a_batch_does_not_wait_long(sink: Any) -> None:
     await it.close(last)
 
 
-async def test_flush_hands_on_what_there_is(sink: Any) -> None:
+async def test_flush_passes_the_batch_on(sink: Any) -> None:
     it = recording(sink)
     it.flush()
     it.add(record())
@@ -191,7 +192,7 @@ async def test_it_falls_behind_and_recovers_again_and_again(sink: Any, small_que
     await it.close(last)
 
 
-async def test_nobody_waits_where_there_is_room(sink: Any) -> None:
+async def test_traffic_does_not_wait_while_there_is_room(sink: Any) -> None:
     it = recording(sink)
     with anyio.fail_after(60):
         await it.wait_for_room()
@@ -201,7 +202,7 @@ async def test_nobody_waits_where_there_is_room(sink: Any) -> None:
 # ── leaving records out ────────────────────────────────────────────────────────────────────────────
 
 
-async def test_what_is_left_out_is_told(sink: Any, small_queue: int) -> None:
+async def test_records_left_out_are_counted_in_a_gap(sink: Any, small_queue: int) -> None:
     it = recording(sink, drop=True)
     sink.hold()
     it.add(record(text="x" * 2 * small_queue))
@@ -220,7 +221,7 @@ async def test_what_is_left_out_is_told(sink: Any, small_queue: int) -> None:
     assert [one["seq"] for one in sink.records] == [0, 1, 2, 3]
 
 
-async def test_a_gap_is_told_also_where_the_recording_ends_in_it(sink: Any, small_queue: int) -> None:
+async def test_a_gap_at_the_end_of_a_recording_is_recorded(sink: Any, small_queue: int) -> None:
     it = recording(sink, drop=True)
     sink.hold()
     it.add(record(text="x" * 2 * small_queue))
@@ -241,7 +242,7 @@ async def test_a_gap_is_told_also_where_the_recording_ends_in_it(sink: Any, smal
     assert counts == [{"response": 1, "gap": 1}]
 
 
-async def test_nothing_is_left_out_where_the_disk_keeps_up(sink: Any) -> None:
+async def test_nothing_is_left_out_while_the_disk_keeps_up(sink: Any) -> None:
     it = recording(sink, drop=True)
     for _ in range(1000):
         it.add(record())
@@ -252,7 +253,7 @@ async def test_nothing_is_left_out_where_the_disk_keeps_up(sink: Any) -> None:
 # ── failures ───────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_a_failure_is_told_in_the_loop(sink: Any) -> None:
+async def test_a_failure_is_reported_in_the_loop(sink: Any) -> None:
     sink.fails = OutputError("x", "No space left on device")
     failures: list[FormatError] = []
     loop = asyncio.get_running_loop()
@@ -268,7 +269,7 @@ async def test_a_failure_is_told_in_the_loop(sink: Any) -> None:
     assert failures == [sink.fails]
 
 
-async def test_a_sink_that_failed_keeps_nobody_waiting(sink: Any, small_queue: int) -> None:
+async def test_traffic_does_not_wait_for_a_sink_that_failed(sink: Any, small_queue: int) -> None:
     sink.fails = OutputError("x", "No space left on device")
     it = recording(sink, on_failure=lambda error: None)
     for _ in range(20):
@@ -282,7 +283,7 @@ async def test_a_sink_that_failed_keeps_nobody_waiting(sink: Any, small_queue: i
 # ── callbacks ──────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_callbacks_hear_of_records_as_they_are_written(sink: Any) -> None:
+async def test_callbacks_get_records_as_they_are_written(sink: Any) -> None:
     heard: list[int] = []
     callbacks = Callbacks({"gap": lambda event: heard.append(event.seq)}, {"gap": "h.py:f"})
     it = recording(sink, callbacks=callbacks)
@@ -297,7 +298,7 @@ async def test_callbacks_hear_of_records_as_they_are_written(sink: Any) -> None:
     assert sink.types == ["gap", "x", "gap", "session-ended"]
 
 
-async def test_nothing_is_written_behind_the_last_record(sink: Any) -> None:
+async def test_nothing_is_written_after_the_last_record(sink: Any) -> None:
     def broken(event: Any) -> None:
         raise RuntimeError
 
@@ -313,3 +314,42 @@ async def test_nothing_is_written_behind_the_last_record(sink: Any) -> None:
         it.flush()
         tasks.cancel_scope.cancel()
     assert sink.types == ["gap", "callback-error", "session-ended"]
+
+
+# ── worker processes ───────────────────────────────────────────────────────────────────────────────
+
+
+async def test_lines_of_a_worker_are_numbered_by_the_parent(sink: Any, other_sink: Any) -> None:
+    packed: list[tuple[list[str], list[bytes]]] = []
+
+    def pack(records: Any, lines: Any) -> bytes:
+        packed.append(([one["type"] for one in records], list(lines)))
+        return b"".join(lines)
+
+    worker = WorkerRecorder([other_sink], pack=pack, on_failure=no_failure)
+    for number in range(3):
+        worker.add(record(number=number))
+    await worker.close(None)
+    assert [one["seq"] for one in other_sink.records] == [0, 0, 0]
+
+    parent = recording(sink)
+    parent.add(record())
+    for kinds, lines in packed:
+        parent.add_lines(kinds, [line.removeprefix(UNNUMBERED) for line in lines])
+    await parent.close(last)
+    assert [one["seq"] for one in sink.records] == list(range(5))
+    assert [one.get("number") for one in sink.records] == [None, 0, 1, 2, None]
+    assert parent.counts == {"response": 4, "session-ended": 1}
+
+
+async def test_secrets_of_the_session_are_replaced_in_lines_of_a_worker(sink: Any) -> None:
+    def redact(lines: bytes) -> bytes:
+        return lines.replace(b"hunter2", b"***")
+
+    worker = WorkerRecorder(
+        [sink], pack=lambda records, lines: b"".join(lines), on_failure=no_failure, redact_lines=redact
+    )
+    worker.add(record(text="hunter2"))
+    worker.add(record(text="plain"))
+    await worker.close(None)
+    assert [one["text"] for one in sink.records] == ["***", "plain"]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mockrec.engine.config import RecordSettings
-from mockrec.engine.recording.exchange_log import wanted_types
+from mockrec.engine.recording.event_log import wanted_types
 from mockrec.engine.recording.session_records import session_ended, session_started
 from mockrec.engine.rules.matching.select import RuleSet
 from mockrec.formats.schema.events import DEFAULT_EVENTS, check_record
@@ -106,7 +106,7 @@ def test_the_command_is_kept(rule_files: Any) -> None:
         ({"CI": "true", "GITHUB_SHA": "abc"}, None),
     ],
 )
-def test_the_ci_run_is_told(
+def test_the_ci_run_is_recorded(
     rule_files: Any, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], ci: dict[str, str] | None
 ) -> None:
     for name in ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID", "GITHUB_SHA"):

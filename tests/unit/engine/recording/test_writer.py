@@ -48,7 +48,7 @@ def test_the_sink_gets_everything_in_order(heard: Heard, sink: Any) -> None:
     assert heard.failures == []
 
 
-def test_what_waits_goes_out_together(heard: Heard, sink: Any) -> None:
+def test_waiting_batches_are_written_together(heard: Heard, sink: Any) -> None:
     sink.hold()
     it = writer(heard, sink)
     for _ in range(50):
@@ -60,7 +60,7 @@ def test_what_waits_goes_out_together(heard: Heard, sink: Any) -> None:
     assert len(sink.batches) <= 3
 
 
-def test_it_says_when_it_has_written(heard: Heard, sink: Any) -> None:
+def test_it_reports_each_write(heard: Heard, sink: Any) -> None:
     it = writer(heard, sink)
     it.put(b"x\n")
     assert heard.wrote_something.wait(20)
@@ -98,7 +98,7 @@ def test_a_sink_that_fails_is_given_up(heard: Heard, sink: Any) -> None:
     assert sink.closed == 1
 
 
-def test_a_sink_that_cannot_be_closed_is_told(heard: Heard, sink: Any) -> None:
+def test_a_sink_that_cannot_be_closed_is_reported(heard: Heard, sink: Any) -> None:
     sink.fails_to_close = FULL
     it = writer(heard, sink)
     it.put(b"a\n")
@@ -108,7 +108,7 @@ def test_a_sink_that_cannot_be_closed_is_told(heard: Heard, sink: Any) -> None:
     assert sink.closed == 1
 
 
-def test_a_failure_is_told_once(heard: Heard, sink: Any) -> None:
+def test_a_failure_is_reported_once(heard: Heard, sink: Any) -> None:
     sink.fails = sink.fails_to_close = FULL
     it = writer(heard, sink)
     it.put(b"a\n")
@@ -118,8 +118,8 @@ def test_a_failure_is_told_once(heard: Heard, sink: Any) -> None:
     assert sink.closed == 1
 
 
-def test_a_defect_of_a_sink_is_told_and_the_thread_ends(heard: Heard, sink: Any) -> None:
-    """Also one while it closes: nobody would ever see what a thread has raised."""
+def test_a_defect_of_a_sink_is_reported_and_the_thread_ends(heard: Heard, sink: Any) -> None:
+    """Also while it closes: an exception in a thread would not be seen."""
     sink.fails_to_close = PermissionError(13, "Permission denied")
     it = writer(heard, sink)
     it.finish()

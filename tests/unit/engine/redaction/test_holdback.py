@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from mockrec.engine.recording.body_encoder import BodyLogger
+from mockrec.engine.recording.body_encoder import BodyEncoder
 from mockrec.engine.redaction.holdback import MOST_HELD
 from mockrec.engine.redaction.placeholders import Placeholders
 from mockrec.engine.redaction.policy import Policy
@@ -100,14 +100,14 @@ SECRETS += ["MII"]
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 20, 1000])
 def test_nothing_secret_goes_out_early(text: str, size: int) -> None:
     redactor, body = Redactor(Policy(), Placeholders(b"k")), text.encode()
-    logger, owner, hold = BodyLogger("decoded", 1 << 20, redactor), SecretScope(), redactor.hold()
+    logger, owner, hold = BodyEncoder("decoded", 1 << 20, redactor), SecretScope(), redactor.hold()
     given, told = b"", ""
 
     def write(data: bytes) -> None:
         nonlocal given, told
         given += data
         if data:
-            told += logger.piece(data, "request", owner, before=hold.before)["text"]
+            told += logger.chunk(data, "request", owner, before=hold.before)["text"]
 
     for start in range(0, len(body), size):
         write(hold.feed(body[start : start + size]))

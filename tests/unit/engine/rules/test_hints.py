@@ -1,4 +1,4 @@
-"""What rule files are told that say something else than they mean, in the words of other tools or of none."""
+"""Hints for rule files that use the words of other tools, or are valid but hardly intended."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def is_folder(path: str) -> bytes:
 
 
 def problems(text: str) -> list[str]:
-    """What is wrong with a file, or what it is warned of."""
+    """The problems of a rule file, or else its warnings."""
     try:
         loaded = load_rules(text.encode(), path="r.yaml", folder="/", read_file=is_folder, env={})
     except RuleFileError as error:

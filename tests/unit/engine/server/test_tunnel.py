@@ -9,7 +9,8 @@ from collections.abc import Callable
 import anyio
 import pytest
 
-from mockrec.engine.server.tunnel import Opened, admitted, is_allowed, negotiate_socks, read_authority
+from mockrec.engine.server.proxy_auth import is_allowed, proxy_tags
+from mockrec.engine.server.tunnel import OpenedTunnel, negotiate_socks, read_authority
 from mockrec.engine.wire.parts import Fault
 from mockrec.engine.wire.socks.server import AuthMethod, SocksServer
 
@@ -88,7 +89,7 @@ def basic(text: bytes, scheme: str = "Basic") -> dict[str, str]:
 
 @pytest.mark.parametrize("scheme", ["Basic", "basic", "BASIC", "Basic  "])
 def test_the_right_password_is_admitted(scheme: str) -> None:
-    assert admitted(basic("mé:se:cret".encode(), scheme), AUTH) == ()
+    assert proxy_tags(basic("mé:se:cret".encode(), scheme), AUTH) == ()
 
 
 @pytest.mark.parametrize(
@@ -114,7 +115,7 @@ def test_the_right_password_is_admitted(scheme: str) -> None:
     ],
 )
 def test_everything_else_is_not(headers: dict[str, str]) -> None:
-    assert admitted(headers, AUTH) is None
+    assert proxy_tags(headers, AUTH) is None
 
 
 def test_both_user_and_password_have_to_be_right() -> None:
@@ -126,11 +127,11 @@ def test_both_user_and_password_have_to_be_right() -> None:
 
 @pytest.mark.parametrize("encode", [bytes, base64.b64encode, base64.urlsafe_b64encode])
 def test_metadata_are_tags(encode: Callable[[bytes], bytes]) -> None:
-    assert admitted(basic(b"metadata:" + encode(TAGS)), None) == ("socket-metadata:a", "socket-metadata:b:c")
+    assert proxy_tags(basic(b"metadata:" + encode(TAGS)), None) == ("socket-metadata:a", "socket-metadata:b:c")
 
 
 def test_a_user_that_is_called_metadata_may_be_the_right_one() -> None:
-    assert admitted(basic(b"metadata:secret"), ("metadata", "secret")) == ()
+    assert proxy_tags(basic(b"metadata:secret"), ("metadata", "secret")) == ()
 
 
 @pytest.mark.parametrize(
@@ -148,7 +149,7 @@ def test_a_user_that_is_called_metadata_may_be_the_right_one() -> None:
     ],
 )
 def test_without_a_password_everybody_is_admitted(headers: dict[str, str]) -> None:
-    assert admitted(headers, None) == ()
+    assert proxy_tags(headers, None) == ()
 
 
 # ── SOCKS ──────────────────────────────────────────────────────────────────────────────────────────
@@ -178,7 +179,7 @@ REQUEST = b"\x05\x01\x00\x03\x06a.test\x01\xbb"
 
 async def negotiated(
     *said: bytes | Exception, methods: tuple[AuthMethod, ...] = ("no-auth",)
-) -> tuple[Opened | Fault, list[bytes]]:
+) -> tuple[OpenedTunnel | Fault, list[bytes]]:
     first, *later = said
     assert isinstance(first, bytes)
     pipe = FakePipe(*later)
@@ -190,14 +191,14 @@ async def negotiated(
 @pytest.mark.anyio
 async def test_a_dialogue_ends_in_a_tunnel() -> None:
     result, heard = await negotiated(GREETING, REQUEST)
-    assert result == Opened(("a.test", 443), (), b"")
+    assert result == OpenedTunnel(("a.test", 443), (), b"")
     assert heard == [b"\x05\x00", GRANTED]
 
 
 @pytest.mark.anyio
 async def test_a_client_may_say_everything_at_once() -> None:
     result, heard = await negotiated(GREETING + REQUEST + b"\x16\x03\x01")
-    assert result == Opened(("a.test", 443), (), b"\x16\x03\x01")
+    assert result == OpenedTunnel(("a.test", 443), (), b"\x16\x03\x01")
     assert heard == [b"\x05\x00" + GRANTED]
 
 
@@ -205,28 +206,28 @@ async def test_a_client_may_say_everything_at_once() -> None:
 async def test_a_client_may_say_it_in_pieces() -> None:
     whole = GREETING + REQUEST
     result, heard = await negotiated(*(whole[at : at + 1] for at in range(len(whole))))
-    assert result == Opened(("a.test", 443), (), b"")
+    assert result == OpenedTunnel(("a.test", 443), (), b"")
     assert b"".join(heard) == b"\x05\x00" + GRANTED
 
 
 @pytest.mark.anyio
 async def test_version_4_has_tunnels_too() -> None:
     result, heard = await negotiated(b"\x04\x01\x00\x50\x7f\0\0\x01me\0rest")
-    assert result == Opened(("127.0.0.1", 80), (), b"rest")
+    assert result == OpenedTunnel(("127.0.0.1", 80), (), b"rest")
     assert heard == [b"\x00\x5a" + bytes(6)]
 
 
 @pytest.mark.anyio
 async def test_a_tunnel_to_port_0_has_none() -> None:
     result, _ = await negotiated(GREETING + REQUEST[:-2] + b"\0\0")
-    assert result == Opened(("a.test", None), (), b"")
+    assert result == OpenedTunnel(("a.test", None), (), b"")
 
 
 @pytest.mark.anyio
 async def test_metadata_come_with_the_tunnel() -> None:
     password = b"\x01\x08metadata" + bytes([len(TAGS)]) + TAGS
     result, heard = await negotiated(b"\x05\x01\x02", password, REQUEST, methods=("user-password-metadata",))
-    assert result == Opened(("a.test", 443), ("socket-metadata:a", "socket-metadata:b:c"), b"")
+    assert result == OpenedTunnel(("a.test", 443), ("socket-metadata:a", "socket-metadata:b:c"), b"")
     assert heard == [b"\x05\x02", b"\x01\x00", GRANTED]
 
 

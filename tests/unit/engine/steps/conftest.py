@@ -10,10 +10,11 @@ import pytest
 
 from mockrec.engine.config import UpstreamSettings
 from mockrec.engine.rules.matching.select import CompiledRule
-from mockrec.engine.steps.compile import CompileContext, plan_of
+from mockrec.engine.steps.compile import plan_of
 from mockrec.engine.steps.handlers import Handlers
 from mockrec.engine.steps.plan import CompiledSteps
-from mockrec.engine.steps.webhook import Webhooks
+from mockrec.engine.steps.spec import CompileContext
+from mockrec.engine.steps.webhook_delivery import Webhooks
 from mockrec.engine.tls.client import ClientContexts
 from mockrec.engine.upstream.client import UpstreamClient
 from mockrec.engine.upstream.dialer import Dialer
@@ -36,7 +37,8 @@ class Steps:
 
     def __init__(self, compiled: Callable[[str], CompiledRule]) -> None:
         self._compiled = compiled
-        self.tools = CompileContext(Handlers(), Webhooks(), *offline(), random.Random(7))
+        client, options = offline()
+        self.tools = CompileContext(Handlers(), Webhooks(client.dialer), client, options, random.Random(7))
 
     def plan(self, text: str) -> tuple[CompiledSteps, CompiledRule]:
         rule = self._compiled("id: it\nthen:\n" + "\n".join(f"  {line}" for line in text.splitlines()))

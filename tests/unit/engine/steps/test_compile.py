@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,11 @@ from mockrec.engine.config import UpstreamSettings
 from mockrec.engine.errors import ConfigError
 from mockrec.engine.rules import model
 from mockrec.engine.rules.model import BodySource, Malformed, Reply, SourceLocation
-from mockrec.engine.steps.compile import CompileContext, _reads_request, compile_rules, plan_of
+from mockrec.engine.steps.compile import SPECS, compile_rules, plan_of, table_of
+from mockrec.engine.steps.faults import close
 from mockrec.engine.steps.handlers import Handlers
-from mockrec.engine.steps.webhook import Webhooks
+from mockrec.engine.steps.spec import CompileContext, StepSpec
+from mockrec.engine.steps.webhook_delivery import Webhooks
 from mockrec.engine.tls.client import ClientContexts
 from mockrec.engine.upstream.client import UpstreamClient
 from mockrec.engine.upstream.dialer import Dialer
@@ -22,6 +25,7 @@ from mockrec.engine.upstream.options import UpstreamOptions
 
 pytestmark = pytest.mark.anyio
 
+ENGINE = Path(model.__file__).parents[1]
 PLACE = SourceLocation("rules.yaml", 1, 1, "")
 KINDS = [
     kind
@@ -48,7 +52,8 @@ def tools(tmp_path: Path) -> CompileContext:
 
     async def replayed(exchange: Any) -> None: ...
 
-    return CompileContext(Handlers(), Webhooks(), *offline(), replay=lambda step: replayed)
+    client, options = offline()
+    return CompileContext(Handlers(), Webhooks(client.dialer), client, options, replay=lambda step: replayed)
 
 
 def test_the_language_has_these_steps() -> None:
@@ -71,6 +76,42 @@ def test_every_step_has_an_act_and_is_quick_or_not(kind: Any, tools: CompileCont
 def test_what_is_no_step_of_the_language_is_never_compiled(tools: CompileContext) -> None:
     with pytest.raises(AssertionError, match="lets no"):
         plan_of([model.Step(PLACE)], tools)
+
+
+def test_a_step_without_a_row_is_a_defect_that_no_import_survives() -> None:
+    class Teapot(model.Step):
+        name = "teapot"
+
+    with pytest.raises(TypeError, match=r"no row \(StepSpec\) for the step teapot"):
+        table_of(SPECS.values(), [*KINDS[1:3], Teapot])
+    with pytest.raises(TypeError, match="the step close has two rows"):
+        table_of([*SPECS.values(), SPECS[model.Close]], [])
+
+
+def test_a_row_without_a_flag_is_a_defect() -> None:
+    with pytest.raises(TypeError, match="needs_body"):
+        StepSpec(model.Close, lambda step, context: close, never_blocks=True)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize("name", ["Close", "Emit", "JsonRpc", "Timeout", "WaitForBody", "Webhook"])
+def test_adding_a_step_touches_four_files_of_the_engine(name: str) -> None:
+    """CONTRIBUTING names them: the model, the language, its phrase for people, and its code with its row."""
+    files = sorted(str(path.relative_to(ENGINE)) for path in ENGINE.rglob("*.py") if name in names_in(path))
+    code = [path for path in files if path.startswith("steps/")]
+    assert (len(code), len(files) <= 4) == (1, True), files
+
+
+def names_in(path: Path) -> set[str]:
+    """The names that a module uses, defines or imports."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.Name):
+            found.add(node.id)
+        elif isinstance(node, (ast.ClassDef, ast.alias)):
+            found.add(node.name)
+        elif isinstance(node, ast.Attribute):
+            found.add(node.attr)
+    return found
 
 
 def test_one_slow_step_makes_a_plan_slow(tools: CompileContext) -> None:
@@ -130,4 +171,4 @@ def test_a_function_that_is_missing_is_told_before_anything_starts(
 )
 async def test_who_looks_at_the_request_body(step: model.Step, needs_body: bool) -> None:
     """For the others, a long one is not held in memory."""
-    assert _reads_request(step) is needs_body
+    assert SPECS[type(step)].reads_body(step) is needs_body

@@ -17,7 +17,7 @@ async def test_fixed_data_is_written_as_it_is(stage: Any, steps: Any) -> None:
     assert event["eventData"] == {"a": [1, None, True], "b": {}}
     assert (event["id"], event["requestId"], event["ruleId"]) == (exchange.id, exchange.id, "it")
     assert event["eventType"] == "seen"
-    assert event["connectionId"] == exchange.peer.connection_id
+    assert event["connectionId"] == exchange.client.connection_id
     assert stage.log.types[-1] == "response"
 
 

@@ -29,7 +29,7 @@ async def test_close_and_reset(stage: Any, steps: Any, word: str, code: str) -> 
     assert "response" not in abort
 
 
-async def test_timeout_never_answers(stage: Any, steps: Any) -> None:
+async def test_timeout_never_responds(stage: Any, steps: Any) -> None:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(steps.run, stage, "timeout")
         await wait_all_tasks_blocked()
@@ -93,7 +93,7 @@ async def test_a_template_that_fails(stage: Any, steps: Any, keys: str) -> None:
 
 async def test_a_file_that_is_missing(stage: Any, tmp_path: Path) -> None:
     reply = Reply(PLACE, body=BodySource(file=str(tmp_path / "none")))
-    await stage.act(faults.malformed_act(Malformed(PLACE, truncate_after=1, reply=reply), random.Random(1)))
+    await stage.act(faults.malformed_handler(Malformed(PLACE, truncate_after=1, reply=reply), random.Random(1)))
     ((_, status, _, body, _),) = stage.channel.done
     assert status == 500
     assert body.decode() == f"cannot read {tmp_path / 'none'}: No such file or directory\n"

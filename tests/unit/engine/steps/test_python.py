@@ -14,7 +14,7 @@ import pytest
 from anyio import wait_all_tasks_blocked
 
 from mockrec.engine.rules.matching.match import MatcherError
-from mockrec.engine.steps.python import answer_of, matcher_failed, pairs_of, python_act
+from mockrec.engine.steps.python import matcher_failed, pairs_of, python_handler, response_of
 
 pytestmark = pytest.mark.anyio
 
@@ -50,22 +50,22 @@ JSON = ("Content-Type", "application/json")
     ],
 )
 def test_what_a_result_stands_for(result: Any, status: int, headers: Any, body: bytes) -> None:
-    answer = answer_of(result)
+    answer = response_of(result)
     assert (answer.status, answer.headers, answer.body, answer.trailers) == (status, headers, body, ())
 
 
 def test_text_and_json_are_encoded_as_their_header_says() -> None:
     headers = {"Content-Encoding": "gzip"}
-    assert gzip.decompress(answer_of({"body": "äb", "headers": headers}).body) == "äb".encode()
-    assert gzip.decompress(answer_of({"json": [1], "headers": headers}).body) == b"[1]"
+    assert gzip.decompress(response_of({"body": "äb", "headers": headers}).body) == "äb".encode()
+    assert gzip.decompress(response_of({"json": [1], "headers": headers}).body) == b"[1]"
     with pytest.raises(ValueError, match="x-none"):
-        answer_of({"body": "a", "headers": {"Content-Encoding": "x-none"}})
+        response_of({"body": "a", "headers": {"Content-Encoding": "x-none"}})
 
 
 def test_reason_and_trailers_of_a_result() -> None:
-    answer = answer_of({"statusMessage": "Fine", "trailers": {"Sum": 7}})
+    answer = response_of({"statusMessage": "Fine", "trailers": {"Sum": 7}})
     assert (answer.reason, answer.trailers) == ("Fine", (("Sum", "7"),))
-    assert answer_of({"status": 404}).reason == "Not Found"
+    assert response_of({"status": 404}).reason == "Not Found"
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_reason_and_trailers_of_a_result() -> None:
 )
 def test_what_stands_for_nothing(result: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error) as caught:
-        answer_of(result)
+        response_of(result)
     assert message in str(caught.value)
 
 
@@ -121,7 +121,7 @@ async def test_a_plain_function_runs_beside_the_event_loop(stage: Any) -> None:
         threads.append(threading.current_thread())
         return {"body": request.method + request.text}
 
-    await stage.act(python_act(handler), "POST /", body=b" it")
+    await stage.act(python_handler(handler), "POST /", body=b" it")
     assert stage.channel.done[0][3] == b"POST it"
     assert threads != [threading.current_thread()]
 
@@ -133,7 +133,7 @@ async def test_an_async_function_runs_in_an_event_loop_of_its_own(stage: Any) ->
         return {"body": threading.current_thread().name}
 
     ours = asyncio.get_running_loop()
-    await stage.act(python_act(handler))
+    await stage.act(python_handler(handler))
     assert stage.channel.done[0][3].decode() != threading.current_thread().name
 
 
@@ -141,7 +141,7 @@ async def test_what_a_plain_function_returns_may_be_awaitable(stage: Any) -> Non
     async def answer() -> dict[str, Any]:
         return {"status": 202}
 
-    await stage.act(python_act(lambda request: answer()))
+    await stage.act(python_handler(lambda request: answer()))
     assert stage.channel.done[0][1] == 202
 
 
@@ -154,7 +154,7 @@ async def test_the_function_gets_the_complete_request(stage: Any) -> None:
         return {}
 
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(python_act(handler), exchange)
+        tasks.start_soon(python_handler(handler), exchange)
         await wait_all_tasks_blocked()
         assert seen == []
         exchange.take_data(b"cd")
@@ -165,7 +165,7 @@ async def test_the_function_gets_the_complete_request(stage: Any) -> None:
 
 @pytest.mark.parametrize("word", ["close", "reset"])
 async def test_a_function_can_end_the_connection(stage: Any, word: str) -> None:
-    await stage.act(python_act(lambda request: word))
+    await stage.act(python_handler(lambda request: word))
     assert stage.channel.done == [(word,)]
     assert stage.log.only("abort")["error"]["code"] == f"E_RULE_{word.upper()}"
 
@@ -199,7 +199,7 @@ async def _raises_later(request: Any) -> Any:
 async def test_what_a_function_does_wrong_is_a_500_and_recorded(
     stage: Any, compiled: Any, handler: Callable[..., Any], name: str, message: str
 ) -> None:
-    await stage.act(python_act(handler), rule=compiled("id: it\nthen: close"))
+    await stage.act(python_handler(handler), rule=compiled("id: it\nthen: close"))
     ((_, status, _, body, _),) = stage.channel.done
     assert status == 500
     assert f"{handler.__name__}() failed: {name}: " in body.decode()
@@ -215,7 +215,7 @@ async def test_what_a_function_does_wrong_is_a_500_and_recorded(
 async def test_a_client_that_leaves_is_not_the_functions_fault(stage: Any) -> None:
     stage.channel._gone_after = 0
     with pytest.raises(anyio.BrokenResourceError):
-        await stage.act(python_act(lambda request: None))
+        await stage.act(python_handler(lambda request: None))
     assert "rule-event" not in stage.log.types
 
 
@@ -228,7 +228,7 @@ async def test_a_function_is_left_alone_when_its_exchange_ends(stage: Any) -> No
         may_end.wait(20)
 
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(stage.act, python_act(handler))
+        tasks.start_soon(stage.act, python_handler(handler))
         await anyio.to_thread.run_sync(began.wait, 20)
         tasks.cancel_scope.cancel()
     may_end.set()

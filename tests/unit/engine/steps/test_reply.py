@@ -11,8 +11,8 @@ import pytest
 
 from mockrec.engine.rules.model import BodySource, Reply, SourceLocation
 from mockrec.engine.rules.templates.template import TemplateError
-from mockrec.engine.steps.context import Contexts
-from mockrec.engine.steps.reply import answering, body_bytes, headers_of, json_bytes, reply_act
+from mockrec.engine.steps.reply import body_bytes, headers_of, json_bytes, reply_handler, responder
+from mockrec.engine.steps.template_scope import TemplateScopes
 
 pytestmark = pytest.mark.anyio
 
@@ -134,16 +134,16 @@ async def test_a_template_that_fails_is_a_500_that_says_where(stage: Any, steps:
 async def test_the_answer_of_another_step_is_whole(stage: Any, tmp_path: Path) -> None:
     (tmp_path / "body").write_bytes(b"from the file")
     exchange = stage.exchange()
-    contexts = Contexts(random.Random(1))
-    assert (await answering(Reply(PLACE, body=BodySource(text="a")), contexts)(exchange)).body == b"a"
-    assert (await answering(from_file(tmp_path / "body"), contexts)(exchange)).body == b"from the file"
+    contexts = TemplateScopes(random.Random(1))
+    assert (await responder(Reply(PLACE, body=BodySource(text="a")), contexts)(exchange)).body == b"a"
+    assert (await responder(from_file(tmp_path / "body"), contexts)(exchange)).body == b"from the file"
     template = Reply(PLACE, body=BodySource(text="{{ request.method }}"), template=True)
-    assert (await answering(template, contexts)(exchange)).body == b"GET"
+    assert (await responder(template, contexts)(exchange)).body == b"GET"
     with pytest.raises(OSError, match="No such file"):
-        await answering(from_file(tmp_path / "none"), contexts)(exchange)
+        await responder(from_file(tmp_path / "none"), contexts)(exchange)
     wrong = Reply(PLACE, body=BodySource(text="{{ request.params.id }}"), template=True)
     with pytest.raises(TemplateError):
-        await answering(wrong, contexts)(exchange)
+        await responder(wrong, contexts)(exchange)
 
 
 # ── files ──────────────────────────────────────────────────────────────────────────────────────────
@@ -151,7 +151,7 @@ async def test_the_answer_of_another_step_is_whole(stage: Any, tmp_path: Path) -
 
 async def test_a_file_is_read_for_every_answer(stage: Any, tmp_path: Path) -> None:
     path = tmp_path / "body"
-    act = reply_act(from_file(path, status=201, headers=(("X", "y"),)), Contexts(random.Random(1)))
+    act = reply_handler(from_file(path, status=201, headers=(("X", "y"),)), TemplateScopes(random.Random(1)))
     for content in (b"one", b"three"):
         path.write_bytes(content)
         await stage.act(act)
@@ -162,7 +162,7 @@ async def test_a_file_is_read_for_every_answer(stage: Any, tmp_path: Path) -> No
 
 
 async def test_a_file_that_cannot_be_read_is_a_500(stage: Any, tmp_path: Path) -> None:
-    await stage.act(reply_act(from_file(tmp_path / "none"), Contexts(random.Random(1))))
+    await stage.act(reply_handler(from_file(tmp_path / "none"), TemplateScopes(random.Random(1))))
     ((_, status, _, body, _),) = stage.channel.done
     assert status == 500
     assert body.decode() == f"cannot read {tmp_path / 'none'}: No such file or directory\n"
@@ -172,7 +172,7 @@ async def test_a_file_that_cannot_be_read_is_a_500(stage: Any, tmp_path: Path) -
 async def test_a_large_file_goes_out_in_pieces(stage: Any, tmp_path: Path, extra: int) -> None:
     content = random.Random(2).randbytes(64 * 1024 + extra)
     (tmp_path / "body").write_bytes(content)
-    await stage.act(reply_act(from_file(tmp_path / "body"), Contexts(random.Random(1))))
+    await stage.act(reply_handler(from_file(tmp_path / "body"), TemplateScopes(random.Random(1))))
     first, *rest = stage.channel.done
     if not extra:
         assert (first[0], first[3]) == ("whole", content)
@@ -198,7 +198,7 @@ async def test_a_file_that_grows_or_shrinks_while_it_is_sent(stage: Any, tmp_pat
             stage.channel.done.append(("head", head.status))
             self.change()
 
-    act = reply_act(from_file(path), Contexts(random.Random(1)))
+    act = reply_handler(from_file(path), TemplateScopes(random.Random(1)))
     path.write_bytes(bytes(2 * MIB))
     stage.channel.send_head = Meddler(lambda: path.open("ab").close() or path.write_bytes(bytes(3 * MIB)))
     await stage.act(act)
@@ -218,7 +218,7 @@ async def test_a_file_that_grows_or_shrinks_while_it_is_sent(stage: Any, tmp_pat
 async def test_headers_beside_a_file_may_be_templates(stage: Any, tmp_path: Path) -> None:
     (tmp_path / "body").write_bytes(b"{{ 1 }}")
     step = from_file(tmp_path / "body", headers=(("X", "{{ request.method }}"),), template=True)
-    await stage.act(reply_act(step, Contexts(random.Random(1))))
+    await stage.act(reply_handler(step, TemplateScopes(random.Random(1))))
     assert stage.channel.done == [("whole", 200, [("X", "GET"), ("Content-Length", "7")], b"{{ 1 }}", ())]
 
 
@@ -227,6 +227,6 @@ async def test_headers_beside_a_file_may_be_templates(stage: Any, tmp_path: Path
 async def test_headers_beside_a_file_that_cannot_be_rendered(stage: Any, tmp_path: Path, value: str, size: int) -> None:
     (tmp_path / "body").write_bytes(bytes(size))
     step = from_file(tmp_path / "body", headers=(("X", value),), template=True)
-    await stage.act(reply_act(step, Contexts(random.Random(1))))
+    await stage.act(reply_handler(step, TemplateScopes(random.Random(1))))
     assert [sent[:2] for sent in stage.channel.done] == [("whole", 500)]
     assert b"the template in rules.yaml:4:3 failed" in stage.channel.done[0][3]

@@ -42,7 +42,7 @@ def slow_clock(monkeypatch: pytest.MonkeyPatch) -> SlowClock:
 
 async def delays(slow_clock: SlowClock, step: Delay, count: int, seed: int = 1) -> list[float]:
     """How long the step took each time, in seconds."""
-    act = timing.delay_act(step, random.Random(seed))
+    act = timing.delay_handler(step, random.Random(seed))
     taken = []
     for _ in range(count):
         before = slow_clock.now

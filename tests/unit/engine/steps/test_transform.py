@@ -10,7 +10,7 @@ import pytest
 
 from mockrec.engine.rules.model import BodyChange, HeaderChanges, Replacements, RequestChanges
 from mockrec.engine.steps.transform import TransformError, changed_body, changed_headers, changed_host, changed_path
-from mockrec.engine.wire.content.codings import codings_of, decode, encode
+from mockrec.formats.content.codings import codings_of, decode, encode
 
 LIMIT = 1 << 20
 

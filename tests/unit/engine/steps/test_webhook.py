@@ -9,8 +9,9 @@ from typing import Any
 import anyio
 import pytest
 
-from mockrec.engine.steps import webhook
-from mockrec.engine.upstream.post import PostError
+from mockrec.engine.steps import webhook_delivery
+from mockrec.engine.upstream.dialer import Dialer
+from mockrec.engine.upstream.errors import UpstreamError
 
 pytestmark = pytest.mark.anyio
 
@@ -20,11 +21,11 @@ class Hook:
 
     def __init__(self) -> None:
         self.posts: list[tuple[str, Any]] = []
-        self.answer: int | PostError = 200
+        self.answer: int | UpstreamError = 200
 
-    async def post(self, url: str, body: bytes, own: set[tuple[str, int]]) -> int:
+    async def post(self, dialer: Any, url: str, body: bytes) -> int:
         self.posts.append((url, json.loads(body)))
-        if isinstance(self.answer, PostError):
+        if isinstance(self.answer, UpstreamError):
             raise self.answer
         return self.answer
 
@@ -36,7 +37,7 @@ class Hook:
 @pytest.fixture
 def hook(monkeypatch: pytest.MonkeyPatch) -> Hook:
     hook = Hook()
-    monkeypatch.setattr(webhook, "post", hook.post)
+    monkeypatch.setattr(webhook_delivery, "post", hook.post)
     return hook
 
 
@@ -117,8 +118,10 @@ async def test_a_request_that_never_ends_is_not_posted(stage: Any, steps: Any, h
     [
         (500, {"name": "WebhookError", "message": "the webhook answered 500"}),
         (301, {"name": "WebhookError", "message": "the webhook answered 301"}),
-        (PostError("refused", "ECONNREFUSED"), {"name": "WebhookError", "message": "refused", "code": "ECONNREFUSED"}),
-        (PostError("no HTTP"), {"name": "WebhookError", "message": "no HTTP"}),
+        (
+            UpstreamError("ECONNREFUSED", "refused"),
+            {"name": "WebhookError", "message": "refused", "code": "ECONNREFUSED"},
+        ),
     ],
 )
 async def test_a_post_that_fails_is_recorded(stage: Any, steps: Any, hook: Hook, answer: Any, error: Any) -> None:
@@ -135,8 +138,12 @@ async def test_every_2xx_is_well(stage: Any, steps: Any, hook: Hook) -> None:
     assert "rule-event" not in stage.log.types
 
 
-async def test_our_own_posts_start_no_webhook(stage: Any, steps: Any, hook: Hook) -> None:
-    steps.tools.webhooks._own.add(("127.0.0.1", 50000, 8000))
+async def test_our_own_posts_start_no_webhook(
+    stage: Any, steps: Any, hook: Hook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        Dialer, "is_ours", lambda self, peer, local: (peer, local) == (("127.0.0.1", 50000), ("", 8000))
+    )
     await run(stage, steps, "- webhook: {url: 'http://h.test'}\n- reply: {}")
     assert hook.posts == []
     assert stage.log.types[-1] == "response"
@@ -147,7 +154,7 @@ async def test_the_exchange_does_not_wait(stage: Any, steps: Any, hook: Hook, mo
         await anyio.sleep_forever()
         return 200
 
-    monkeypatch.setattr(webhook, "post", never)
+    monkeypatch.setattr(webhook_delivery, "post", never)
     async with anyio.create_task_group() as tasks:
         steps.tools.webhooks.start(tasks)
         await steps.run(stage, "- webhook: {url: 'http://h.test'}\n- reply: {}")

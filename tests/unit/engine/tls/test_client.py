@@ -246,7 +246,7 @@ def test_a_file_may_hold_several_and_the_same_again(files: Files) -> None:
         (pair("a.test", "a.test"), 0, "DEPTH_ZERO_SELF_SIGNED_CERT", "its certificate is self-signed and not among the trusted ones; name its PEM file in upstream.trustedCAs or by --trust to accept it"),
         (pair("a.test", "a.test", issuer=ROOT, starts=-2 * DAY, ends=-DAY), 0, "CERT_HAS_EXPIRED", "its certificate has expired"),
         (pair("a.test", "a.test", issuer=ROOT, starts=DAY, ends=2 * DAY), 0, "CERT_NOT_YET_VALID", "its certificate is not yet valid"),
-        (pair("a.test", "a.test", issuer=pair("no authority", issuer=ROOT)), 0, "INVALID_CA", "what has signed its certificate is no authority"),
+        (pair("a.test", "a.test", issuer=pair("no authority", issuer=ROOT)), 0, "INVALID_CA", "the issuer of its certificate is not an authority"),
     ],
 )  # fmt: skip
 def test_a_server_that_is_not_trusted(shown: Pair, without: int, code: str, text: str, root: str) -> None:
@@ -257,14 +257,14 @@ def test_a_server_that_is_not_trusted(shown: Pair, without: int, code: str, text
 
 def test_the_first_fault_counts() -> None:
     verdict = CertificateVerdict()
-    verdict.hear(10)
-    verdict.hear(19)
+    verdict.add(10)
+    verdict.add(19)
     assert (verdict.code, verdict.text) == ("CERT_HAS_EXPIRED", "its certificate has expired")
 
 
 def test_a_fault_without_a_name_has_its_number() -> None:
     verdict = CertificateVerdict()
-    verdict.hear(999)
+    verdict.add(999)
     assert verdict.code == "UNABLE_TO_VERIFY_CERTIFICATE"
     assert verdict.text == "OpenSSL does not accept its certificate (error 999)"
 

@@ -8,7 +8,7 @@ from typing import Any
 import anyio
 import pytest
 
-from mockrec.engine.transport.http2_stream import H2StreamPipe
+from mockrec.engine.transport.http2_stream import Http2ByteStream
 from mockrec.engine.transport.http2_writer import StreamWriter
 from mockrec.engine.wire.parts import Data, End, ResetPart
 
@@ -67,12 +67,12 @@ class Below:
         self.gate.set()
         self.broken = False
 
-    async def room(self) -> None:
+    async def wait_writable(self) -> None:
         await self.gate.wait()
         if self.broken:
             raise anyio.BrokenResourceError
 
-    def put(self, data: bytes) -> None:
+    def write_nowait(self, data: bytes) -> None:
         self.sent.append(data)
 
 
@@ -80,7 +80,7 @@ class Made:
     def __init__(self) -> None:
         self.codec, self.below = Codec(), Below()
         self.writer = StreamWriter(self.codec, self.below)  # type: ignore[arg-type]
-        self.pipe = H2StreamPipe(self.codec, self.writer, self.below, STREAM, CONNECT_ERROR)  # type: ignore[arg-type]
+        self.pipe = Http2ByteStream(self.codec, self.writer, self.below, STREAM, CONNECT_ERROR)  # type: ignore[arg-type]
 
 
 # ── the pipe ───────────────────────────────────────────────────────────────────────────────────────
@@ -104,24 +104,24 @@ async def test_what_comes_is_credited_when_more_is_asked_for() -> None:
 async def test_a_reset_breaks_it_and_tells_who_watches() -> None:
     made = Made()
     told: list[str] = []
-    made.pipe.watch(lambda: told.append("gone"))
+    made.pipe.on_disconnect(lambda: told.append("gone"))
     made.pipe.take(ResetPart(8, "", True))
     assert told == ["gone"]
     with pytest.raises(anyio.BrokenResourceError):
         await made.pipe.receive()
     with pytest.raises(anyio.BrokenResourceError):
         await made.pipe.send(b"x")
-    made.pipe.watch(lambda: told.append("long ago"))
+    made.pipe.on_disconnect(lambda: told.append("long ago"))
     assert told == ["gone", "long ago"]
     assert not made.pipe.alive
 
 
 async def test_it_may_expire() -> None:
     made = Made()
-    made.pipe.expire()
+    made.pipe.set_expired()
     with pytest.raises(TimeoutError):
         await made.pipe.receive()
-    made.pipe.unexpire()
+    made.pipe.clear_expired()
     made.pipe.take(Data(b"x"))
     assert await made.pipe.receive() == b"x"
 
@@ -150,8 +150,8 @@ async def test_what_is_put_waits_for_the_window_and_the_end_behind_it() -> None:
     made = Made()
     made.codec.room = 2
     made.pipe.take(End())
-    made.pipe.put(b"abc")
-    made.pipe.put(b"d")
+    made.pipe.write_nowait(b"abc")
+    made.pipe.write_nowait(b"d")
     made.pipe.close()
     assert made.codec.done == [("data", b"ab", False)]
     made.codec.room = 10
@@ -173,7 +173,7 @@ async def test_a_sender_that_is_cancelled_leaves_what_it_has_begun() -> None:
 async def test_a_reset_forgets_what_waits() -> None:
     made = Made()
     made.codec.room = 0
-    made.pipe.put(b"abc")
+    made.pipe.write_nowait(b"abc")
     made.pipe.reset()
     made.codec.room = 10
     made.writer.open_windows()

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from mockrec.engine.transport import local_addresses as own
-from mockrec.engine.transport.local_addresses import local_endpoints
+from mockrec.engine.transport.local_addresses import LocalEndpoints
 
 PORT = 8000
 
@@ -29,7 +29,7 @@ EVERYWHERE = pytest.mark.parametrize("bound", ["0.0.0.0", "::", "[::]", ""])
 
 @pytest.mark.parametrize("bound", ["127.0.0.1", "0.0.0.0", "localhost"])
 def test_another_port_is_somebody_else(bound: str) -> None:
-    is_own = local_endpoints(bound, PORT)
+    is_own = LocalEndpoints(bound, PORT).is_local
     assert is_own("127.0.0.1", PORT)
     assert not is_own("127.0.0.1", PORT + 1)
     assert not is_own("localhost", 80)
@@ -59,13 +59,13 @@ def test_another_port_is_somebody_else(bound: str) -> None:
     ],
 )
 def test_a_wildcard_is_every_address_and_name_of_the_machine(bound: str, name: str) -> None:
-    assert local_endpoints(bound, PORT)(name, PORT)
+    assert LocalEndpoints(bound, PORT).is_local(name, PORT)
 
 
 @EVERYWHERE
 @pytest.mark.parametrize("name", ["192.0.2.10", "2001:db8::8", "a.test", "notlocalhost", "box.test", "lan"])
 def test_but_no_other(bound: str, name: str) -> None:
-    assert not local_endpoints(bound, PORT)(name, PORT)
+    assert not LocalEndpoints(bound, PORT).is_local(name, PORT)
 
 
 @pytest.mark.parametrize("bound", ["127.0.0.1", "::1", "[::1]", "localhost", "LocalHost"])
@@ -73,13 +73,13 @@ def test_but_no_other(bound: str, name: str) -> None:
 def test_names_for_loopback_and_the_address_that_is_bound(bound: str, name: str) -> None:
     other = {"127.0.0.1": "::1", "::ffff:127.0.0.1": "::1", "::1": "127.0.0.1"}.get(name)
     # Another loopback address may be another server's.
-    assert local_endpoints(bound, PORT)(name, PORT) == (bound.strip("[]") != other)
+    assert LocalEndpoints(bound, PORT).is_local(name, PORT) == (bound.strip("[]") != other)
 
 
 @pytest.mark.parametrize("bound", ["127.0.0.1", "::1", "localhost"])
 @pytest.mark.parametrize("name", ["192.0.2.9", "2001:db8::9", "box", "box.lan", "a.test"])
 def test_loopback_is_nothing_else(bound: str, name: str) -> None:
-    assert not local_endpoints(bound, PORT)(name, PORT)
+    assert not LocalEndpoints(bound, PORT).is_local(name, PORT)
 
 
 @pytest.mark.parametrize(
@@ -101,13 +101,13 @@ def test_loopback_is_nothing_else(bound: str, name: str) -> None:
     ],
 )
 def test_one_address_or_name_is_itself(bound: str, name: str, ours: bool) -> None:
-    assert local_endpoints(bound, PORT)(name, PORT) is ours
+    assert LocalEndpoints(bound, PORT).is_local(name, PORT) is ours
 
 
 def test_the_machine_is_asked_for_its_names_once(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
     monkeypatch.setattr(socket, "getfqdn", lambda: asked.append("fqdn") or "box.lan")  # type: ignore[func-returns-value]
-    is_own = local_endpoints("0.0.0.0", PORT)
+    is_own = LocalEndpoints("0.0.0.0", PORT).is_local
     for name in ("a.test", "b.test", "box", "a.test"):
         is_own(name, PORT)
     assert asked == ["fqdn"]
@@ -121,7 +121,7 @@ def test_many_names_do_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
         return False
 
     monkeypatch.setattr(own, "_is_here", here)
-    is_own = local_endpoints("127.0.0.1", PORT)
+    is_own = LocalEndpoints("127.0.0.1", PORT).is_local
     for _ in range(2):
         is_own("a.test", PORT)
     assert looked_up == ["a.test"]

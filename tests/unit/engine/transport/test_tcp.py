@@ -13,7 +13,7 @@ import pytest
 from anyio import wait_all_tasks_blocked
 from anyio.lowlevel import checkpoint
 
-from mockrec.engine.transport.tcp import TransportStream
+from mockrec.engine.transport.tcp import TcpStream
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(20)]
 
@@ -63,7 +63,7 @@ class Client:
 class Pair:
     """An accepted stream and its client."""
 
-    def __init__(self, stream: TransportStream, client: Client) -> None:
+    def __init__(self, stream: TcpStream, client: Client) -> None:
         self.stream = stream
         self.client = client
 
@@ -79,16 +79,16 @@ class Pair:
 @pytest.fixture
 async def pair() -> AsyncIterator[Pair]:
     loop = asyncio.get_running_loop()
-    opened: asyncio.Future[TransportStream] = loop.create_future()
+    opened: asyncio.Future[TcpStream] = loop.create_future()
     listening = socket.create_server(("127.0.0.1", 0))
-    server = await loop.create_server(lambda: TransportStream(opened.set_result), sock=listening)
+    server = await loop.create_server(lambda: TcpStream(opened.set_result), sock=listening)
     client = Client()
     await client.connect(listening.getsockname())
     stream = await opened
     yield Pair(stream, client)
     client.socket.close()
     stream.reset()
-    while not stream._gone:
+    while not stream._lost:
         await checkpoint()
     server.close()
     await server.wait_closed()
@@ -164,7 +164,7 @@ async def test_the_end_is_noticed_by_who_watches_though_nobody_reads(pair: Pair)
     await pair.client.send(bytes(32 * KIB))
     await pair.receive(32 * KIB)
     ended = anyio.Event()
-    pair.stream.watch(ended.set)
+    pair.stream.on_disconnect(ended.set)
     await pair.client.send(bytes(32 * KIB))
     pair.client.end()
     await ended.wait()
@@ -250,16 +250,16 @@ async def test_send_waits_for_a_slow_client(pair: Pair) -> None:
 
 async def test_a_client_that_takes_nothing_is_told_from_a_slow_one(pair: Pair) -> None:
     stream, left = pair.stream, len(MUCH)
-    assert stream.stalled(0.0) == 0.0
+    assert stream.stalled_for(0.0) == 0.0
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(stream.send, MUCH)
         await wait_all_tasks_blocked()
-        assert [stream.stalled(now) for now in (1000.0, 1000.5, 4000.0)] == [0.0, 0.5, 3000.0]
-        while stream.stalled(5000.0):
+        assert [stream.stalled_for(now) for now in (1000.0, 1000.5, 4000.0)] == [0.0, 0.5, 3000.0]
+        while stream.stalled_for(5000.0):
             left -= len(await pair.client.receive())
         while left:
             left -= len(await pair.client.receive())
-    assert stream.stalled(9000.0) == 0.0
+    assert stream.stalled_for(9000.0) == 0.0
 
 
 async def test_a_client_that_reads_in_time_is_not_waited_for(pair: Pair) -> None:
@@ -399,7 +399,7 @@ async def test_a_reset_stays_a_reset_whatever_is_called_next(pair: Pair) -> None
 
 
 async def test_a_stream_that_was_never_connected_can_be_closed() -> None:
-    await TransportStream(lambda stream: None).aclose()
+    await TcpStream(lambda stream: None).aclose()
 
 
 # ── running out of time ────────────────────────────────────────────────────────────────────────────
@@ -408,7 +408,7 @@ async def test_a_stream_that_was_never_connected_can_be_closed() -> None:
 async def test_a_waiting_receive_can_expire(pair: Pair) -> None:
     async def expire() -> None:
         await wait_all_tasks_blocked()
-        pair.stream.expire()
+        pair.stream.set_expired()
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(expire)
@@ -417,23 +417,23 @@ async def test_a_waiting_receive_can_expire(pair: Pair) -> None:
 
 
 async def test_an_expired_stream_does_not_wait_until_it_is_taken_back(pair: Pair) -> None:
-    pair.stream.expire()
+    pair.stream.set_expired()
     for _ in range(2):
         with pytest.raises(TimeoutError):
             await pair.stream.receive()
-    pair.stream.unexpire()
+    pair.stream.clear_expired()
     await pair.client.send(b"in time")
     assert await pair.receive(7) == b"in time"
 
 
 async def test_an_expired_stream_still_gives_what_it_has(pair: Pair) -> None:
     pair.stream.data_received(b"here")
-    pair.stream.expire()
+    pair.stream.set_expired()
     assert await pair.stream.receive() == b"here"
 
 
 async def test_an_expired_stream_can_still_send(pair: Pair) -> None:
-    pair.stream.expire()
+    pair.stream.set_expired()
     await pair.stream.send(b"too late")
     await pair.stream.aclose()
     assert await pair.client.receive_all() == b"too late"

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from OpenSSL import SSL
 
 from mockrec.engine.transport.byte_stream import ByteStream
-from mockrec.engine.transport.tls import TlsError, TlsPipe, reason_of
+from mockrec.engine.transport.tls import TlsError, TlsStream, reason_of
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(30)]
 
@@ -56,15 +56,15 @@ class MemoryPipe:
         return data
 
     async def send(self, item: bytes) -> None:
-        await self.room()
-        self.put(item)
+        await self.wait_writable()
+        self.write_nowait(item)
 
-    async def room(self) -> None:
+    async def wait_writable(self) -> None:
         if self.broken:
             raise anyio.BrokenResourceError
         await anyio.lowlevel.checkpoint()
 
-    def put(self, data: bytes) -> None:
+    def write_nowait(self, data: bytes) -> None:
         self.sends.append(data)
         self.other.arrived += data
         self.other._wake()
@@ -86,14 +86,14 @@ class MemoryPipe:
         self.broken = self.other.broken = True
         self.other._wake()
 
-    def expire(self) -> None:
+    def set_expired(self) -> None:
         self.told.append("expire")
 
-    def unexpire(self) -> None:
+    def clear_expired(self) -> None:
         self.told.append("unexpire")
 
-    def watch(self, ended: Callable[[], None] | None) -> None:
-        self.told.append("watch" if ended is not None else "unwatch")
+    def on_disconnect(self, callback: Callable[[], None] | None) -> None:
+        self.told.append("watch" if callback is not None else "unwatch")
 
     @property
     def readable(self) -> bool:
@@ -132,16 +132,16 @@ def context(*, server: bool, version: int | None = None) -> SSL.Context:
     return made
 
 
-def tls_pipe(below: ByteStream, using: SSL.Context, *, server: bool, received: bytes = b"") -> TlsPipe:
+def tls_pipe(below: ByteStream, using: SSL.Context, *, server: bool, received: bytes = b"") -> TlsStream:
     tls = SSL.Connection(using, None)
     if server:
         tls.set_accept_state()
     else:
         tls.set_connect_state()
-    return TlsPipe(below, tls, received)
+    return TlsStream(below, tls, received)
 
 
-async def shake_hands(client: TlsPipe, server: TlsPipe) -> None:
+async def shake_hands(client: TlsStream, server: TlsStream) -> None:
     async with anyio.create_task_group() as group:
         group.start_soon(client.handshake)
         group.start_soon(server.handshake)
@@ -149,7 +149,7 @@ async def shake_hands(client: TlsPipe, server: TlsPipe) -> None:
 
 async def connected(
     version: int | None = None, step: int | None = None, below: tuple[ByteStream, ByteStream] | None = None
-) -> tuple[TlsPipe, TlsPipe]:
+) -> tuple[TlsStream, TlsStream]:
     """Both ends of a TLS connection."""
     below_client, below_server = below or memory_pipes(step)
     client = tls_pipe(below_client, context(server=False, version=version), server=False)
@@ -158,12 +158,12 @@ async def connected(
     return client, server
 
 
-def memory(pipe: TlsPipe) -> MemoryPipe:
+def memory(pipe: TlsStream) -> MemoryPipe:
     assert isinstance(pipe.below, MemoryPipe)
     return pipe.below
 
 
-async def exactly(pipe: TlsPipe, size: int) -> bytes:
+async def exactly(pipe: TlsStream, size: int) -> bytes:
     out = bytearray()
     while len(out) < size:
         out += await pipe.receive()
@@ -171,7 +171,7 @@ async def exactly(pipe: TlsPipe, size: int) -> bytes:
     return bytes(out)
 
 
-async def to_the_end(pipe: TlsPipe) -> bytes:
+async def to_the_end(pipe: TlsStream) -> bytes:
     out = bytearray()
     try:
         while True:
@@ -180,11 +180,11 @@ async def to_the_end(pipe: TlsPipe) -> bytes:
         return bytes(out)
 
 
-async def both_ways(client: TlsPipe, server: TlsPipe, up: bytes, down: bytes) -> None:
+async def both_ways(client: TlsStream, server: TlsStream, up: bytes, down: bytes) -> None:
     """Data goes in both directions at once and arrives as it was sent."""
     got: dict[str, bytes] = {}
 
-    async def take(pipe: TlsPipe, size: int, name: str) -> None:
+    async def take(pipe: TlsStream, size: int, name: str) -> None:
         got[name] = await exactly(pipe, size)
 
     async with anyio.create_task_group() as group:
@@ -266,7 +266,7 @@ async def test_data_that_comes_with_the_end_of_the_handshake_is_not_lost(version
 
     async def client_side() -> None:
         await client.handshake()
-        client.put(b"at once")
+        client.write_nowait(b"at once")
 
     async with anyio.create_task_group() as group:
         group.start_soon(client_side)
@@ -307,7 +307,7 @@ async def test_a_peer_that_says_goodbye_has_ended(version: int) -> None:
 async def test_goodbye_is_enough_without_the_end_below(version: int) -> None:
     client, server = await connected(version)
     client.tls.shutdown()
-    memory(client).put(client.tls.bio_read(1000))
+    memory(client).write_nowait(client.tls.bio_read(1000))
     with pytest.raises(anyio.EndOfStream):
         await server.receive()
     assert not memory(server).eof
@@ -344,7 +344,7 @@ async def test_nothing_is_written_behind_the_end(how: str) -> None:
     sent = list(memory(client).sends)
     with pytest.raises(anyio.BrokenResourceError):
         await client.send(b"more")
-    client.put(b"more")
+    client.write_nowait(b"more")
     client.close()
     assert memory(client).sends == sent
     assert await to_the_end(server) == b""
@@ -371,7 +371,7 @@ async def test_a_reset_is_one_below_and_says_nothing_before() -> None:
 
 async def test_what_is_put_is_not_waited_for() -> None:
     client, server = await connected()
-    client.put(b"now")
+    client.write_nowait(b"now")
     assert memory(server).readable
     assert await server.receive() == b"now"
 
@@ -393,7 +393,7 @@ async def test_versions_that_differ_are_told_to_both() -> None:
     server = tls_pipe(below_server, context(server=True, version=SSL.TLS1_3_VERSION), server=True)
     reasons: dict[str, str] = {}
 
-    async def shake(name: str, pipe: TlsPipe) -> None:
+    async def shake(name: str, pipe: TlsStream) -> None:
         with pytest.raises(TlsError) as caught:
             await pipe.handshake()
         reasons[name] = caught.value.reason
@@ -406,7 +406,7 @@ async def test_versions_that_differ_are_told_to_both() -> None:
 
 async def test_what_is_no_tls_is_a_fault() -> None:
     below_client, below_server = memory_pipes()
-    below_server.put(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+    below_server.write_nowait(b"HTTP/1.1 400 Bad Request\r\n\r\n")
     # OpenSSL 3.5 looks at the length first.
     with pytest.raises(TlsError, match=r"^(wrong version number|packet length too long)$"):
         await tls_pipe(below_client, context(server=False), server=False).handshake()
@@ -424,11 +424,11 @@ async def test_an_end_in_the_middle_of_the_handshake() -> None:
 async def test_an_alert_is_a_fault_with_its_reason_behind_what_was_good(version: int, data: bytes) -> None:
     client, server = await connected(version)
     if version == SSL.TLS1_3_VERSION:  # the server's tickets
-        client.put(b"x")
-        server.put(b"y")
+        client.write_nowait(b"x")
+        server.write_nowait(b"y")
         assert (await client.receive(), await server.receive()) == (b"y", b"x")
     # The server finds fault with what comes, and tells the client so.
-    server.put(data)
+    server.write_nowait(data)
     memory(server).arrived += b"\x17\x03\x03\x00\x20" + bytes(32)
     async with failing("bad record mac"):
         await server.receive()
@@ -441,7 +441,7 @@ async def test_an_alert_is_a_fault_with_its_reason_behind_what_was_good(version:
 
 async def test_a_broken_record_behind_data_is_found_after_it() -> None:
     client, server = await connected()
-    client.put(b"good")
+    client.write_nowait(b"good")
     memory(server).arrived += b"\x17\x03\x03\x00\x20" + bytes(32)
     assert await server.receive() == b"good"
     for _ in range(2):
@@ -504,7 +504,7 @@ async def test_a_server_may_shake_hands_again_and_wait_for_it() -> None:
         server.tls.bio_write(await memory(server).receive())
         with pytest.raises(SSL.WantReadError):
             server.tls.recv(1)
-        server.below.put(server.tls.bio_read(65536))
+        server.below.write_nowait(server.tls.bio_read(65536))
         await wait_all_tasks_blocked()
         server.tls.bio_write(await memory(server).receive())
         with pytest.raises(SSL.WantReadError):
@@ -562,8 +562,8 @@ async def test_garbage_that_came_unasked_is_no_data_either() -> None:
 async def test_deadlines_and_watchers_are_for_the_pipe_at_the_bottom() -> None:
     outer, _ = await connected()
     inner = tls_pipe(outer, context(server=False), server=False)
-    inner.expire()
-    inner.unexpire()
-    inner.watch(lambda: None)
-    inner.watch(None)
+    inner.set_expired()
+    inner.clear_expired()
+    inner.on_disconnect(lambda: None)
+    inner.on_disconnect(None)
     assert memory(outer).told == ["expire", "unexpire", "watch", "unwatch"]

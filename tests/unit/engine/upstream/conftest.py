@@ -7,9 +7,9 @@ from collections.abc import Callable
 import anyio
 import pytest
 
-from mockrec.engine.upstream.dialer import UpstreamTransport
 from mockrec.engine.upstream.errors import UpstreamError
 from mockrec.engine.upstream.http1 import Http1UpstreamConnection
+from mockrec.engine.upstream.route import UpstreamTransport
 
 
 class FakePipe:
@@ -44,10 +44,10 @@ class FakePipe:
     def close(self) -> None:
         self.closed += 1
 
-    def unexpire(self) -> None:
+    def clear_expired(self) -> None:
         self.unexpired += 1
 
-    def watch(self, ended: Callable[[], None] | None) -> None:
+    def on_disconnect(self, ended: Callable[[], None] | None) -> None:
         self.watcher = ended
 
     def end(self) -> None:

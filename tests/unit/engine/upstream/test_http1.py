@@ -80,7 +80,7 @@ async def test_a_deadline_holds_while_something_is_waited_for(make: Make) -> Non
     made.ask()
     assert made.connection.deadline == math.inf
     before = clock.now()
-    made.connection.allow(2)
+    made.connection.set_deadline(2)
     assert before + 2000 <= made.connection.deadline <= clock.now() + 2000
     await made.connection.receive(1)
     assert made.connection.deadline == math.inf

@@ -13,10 +13,11 @@ import pytest
 from hyperframe.frame import GoAwayFrame
 
 from mockrec.engine.transport.tls import TlsError
-from mockrec.engine.upstream.dialer import Route, UpstreamTransport
 from mockrec.engine.upstream.errors import REFUSED, UpstreamError
-from mockrec.engine.upstream.http2 import H2Stream, Http2UpstreamConnection
+from mockrec.engine.upstream.http2 import Http2UpstreamConnection
+from mockrec.engine.upstream.http2_stream import Http2UpstreamStream
 from mockrec.engine.upstream.request import UpstreamRequest
+from mockrec.engine.upstream.route import Route, UpstreamTransport
 from mockrec.engine.wire.http2.server import H2Server, StreamPart
 from mockrec.engine.wire.parts import Data, End, RequestPart, ResetPart, ResponsePart
 
@@ -40,14 +41,14 @@ class Pipe:
         self.closed = 0
         self.stuck = False
 
-    async def room(self) -> None:
+    async def wait_writable(self) -> None:
         if self.stuck:
             await anyio.sleep_forever()
 
     def reset(self) -> None:
         self.say(anyio.ClosedResourceError())
 
-    def put(self, data: bytes) -> None:
+    def write_nowait(self, data: bytes) -> None:
         self.said += [part for part in self.server.receive(data) if isinstance(part, StreamPart)]
         self.news.set()
 
@@ -92,21 +93,21 @@ class Made:
         self.pipe = pipe
         self.connection = connection
         self.forgotten = forgotten
-        self.done: list[H2Stream] = []
+        self.done: list[Http2UpstreamStream] = []
 
-    def stream(self) -> H2Stream:
-        return H2Stream(self.connection, self.done.append)
+    def stream(self) -> Http2UpstreamStream:
+        return Http2UpstreamStream(self.connection, self.done.append)
 
 
 @asynccontextmanager
 async def connected(streams: int = 10) -> AsyncIterator[Made]:
     pipe, forgotten = Pipe(streams), []
     async with anyio.create_task_group() as group:
-        dialed = UpstreamTransport(pipe, is_http2=True)  # type: ignore[arg-type]
-        connection = Http2UpstreamConnection(dialed, group, forgotten.append)  # type: ignore[attr-defined]
-        group.start_soon(connection.hold)
+        transport = UpstreamTransport(pipe, is_http2=True)  # type: ignore[arg-type]
+        connection = Http2UpstreamConnection(transport, group, forgotten.append)  # type: ignore[attr-defined]
+        group.start_soon(connection.read)
         with anyio.fail_after(SECONDS):
-            await connection.settle(SECONDS)
+            await connection.wait_for_settings(SECONDS)
             yield Made(pipe, connection, forgotten)
         connection.close()
     assert len(forgotten) == 1
@@ -118,11 +119,13 @@ def asking(method: str = "GET", *fields: list[str]) -> UpstreamRequest:
     return UpstreamRequest(route, "https", method, "/a", [["Host", "b.test"], *fields])
 
 
-async def ask(stream: H2Stream, request: UpstreamRequest, body: bytes | None, trailers: Any, *, more: bool) -> bool:
-    return await stream.ask(request, stream.fields(request), body, trailers, more=more)
+async def ask(
+    stream: Http2UpstreamStream, request: UpstreamRequest, body: bytes | None, trailers: Any, *, more: bool
+) -> bool:
+    return await stream.send_request(request, stream.fields(request), body, trailers, more=more)
 
 
-async def rest(stream: H2Stream) -> list[Any]:
+async def rest(stream: Http2UpstreamStream) -> list[Any]:
     parts: list[Any] = []
     while not (parts and isinstance(parts[-1], End)):
         parts += await stream.receive(SECONDS)
@@ -134,18 +137,18 @@ async def test_a_request_and_its_answer() -> None:
         stream = made.stream()
         assert await ask(stream, asking(), None, (), more=False)
         assert made.pipe.heads() == [{":method": "GET", ":scheme": "https", ":authority": "b.test", ":path": "/a"}]
-        assert not stream.answered
+        assert not stream.responded
         made.pipe.answer(1)
         response, *parts = await rest(stream)
         assert isinstance(response, ResponsePart)
         assert (response.head.status, response.head.version) == (200, "2.0")
         assert parts == [Data(b"ok"), End()]
-        assert (stream.answered, stream.used) == (True, 1)
+        assert (stream.responded, stream.request_number) == (True, 1)
         stream.close()
         assert made.pipe.resets() == []
         assert made.done == [stream]
         second = made.stream()
-        assert (second.used, made.connection.free) == (2, True)
+        assert (second.request_number, made.connection.has_room) == (2, True)
         second.close()
 
 
@@ -239,7 +242,7 @@ async def test_a_deadline() -> None:
         stream = made.stream()
         await ask(stream, asking(), None, (), more=False)
         assert stream.deadline == math.inf
-        stream.allow(2)
+        stream.set_deadline(2)
         assert stream.deadline < math.inf
         stream.expire()
         with pytest.raises(UpstreamError, match="no answer within 2s"):
@@ -247,21 +250,21 @@ async def test_a_deadline() -> None:
         stream.close()
         await anyio.wait_all_tasks_blocked()
         assert made.pipe.resets() == [8]
-        assert made.connection.free
+        assert made.connection.has_room
 
 
 async def test_no_more_streams_than_the_server_takes() -> None:
     async with connected(streams=1) as made:
         first, second = made.stream(), made.stream()
         await ask(first, asking(), None, (), more=False)
-        assert not made.connection.free
+        assert not made.connection.has_room
         with pytest.raises(UpstreamError) as caught:
             await ask(second, asking(), None, (), more=False)
         assert caught.value.code == REFUSED
         first.close()
         second.close()
         await anyio.wait_all_tasks_blocked()
-        assert made.connection.free
+        assert made.connection.has_room
 
 
 async def test_a_server_that_leaves_is_left_when_the_last_stream_is_over() -> None:
@@ -270,7 +273,7 @@ async def test_a_server_that_leaves_is_left_when_the_last_stream_is_over() -> No
         await ask(stream, asking(), None, (), more=False)
         made.pipe.say(GoAwayFrame(0, last_stream_id=1).serialize())
         await anyio.wait_all_tasks_blocked()
-        assert (made.connection.free, made.pipe.closed) == (False, 0)
+        assert (made.connection.has_room, made.pipe.closed) == (False, 0)
         made.pipe.answer(1)
         assert (await rest(stream))[-1] == End()
         stream.close()
@@ -280,16 +283,18 @@ async def test_a_server_that_leaves_is_left_when_the_last_stream_is_over() -> No
 async def test_a_websocket_is_a_pipe_in_a_stream() -> None:
     async with connected() as made:
         stream = made.stream()
-        await stream.ask_for_websocket(asking("GET", ["Sec-WebSocket-Key", "abc"], ["Sec-WebSocket-Version", "13"]))
+        await stream.send_websocket_request(
+            asking("GET", ["Sec-WebSocket-Key", "abc"], ["Sec-WebSocket-Version", "13"])
+        )
         head = made.pipe.heads()[0]
         assert (head[":method"], head[":protocol"], head["sec-websocket-version"]) == ("CONNECT", "websocket", "13")
         assert "sec-websocket-key" not in head
         made.pipe.answer(1, b"first", end=False)
         response, *parts = await stream.receive(SECONDS)
         assert isinstance(response, ResponsePart)
-        assert stream.accepts(response.head.status)
-        assert not stream.accepts(403)
-        pipe, first = stream.upgraded(parts)
+        assert stream.accepts_websocket(response.head.status)
+        assert not stream.accepts_websocket(403)
+        pipe, first = stream.upgrade(parts)
         if not first:
             first = await pipe.receive()
         assert first == b"first"

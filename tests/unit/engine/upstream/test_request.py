@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from mockrec.engine.upstream.dialer import Route
 from mockrec.engine.upstream.errors import UpstreamError
 from mockrec.engine.upstream.request import UpstreamRequest
+from mockrec.engine.upstream.route import Route
 
 
 def asked(*fields: tuple[str, str], pseudo: tuple[str, ...] = (), **more: Any) -> UpstreamRequest:

@@ -1,4 +1,4 @@
-"""An HTTP/2 server of ours with a client of single frames beside it: no library would send what it sends."""
+"""An HTTP/2 server with a client of single frames: no library would send what it sends."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ GET = [(":method", "GET"), (":scheme", "https"), (":authority", "a.test"), (":pa
 
 
 class Peer:
-    """A server, and a client of single frames beside it."""
+    """A server, and a client of single frames."""
 
     def __init__(self, streams: int = 10, settings: dict[int, int] | None = None, *, silent: bool = False) -> None:
         """`silent`: it has not said anything yet."""
@@ -71,7 +71,7 @@ class Peer:
         return [(frame.stream_id, frame.window_increment) for frame in heard]
 
     def broken(self, parts: list[StreamPart | Fault | GoAway], code: int, tag: str = "") -> Fault:
-        """The one fault that ended the connection, which everybody has been told of."""
+        """The one fault that ended the connection, with its GOAWAY."""
         fault = parts[-1]
         assert isinstance(fault, Fault)
         assert (fault.code, fault.status, fault.error, fault.tag) == ("ERR_HTTP2_ERROR", 0, code, tag)

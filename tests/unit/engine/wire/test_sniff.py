@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mockrec.engine.wire.http1.request_head import METHODS
+from mockrec.engine.wire.request_line import METHODS
 from mockrec.engine.wire.sniff import H2_PREFACE, SNIFF_LIMIT, sniff
 
 # The mark stands where the answer is known; before it more is needed.

@@ -41,7 +41,7 @@ def test_what_a_url_says() -> None:
 
 def test_headers_are_joined_as_the_recorder_joins_them() -> None:
     raw = [[":path", "/"], ["A", "1"], ["a", "2"], ["Cookie", "x=1"], ["cookie", "y=2"], ["Set-Cookie", "z=3"]]
-    assert fields.header_table(raw) == {"a": "1, 2", "cookie": "x=1; y=2", "set-cookie": ["z=3"]}
+    assert fields.named_headers(raw) == {"a": "1, 2", "cookie": "x=1; y=2", "set-cookie": ["z=3"]}
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,6 @@ from typing import Any
 
 import pytest
 
-from mockrec.engine.wire.content import codings as content
-from mockrec.formats.har import imported_bodies as foreign_bodies
 from mockrec.formats.schema.body import Body
 
 Record = dict[str, Any]
@@ -161,11 +159,6 @@ def test_a_coding_that_is_not_known_here(coding: str, answered: Callable[..., An
     assert body == {"size": 2, "text": "ok"}
     assert told.one("response")["rawHeaders"] == [["Content-Type", "text/plain"]]
     assert told.odd == ["unknown-coding"]
-
-
-def test_the_codings_are_those_of_the_wire() -> None:
-    assert set(content._ENCODERS) == foreign_bodies._CODINGS
-    assert content._IDENTITY == foreign_bodies._NO_CODINGS
 
 
 def test_what_is_still_coded_stays_so(answered: Callable[..., Any]) -> None:

@@ -9,12 +9,10 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from mockrec.engine.wire import parts
 from mockrec.formats.files.jsonl import encode_lines
 from mockrec.formats.parquet.arrow_schema import EVENTS
 from mockrec.formats.parquet.columns import TableMaker
 from mockrec.formats.parquet.fields import COLUMN_BY_PATH, FULL, row_type
-from mockrec.formats.parquet.header_lists import header_table
 from mockrec.formats.parquet.lines import lines_of
 from mockrec.formats.schema.errors import RecordError
 
@@ -105,18 +103,6 @@ def test_who_rewrote_the_file_may_have_made_dictionaries(record_of: Any) -> None
         for column in map(table.column, table.schema.names)
     ]
     assert json.loads(lines_of(pa.RecordBatch.from_arrays(columns, names=table.schema.names))) == record_of("request")
-
-
-@pytest.mark.parametrize(
-    "pairs",
-    [
-        [],
-        [[":method", "GET"], ["Cookie", "a=1"], ["COOKIE", "b=2"], ["Accept", "a"], ["accept", "b"]],
-        [["Set-Cookie", "a"], ["set-cookie", "b"], ["\xc0\xdf", "\xff"]],
-    ],
-)
-def test_headers_follow_from_pairs_as_in_the_engine(pairs: list[list[str]]) -> None:
-    assert header_table(pairs) == parts.header_table(pairs)
 
 
 def test_integers_are_as_narrow_as_their_columns() -> None:

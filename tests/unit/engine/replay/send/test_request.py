@@ -9,7 +9,8 @@ import pytest
 from memory_servers import OK, MemoryGateway, MemoryPipe, answering
 
 from mockrec.engine.message.channel import ClientConnection
-from mockrec.engine.replay.send.request import SendContext, Sending
+from mockrec.engine.replay.send.recorded_exchange import SendContext
+from mockrec.engine.replay.send.request import RequestReplay
 from mockrec.engine.replay.send.survey import ClientAbort
 from mockrec.engine.upstream.errors import UpstreamError
 from mockrec.engine.upstream.request import UpstreamRequest
@@ -22,7 +23,7 @@ LOST = anyio.BrokenResourceError()
 @pytest.fixture
 def request_to(targets: Any) -> Any:
     """`request_to("GET", "/a")`: as it goes out."""
-    from mockrec.engine.upstream.dialer import Route
+    from mockrec.engine.upstream.route import Route
 
     route = Route(False, "shop.test", 80, "shop.test", targets({}).options, ())
 
@@ -49,7 +50,7 @@ class Sent:
             self.left += 1
 
         tools = SendContext(self.upstream_client, self.stage.notes, timeout, 1024, 1024)  # type: ignore[arg-type]
-        return await Sending(tools, self.peer, request, body, "recorded-1", left).run(told)
+        return await RequestReplay(tools, self.peer, request, body, "recorded-1", left).run(told)
 
 
 async def test_a_request_and_its_answer(stage: Any, request_to: Any) -> None:

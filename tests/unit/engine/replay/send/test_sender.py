@@ -12,7 +12,7 @@ from memory_servers import OK, MemoryGateway, MemoryPipe, answering
 from mockrec.engine.replay.chain.chains import Chained, Chains
 from mockrec.engine.replay.chain.plan import ChainPlan
 from mockrec.engine.replay.send.pace import Pace
-from mockrec.engine.replay.send.request import SendContext
+from mockrec.engine.replay.send.recorded_exchange import SendContext
 from mockrec.engine.replay.send.sender import Sender, SendProgress, Sends
 from mockrec.engine.replay.session.editable import EditableRequest, set_header
 from mockrec.engine.replay.session.requests import RecordedMessage, RecordedRequest
@@ -29,7 +29,7 @@ class Replayed:
         stage.record("request", "response", "abort")
         self.recorded = recorded
         self.log = stage.log
-        self.notes = stage.notes
+        self.notes = stage.exchange_log
         self.targets = targets({"": HERE})
         self.progress = SendProgress()
 
@@ -213,22 +213,9 @@ async def test_a_session_is_read_no_further_than_it_is_sent(replayed: Replayed) 
 
 async def test_connections_that_nobody_uses_are_closed(replayed: Replayed) -> None:
     upstream_client = MemoryGateway(answering(OK))
-    closed: list[str] = []
-
-    class Pool:
-        def close(self) -> None:
-            closed.append("")
-
-    connect = upstream_client.connect
-
-    async def connected(peer: Any, route: Any, *, to_self: bool) -> Any:
-        peer.pool = Pool()
-        return await connect(peer, route, to_self=to_self)
-
-    upstream_client.connect = connected  # type: ignore[method-assign]
     calls: list[RecordedRequest | RecordedMessage] = [
         replayed.call(number, connection=str(number)) for number in range(200)
     ]
     await replayed.send(calls, upstream_client, concurrency=1)
     assert (replayed.progress.sent, replayed.progress.failed, len(upstream_client.pipes)) == (200, 0, 200)
-    assert len(closed) == 200
+    assert upstream_client.closed_pools == 200

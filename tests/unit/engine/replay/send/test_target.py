@@ -9,7 +9,7 @@ import pytest
 
 from mockrec.engine.replay.send.target import host_of, origin_of, outgoing, parse_to
 from mockrec.engine.replay.session.editable import draft_of
-from mockrec.engine.upstream.dialer import HTTP2_FIRST
+from mockrec.engine.upstream.route import HTTP2_FIRST
 
 HERE = ("http", "127.0.0.1", 3000)
 SECURE = ("https", "::1", 443)

@@ -11,11 +11,11 @@ from memory_servers import OK, MemoryGateway, MemoryPipe, answering
 
 from mockrec.engine.message.channel import ClientConnection
 from mockrec.engine.replay.send.pace import Pace
-from mockrec.engine.replay.send.request import SendContext
+from mockrec.engine.replay.send.recorded_exchange import SendContext
 from mockrec.engine.replay.send.websocket import RecordedScript, WebSocketReplay
-from mockrec.engine.upstream.dialer import Route
 from mockrec.engine.upstream.errors import UpstreamError
 from mockrec.engine.upstream.request import UpstreamRequest
+from mockrec.engine.upstream.route import Route
 from mockrec.engine.wire.websocket.connection import CloseFrame, Fragment, WebSocket
 
 pytestmark = pytest.mark.anyio
@@ -82,7 +82,7 @@ class Held:
     ) -> str:
         """`left`: the session does not tell how it ended."""
         request = UpstreamRequest(self.route, "http", "GET", "/ws", [["Host", "shop.test"]], ())
-        tools = SendContext(self.upstream_client, self.stage.notes, timeout, 1024, 1 << 20)  # type: ignore[arg-type]
+        tools = SendContext(self.upstream_client, self.stage.exchange_log, timeout, 1024, 1 << 20)  # type: ignore[arg-type]
         peer = ClientConnection("01890a5d-ac00-7000-8000-000000000001", "127.0.0.1", 0, 0)
 
         async def filled(data: bytes, record: Any) -> bytes:

@@ -12,7 +12,7 @@ from promises import WHOLE, WHOLE_FILE, Ask, Row, Taped, assert_kept, part, rang
 from mockrec.engine.exchange.websocket import SocketSettings
 from mockrec.engine.replay.serve.cassette import Cassette
 from mockrec.engine.replay.serve.latency import Latency
-from mockrec.engine.replay.serve.step import replay_act
+from mockrec.engine.replay.serve.step import replay_handler
 
 pytestmark = pytest.mark.anyio
 
@@ -121,7 +121,7 @@ async def test_ranges_are_of_the_encoded_body(stage: Any, recorded: Any, cassett
     recorded.add("request", "1", method="GET", url="http://shop.test/f", path="/f", rawHeaders=[])
     body = {"size": 5, "text": "hello", "contentEncoding": "gzip"}
     recorded.add("response", "1", statusCode=200, rawHeaders=[["Content-Encoding", "gzip"]], body=body)
-    act = replay_act(cassette(), Latency(), SocketSettings())
+    act = replay_handler(cassette(), Latency(), SocketSettings())
     got = b""
     for text in ("bytes=0-9", "bytes=10-"):
         stage.channel.done.clear()
@@ -139,7 +139,7 @@ async def test_every_one_of_many_parts_is_found(stage: Any, recorded: Any, casse
         fields = [["Content-Range", f"bytes {asked}/15000"]]
         body = {"size": 10, "text": f"{number:010}"}
         recorded.add("response", str(number), statusCode=206, rawHeaders=fields, body=body)
-    act = replay_act(cassette(), Latency(), SocketSettings())
+    act = replay_handler(cassette(), Latency(), SocketSettings())
     for number in (0, 999, 1000, 1499):
         stage.channel.done.clear()
         await stage.act(act, "GET /f", ("Range", f"bytes={number * 10}-{number * 10 + 9}"))

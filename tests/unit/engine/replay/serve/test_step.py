@@ -13,7 +13,7 @@ import pytest
 from mockrec.engine.exchange.websocket import SocketSettings
 from mockrec.engine.replay.serve.cassette import Cassette
 from mockrec.engine.replay.serve.latency import Latency
-from mockrec.engine.replay.serve.step import MISSED, replay_act
+from mockrec.engine.replay.serve.step import MISSED, replay_handler
 from mockrec.engine.replay.session.fingerprint import MatchOptions
 
 pytestmark = pytest.mark.anyio
@@ -51,7 +51,7 @@ class Served:
         """What the channel was told."""
         if self.cassette is None:
             self.cassette = self._open(match or MatchOptions())
-            self.act = replay_act(self.cassette, Latency(latency), SocketSettings())
+            self.act = replay_handler(self.cassette, Latency(latency), SocketSettings())
         self.stage.channel.done.clear()
         self.exchange = await self.stage.act(self.act, start, *headers, **more)
         return self.stage.channel.done

@@ -1,4 +1,4 @@
-"""Rules in words, and the text that says why no rule matched."""
+"""The sentence for a rule, and the text that explains why no rule matched."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_a_miss_is_told_with_the_rules_the_nearest_and_a_rule_that_helps(
         "\n"
         "The request: GET http://x.test/helo?a=1\n"
         "\n"
-        "The rules, in the order in which they are asked:\n"
+        "The rules, in the order in which they are evaluated:\n"
         "  greet: GET /hello → reply 200\n"
         "  rule-2: PUT /other → reply 200\n"
         "  rule-3: /gone → reply 200, 0 times (used up: 0 of 0)\n"

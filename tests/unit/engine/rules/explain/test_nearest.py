@@ -1,4 +1,4 @@
-"""The nearest rule, and what failed in it."""
+"""The nearest rule, and its matchers that failed."""
 
 from __future__ import annotations
 

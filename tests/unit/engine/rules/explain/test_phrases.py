@@ -7,16 +7,7 @@ from typing import Any
 
 import pytest
 
-from mockrec.engine.rules.explain.phrases import (
-    MAX_SHOWN,
-    expected_words,
-    printable,
-    shorten,
-    shown,
-    step_words,
-    times_words,
-    when_words,
-)
+from mockrec.engine.rules.explain.phrases import step_words, times_words, when_words
 from mockrec.engine.rules.model import (
     BodyChange,
     Chunk,
@@ -46,6 +37,7 @@ from mockrec.engine.rules.model import (
     Webhook,
     When,
 )
+from mockrec.engine.rules.wording import MAX_SHOWN, expected_words, printable, shorten, shown
 
 PLACE = SourceLocation("rules.yaml", 1, 1, "")
 REPLACED = (("a", "b"),)

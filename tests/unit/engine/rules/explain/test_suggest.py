@@ -8,10 +8,11 @@ import pytest
 import yaml
 
 from mockrec.engine.rules.explain.nearest import nearest
-from mockrec.engine.rules.explain.suggest import quoted, suggest_rule
+from mockrec.engine.rules.explain.suggest import suggest_rule
 from mockrec.engine.rules.matching.request import RequestView
 from mockrec.engine.rules.matching.select import RuleSet
 from mockrec.engine.rules.model import Rule, When
+from mockrec.engine.rules.yaml.scalars import double_quoted
 
 RequestOf = Callable[..., RequestView]
 
@@ -101,5 +102,5 @@ def test_a_rule_for_another_path_decides_nothing(request_of: RequestOf, rule_of:
 
 @pytest.mark.parametrize("text", ["", "plain", "\x00\x1f\x7f", "é\u2028", "😀", "a'b\"c\\d", "- : # &*!|>%@`"])
 def test_quoted_texts_are_read_back(text: str) -> None:
-    assert quoted(text).isascii()
-    assert yaml.safe_load(quoted(text)) == text
+    assert double_quoted(text).isascii()
+    assert yaml.safe_load(double_quoted(text)) == text

@@ -1,4 +1,4 @@
-"""Which rules can never answer; the texts of rule files are loaded as they are."""
+"""Rules that can never answer, loaded from the text of rule files."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ def warned(*rules: str) -> list[int]:
         (["{when: {path: /a}, then: echo}", "{when: {path: /a, method: GET}, then: listen}"], [1]),
         (["{then: passthrough}", "{when: {path: /a}, then: echo}"], [1]),
         (["{when: {path: /a}, then: echo}", "{when: {path: /a, method: GET}, then: passthrough}"], []),
-        # one that goes on hides nobody, but can be hidden
+        # a rule that continues makes no other unreachable, but can be unreachable itself
         ([WAITS, "{when: {path: /a}, then: close}"], []),
         (["{then: close}", WAITS], [1]),
         ([A, WAITS, GET_A], [2]),
-        # one that changes requests brings others to those behind it, and ends sequences
+        # a rule that changes requests gives later rules other requests, and ends sequences
         ([A, EDITS, GET_A], []),
         ([A, EDITS, A, GET_A], [3]),
     ],

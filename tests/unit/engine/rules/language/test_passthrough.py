@@ -1,4 +1,4 @@
-"""The steps `passthrough` and `forward` as written: what is read from them, and every mistake at its place."""
+"""Loading of the steps `passthrough` and `forward`: their values, and every mistake with its location."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Matchers that are put off, and rules that wait for their answers."""
+"""Deferred checks, and rules that need their answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How matchers go together: tiers, `not`, `anyOf`, and the user's own functions."""
+"""Combinations of matchers: tiers, `not`, `anyOf`, and the user's own functions."""
 
 from __future__ import annotations
 

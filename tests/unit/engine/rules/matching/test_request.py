@@ -1,4 +1,4 @@
-"""What a request shows of itself."""
+"""The view of a request that rules get."""
 
 from __future__ import annotations
 
@@ -89,8 +89,8 @@ def test_a_request_without_a_reader_has_an_empty_body(request_of: RequestOf) -> 
     assert request_of().body == b""
 
 
-@pytest.mark.parametrize(("reason", "told"), [("bad gzip", "bad gzip"), ("", "the body cannot be decoded")])
-def test_a_body_that_cannot_be_read_says_so_every_time(reason: str, told: str) -> None:
+@pytest.mark.parametrize(("reason", "error"), [("bad gzip", "bad gzip"), ("", "the body cannot be decoded")])
+def test_a_body_that_cannot_be_read_says_so_every_time(reason: str, error: str) -> None:
     calls = []
 
     def read() -> bytes:
@@ -100,8 +100,8 @@ def test_a_body_that_cannot_be_read_says_so_every_time(reason: str, told: str) -
     request = RequestView("POST", "http", "http://x/", "x", 80, "/", {}, [], False, read)
     with pytest.raises(ValueError):
         _ = request.body
-    assert request.body_error == told
-    with pytest.raises(ValueError, match=told):
+    assert request.body_error == error
+    with pytest.raises(ValueError, match=error):
         _ = request.text
     assert len(calls) == 1
 

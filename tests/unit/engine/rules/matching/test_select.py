@@ -1,4 +1,4 @@
-"""Which rule answers."""
+"""Selection of the rule for a request."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ ROOT = When(path="/")
 
 
 def answers(rule_set: RuleSet, request: RequestView, times: int = 1) -> list[str | None]:
-    """The ids of the rules that answer the same request again and again."""
+    """The ids of the rules selected for the same request, several times in a row."""
     ids: list[str | None] = []
     for _ in range(times):
         rule = rule_set.select(request)
@@ -165,7 +165,7 @@ def test_the_body_is_needed_only_for_the_rule_that_could_win(request_of: Request
     late = request_of("GET", "http://x.test/a", body=b"x")
     assert rules.select(early) is NEED_BODY
     assert answers(rules, late, 2) == ["rule-2", "rule-3"]
-    # Once the rule that looks at the body is used up, nobody needs it.
+    # Once the rule that needs the body is used up, the body is not needed.
     chosen = rules.select(early)
     assert not isinstance(chosen, NeedBody)
     assert chosen is rules.rules[2]
@@ -301,7 +301,7 @@ def test_python_matchers_need_somebody_to_find_them(request_of: RequestOf, rules
 
 
 def test_rules_that_differ_only_in_writing_are_a_sequence(rules_of: RulesOf, request_of: RequestOf) -> None:
-    """The order of methods and the case of header names mean nothing."""
+    """The order of methods and the case of header names have no meaning."""
     for first, second in (
         (When(method=("GET", "POST")), When(method=("POST", "GET"))),
         (When(headers={"X-A": "1"}), When(headers={"x-a": "1"})),

@@ -1,4 +1,4 @@
-"""No template makes much out of little: neither time nor memory, neither in a request nor in `check`."""
+"""Limits of templates: time and memory are bounded, for a request and for `check`."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_nothing_but_values_can_be_reached(text: str) -> None:
 
 
 def test_all_of_them_together_need_little_memory_and_time() -> None:
-    """In a process that may have 400 MB of addresses and a minute: both are a small part of what one of them took."""
+    """Rendered in a process with limits of 400 MB of address space and a minute: without a budget, one took far more."""
     script = (
         "import json, resource, sys\n"
         "from mockrec.engine.rules.model import SourceLocation\n"
@@ -88,7 +88,7 @@ def test_all_of_them_together_need_little_memory_and_time() -> None:
 
 
 def sources() -> list[str]:
-    """Texts that are hard to read, before anything is rendered."""
+    """Texts that are expensive to parse, before anything is rendered."""
     return [
         "{{ " + "+".join(["1"] * 50_000) + " }}",
         "{{ " + "~".join(["1"] * 40_000) + " }}",
@@ -112,13 +112,13 @@ def sources() -> list[str]:
 
 
 @pytest.mark.parametrize("text", sources(), ids=lambda text: text[:24])
-def test_a_text_that_is_hard_to_read_is_told_or_read(text: str) -> None:
-    told = ""
+def test_a_text_that_is_expensive_to_parse_is_compiled_or_refused(text: str) -> None:
+    message = ""
     try:
         compile_template(text, PLACE)
     except TemplateError as error:
-        told = error.message
-    assert len(told) < 1000
+        message = error.message
+    assert len(message) < 1000
 
 
 @pytest.mark.parametrize("text", ["{{ 'a'|center(10**9) }}", "{{ 'a' * 10**9 }}", "{{ [1]|batch(10**9, 1)|list }}"])

@@ -1,4 +1,4 @@
-"""Templates: what they may use, how their errors are told, how far they may go."""
+"""Templates: the names that they can use, the reports of their errors, their limits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lists, mappings and choices: every part is read, and the schema says the same."""
+"""Lists, mappings and choices: every part is loaded, and the schema accepts the same values."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from mockrec.engine.rules.yaml.nodes import parse
 from mockrec.engine.rules.yaml.types import Enum, Int, InvalidValue, Schema, Str, ValueType
 
 
-def read(shape: ValueType[Any], text: str) -> tuple[Any, list[str]]:
-    reading = LoadContext("r.yaml", "/folder", {}, lambda path: b"")
+def read(value_type: ValueType[Any], text: str) -> tuple[Any, list[str]]:
+    context = LoadContext("r.yaml", "/folder", {}, lambda path: b"")
     try:
-        return shape.read(parse(text.encode(), "r.yaml"), "w", reading), []
+        return value_type.read(parse(text.encode(), "r.yaml"), "w", context), []
     except Rejected:
-        return None, [f"{problem.where}: {problem.message}" for problem in reading.problems]
+        return None, [f"{problem.where}: {problem.message}" for problem in context.problems]
 
 
-def fits(shape: ValueType[Any], value: Any) -> bool:
+def fits(value_type: ValueType[Any], value: Any) -> bool:
     defs: dict[str, Schema] = {}
-    schema = shape.schema(defs)
+    schema = value_type.schema(defs)
     return jsonschema.Draft202012Validator({**schema, "$defs": defs}).is_valid(value)
 
 
@@ -40,7 +40,7 @@ WORD_KEYS = MapOf(Str(), key=Enum("a", "A", "b"), fold_case=True)
 
 
 @pytest.mark.parametrize(
-    ("shape", "text", "value"),
+    ("value_type", "text", "value"),
     [
         *[(List(Int()), "[]", ()), (List(Int()), "[1, 2]", (1, 2))],
         *[(OneOrMany(Int()), "1", (1,)), (OneOrMany(Int()), "[1, 2]", (1, 2))],
@@ -51,12 +51,12 @@ WORD_KEYS = MapOf(Str(), key=Enum("a", "A", "b"), fold_case=True)
         (Checked(Int(), odd), "3", 103),
     ],
 )
-def test_good(shape: ValueType[Any], text: str, value: Any) -> None:
-    assert read(shape, text) == (value, [])
+def test_good(value_type: ValueType[Any], text: str, value: Any) -> None:
+    assert read(value_type, text) == (value, [])
 
 
 @pytest.mark.parametrize(
-    ("shape", "text", "messages"),
+    ("value_type", "text", "messages"),
     [
         (List(Int()), "[x, 1, y]", [
             'w[0]: expected a whole number, got "x"',
@@ -83,12 +83,12 @@ def test_good(shape: ValueType[Any], text: str, value: Any) -> None:
         (Checked(Int(), odd), "4", ["w: 4 is even"]),
     ],
 )  # fmt: skip
-def test_bad(shape: ValueType[Any], text: str, messages: list[str]) -> None:
-    assert read(shape, text)[1] == messages
+def test_bad(value_type: ValueType[Any], text: str, messages: list[str]) -> None:
+    assert read(value_type, text)[1] == messages
 
 
 @pytest.mark.parametrize(
-    ("shape", "good", "bad"),
+    ("value_type", "good", "bad"),
     [
         (List(Int()), [[], [1]], [1, ["x"]]),
         (List(Int(), at_least=1), [[1]], [[]]),
@@ -100,6 +100,6 @@ def test_bad(shape: ValueType[Any], text: str, messages: list[str]) -> None:
         (Checked(Int(), odd), [3], ["x"]),
     ],
 )
-def test_schema(shape: ValueType[Any], good: list[Any], bad: list[Any]) -> None:
-    assert [value for value in good if not fits(shape, value)] == []
-    assert [value for value in bad if fits(shape, value)] == []
+def test_schema(value_type: ValueType[Any], good: list[Any], bad: list[Any]) -> None:
+    assert [value for value in good if not fits(value_type, value)] == []
+    assert [value for value in bad if fits(value_type, value)] == []

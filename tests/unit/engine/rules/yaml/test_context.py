@@ -1,4 +1,4 @@
-"""The environment, files and free data of a rule file; what a problem says about a node."""
+"""The environment, files and JSON data of a rule file; descriptions of nodes in problems."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def scalar_of(text: str) -> ScalarNode:
     return node
 
 
-def messages(reading: LoadContext) -> list[str]:
-    return [f"{problem.column}: {problem.where}: {problem.message}" for problem in reading.problems]
+def messages(context: LoadContext) -> list[str]:
+    return [f"{problem.column}: {problem.where}: {problem.message}" for problem in context.problems]
 
 
 @pytest.mark.parametrize(
@@ -52,19 +52,19 @@ def messages(reading: LoadContext) -> list[str]:
     ],
 )
 def test_variables(text: str, value: str, secrets: list[str]) -> None:
-    reading = reading_of({"X": "one", "Y": "two", "EMPTY": "", "NESTED": "${X}"})
-    assert reading.text(scalar_of(text), "here") == value
-    assert list(reading.secrets) == secrets
+    context = reading_of({"X": "one", "Y": "two", "EMPTY": "", "NESTED": "${X}"})
+    assert context.text(scalar_of(text), "here") == value
+    assert list(context.secrets) == secrets
 
 
 def test_messages_show_the_name_of_a_variable_for_its_value() -> None:
-    reading = reading_of({"LONG": "s3cret", "SHORT": "one"})
+    context = reading_of({"LONG": "s3cret", "SHORT": "one"})
     node = scalar_of("${LONG}${SHORT}")
-    reading.text(node, "here")
-    reading.reject(node, "here", "no s3cret, one")
-    reading.warn(reading.place(node, "here"), "a s3crets3cret")
-    assert messages(reading) == ["1: here: no ${LONG}, one"]
-    assert [warning.message for warning in reading.warnings] == ["a ${LONG}${LONG}"]
+    context.text(node, "here")
+    context.reject(node, "here", "no s3cret, one")
+    context.warn(context.place(node, "here"), "a s3crets3cret")
+    assert messages(context) == ["1: here: no ${LONG}, one"]
+    assert [warning.message for warning in context.warnings] == ["a ${LONG}${LONG}"]
 
 
 @pytest.mark.parametrize(
@@ -76,10 +76,10 @@ def test_messages_show_the_name_of_a_variable_for_its_value() -> None:
     ],
 )
 def test_variables_that_cannot_be_used(text: str, message: str) -> None:
-    reading = reading_of({"BROKEN": "\udcff"})
+    context = reading_of({"BROKEN": "\udcff"})
     with pytest.raises(Rejected):
-        reading.text(scalar_of(text), "here")
-    assert messages(reading) == [message]
+        context.text(scalar_of(text), "here")
+    assert messages(context) == [message]
 
 
 @pytest.mark.parametrize(
@@ -99,10 +99,10 @@ def test_free_data(text: str, value: Any) -> None:
 
 
 def test_every_problem_in_free_data_is_found() -> None:
-    reading = reading_of()
+    context = reading_of()
     with pytest.raises(Rejected):
-        reading.plain(node_of("{a: [.inf, '${A}'], a: 1, <<: {}, b: .nan, [c]: 1, d: {'<<': 1}, e: ok}"), "")
-    assert messages(reading) == [
+        context.plain(node_of("{a: [.inf, '${A}'], a: 1, <<: {}, b: .nan, [c]: 1, d: {'<<': 1}, e: ok}"), "")
+    assert messages(context) == [
         '21: : the key "a" is given twice, first in line 1',
         "27: : YAML 1.2 has no merge keys (<<); repeat the keys, or alias a whole value",
         "44: : a key must be a word, got a list",
@@ -120,27 +120,27 @@ def test_files_are_looked_for_in_the_folder_and_once() -> None:
         if path.startswith("/abs"):
             raise PermissionError(errno.EACCES, "Permission denied", path)
 
-    reading = LoadContext("r.yaml", "/folder/", {}, lambda path: b"never read", probe)
+    context = LoadContext("r.yaml", "/folder/", {}, lambda path: b"never read", probe)
     node = node_of("x")
-    assert reading.existing("a/b.txt", node, "here") == "/folder/a/b.txt"
-    assert reading.existing("a/b.txt", node, "here") == "/folder/a/b.txt"
+    assert context.existing("a/b.txt", node, "here") == "/folder/a/b.txt"
+    assert context.existing("a/b.txt", node, "here") == "/folder/a/b.txt"
     for _ in range(2):
         with pytest.raises(Rejected):
-            reading.existing("/abs.txt", node, "here")
+            context.existing("/abs.txt", node, "here")
     assert asked == ["/folder/a/b.txt", "/abs.txt"]
-    assert messages(reading) == ['1: here: cannot read the file "/abs.txt": Permission denied'] * 2
+    assert messages(context) == ['1: here: cannot read the file "/abs.txt": Permission denied'] * 2
 
 
 def test_without_a_probe_files_are_read() -> None:
-    reading = reading_of(files={"/folder/x": b"content"})
-    assert reading.existing("x", node_of("x"), "here") == "/folder/x"
-    assert reading.content("x", node_of("x"), "here") == b"content"
-    for use in (reading.existing, reading.content):
+    context = reading_of(files={"/folder/x": b"content"})
+    assert context.existing("x", node_of("x"), "here") == "/folder/x"
+    assert context.content("x", node_of("x"), "here") == b"content"
+    for use in (context.existing, context.content):
         for name in ("y", "\0"):
             with pytest.raises(Rejected):
                 use(name, node_of("y"), "here")
     assert (
-        messages(reading)
+        messages(context)
         == [
             '1: here: cannot read the file "y": No such file or directory',
             '1: here: cannot read the file "\\u0000": embedded null byte',
@@ -173,10 +173,10 @@ def test_quoted_shows_what_is_invisible() -> None:
 
 
 def test_a_block_scalar_begins_on_the_next_line() -> None:
-    reading = reading_of()
+    context = reading_of()
     node = node_of("a: |\n  x\nb:  x\n")
     assert isinstance(node, MapNode)
-    places = [reading.place(value, "w") for _, value in node.pairs]
+    places = [context.place(value, "w") for _, value in node.pairs]
     assert [(place.line, place.column, place.where, place.file) for place in places] == [
         (2, 1, "w", "r.yaml"),
         (3, 5, "w", "r.yaml"),

@@ -1,4 +1,4 @@
-"""YAML as we take it: the core schema of 1.2, places, bounds, and one clear problem for what is broken."""
+"""The YAML reader: the core schema of 1.2, locations, limits, and one clear problem for broken text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Records: known keys, groups of keys, and what this version does not have yet."""
+"""Records: known keys, groups of keys, and keys that this version does not support yet."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ RECORD = Record(
 OPTIONAL = Record({"a": Key(Int(), "A.")}, lambda given: given.fields("a"), may_be_nothing=True)
 
 
-def read(shape: ValueType[Any], text: str, where: str = "w") -> tuple[Any, list[str]]:
-    reading = LoadContext("r.yaml", "/folder", {}, lambda path: b"")
+def read(value_type: ValueType[Any], text: str, where: str = "w") -> tuple[Any, list[str]]:
+    context = LoadContext("r.yaml", "/folder", {}, lambda path: b"")
     try:
-        return shape.read(parse(text.encode(), "r.yaml"), where, reading), []
+        return value_type.read(parse(text.encode(), "r.yaml"), where, context), []
     except Rejected:
-        return None, [f"{problem.column}: {problem.where}: {problem.message}" for problem in reading.problems]
+        return None, [f"{problem.column}: {problem.where}: {problem.message}" for problem in context.problems]
 
 
 @pytest.mark.parametrize(
-    ("shape", "text", "value"),
+    ("value_type", "text", "value"),
     [
         (RECORD, "{name: n, maxSize: 1}", {"name": "n", "max_size": 1}),
         (RECORD, "{name: n, mode: a, y: 2}", {"name": "n", "mode": "a", "y": 2}),
@@ -45,12 +45,12 @@ def read(shape: ValueType[Any], text: str, where: str = "w") -> tuple[Any, list[
         (OPTIONAL, "{a: 1}", {"a": 1}),
     ],
 )
-def test_good(shape: ValueType[Any], text: str, value: Any) -> None:
-    assert read(shape, text) == (value, [])
+def test_good(value_type: ValueType[Any], text: str, value: Any) -> None:
+    assert read(value_type, text) == (value, [])
 
 
 @pytest.mark.parametrize(
-    ("shape", "text", "messages"),
+    ("value_type", "text", "messages"),
     [
         (
             RECORD,
@@ -83,8 +83,8 @@ def test_good(shape: ValueType[Any], text: str, value: Any) -> None:
         (OPTIONAL, "{a: 1, a: 2}", ['8: w: the key "a" is given twice, first in line 1']),
     ],
 )
-def test_bad(shape: ValueType[Any], text: str, messages: list[str]) -> None:
-    assert read(shape, text)[1] == messages
+def test_bad(value_type: ValueType[Any], text: str, messages: list[str]) -> None:
+    assert read(value_type, text)[1] == messages
 
 
 def test_at_the_top_a_path_is_the_key_alone() -> None:
@@ -110,7 +110,7 @@ def test_the_builder_can_look_again_and_point() -> None:
 
 
 @pytest.mark.parametrize(
-    ("shape", "value", "good"),
+    ("value_type", "value", "good"),
     [
         (RECORD, {"name": "n", "maxSize": 1}, True),
         (RECORD, {"name": "n", "maxSize": 1, "x": 1}, True),
@@ -123,9 +123,9 @@ def test_the_builder_can_look_again_and_point() -> None:
         (OPTIONAL, {"a": "x"}, False),
     ],
 )
-def test_schema(shape: ValueType[Any], value: Any, good: bool) -> None:
+def test_schema(value_type: ValueType[Any], value: Any, good: bool) -> None:
     defs: dict[str, Schema] = {}
-    schema = shape.schema(defs)
+    schema = value_type.schema(defs)
     assert jsonschema.Draft202012Validator({**schema, "$defs": defs}).is_valid(value) is good
 
 

@@ -1,4 +1,4 @@
-"""Scalar shapes: what they take, what they say, and that their schema says the same."""
+"""Scalar types: the texts that they accept, their messages, and that their schema accepts the same."""
 
 from __future__ import annotations
 
@@ -29,25 +29,25 @@ from mockrec.engine.rules.yaml.types import (
 NO_SUCH = FileNotFoundError(2, "No such file or directory")
 
 
-def read(shape: ValueType[Any], text: str, env: dict[str, str] | None = None) -> tuple[Any, list[str]]:
-    """The value and the problems, of which only one of them is there."""
+def read(value_type: ValueType[Any], text: str, env: dict[str, str] | None = None) -> tuple[Any, list[str]]:
+    """The value, or the problems."""
 
     def no_files(path: str) -> bytes:
         raise NO_SUCH
 
-    reading = LoadContext("r.yaml", "/folder", env or {}, no_files)
+    context = LoadContext("r.yaml", "/folder", env or {}, no_files)
     try:
-        value = shape.read(parse(f"---\n{text}".encode(), "r.yaml"), "here", reading)
+        value = value_type.read(parse(f"---\n{text}".encode(), "r.yaml"), "here", context)
     except Rejected:
-        assert reading.problems
-        return None, [problem.message for problem in reading.problems]
-    assert not reading.problems
+        assert context.problems
+        return None, [problem.message for problem in context.problems]
+    assert not context.problems
     return value, []
 
 
-def fits(shape: ValueType[Any], value: Any) -> bool:
+def fits(value_type: ValueType[Any], value: Any) -> bool:
     defs: dict[str, Schema] = {}
-    schema = shape.schema(defs)
+    schema = value_type.schema(defs)
     return jsonschema.Draft202012Validator({**schema, "$defs": defs}).is_valid(value)
 
 
@@ -73,14 +73,14 @@ GOOD: list[tuple[ValueType[Any], str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize(("shape", "text", "value"), GOOD)
-def test_good_values(shape: ValueType[Any], text: str, value: Any) -> None:
-    found, problems = read(shape, text)
+@pytest.mark.parametrize(("value_type", "text", "value"), GOOD)
+def test_good_values(value_type: ValueType[Any], text: str, value: Any) -> None:
+    found, problems = read(value_type, text)
     assert problems == []
     assert found == value
     assert type(found) is type(value)
     if not text.startswith("{"):
-        assert fits(shape, text.strip("'") if text.startswith("'") else core_value(text))
+        assert fits(value_type, text.strip("'") if text.startswith("'") else core_value(text))
 
 
 BAD: list[tuple[ValueType[Any], str, str]] = [
@@ -133,13 +133,13 @@ BAD: list[tuple[ValueType[Any], str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("shape", "text", "message"), BAD)
-def test_bad_values(shape: ValueType[Any], text: str, message: str) -> None:
-    assert read(shape, text)[1] == [message]
+@pytest.mark.parametrize(("value_type", "text", "message"), BAD)
+def test_bad_values(value_type: ValueType[Any], text: str, message: str) -> None:
+    assert read(value_type, text)[1] == [message]
 
 
 @pytest.mark.parametrize(
-    ("shape", "value"),
+    ("value_type", "value"),
     [
         *[(Str(), []), (Str(empty=False), ""), (Int(100, 599), 600), (Int(100, 599), "abc"), (Int(0), -1)],
         *[(Int(1, 9, advice={5: "x"}), 5), (Number(low=0), -1), (Number(), "x"), (Bool(), "yes")],
@@ -147,8 +147,8 @@ def test_bad_values(shape: ValueType[Any], text: str, message: str) -> None:
         *[(Size(), -5), (Size(), "5XB"), (FirstOf(Int(), Duration()), "x")],
     ],
 )
-def test_the_schema_refuses_bad_values_too(shape: ValueType[Any], value: Any) -> None:
-    assert not fits(shape, value)
+def test_the_schema_refuses_bad_values_too(value_type: ValueType[Any], value: Any) -> None:
+    assert not fits(value_type, value)
 
 
 @pytest.mark.parametrize("text", ["${PORT}", "'${PORT}'"])
@@ -157,10 +157,10 @@ def test_a_variable_may_stand_for_a_number(text: str) -> None:
     assert fits(Int(0, 9999), "${PORT}")
 
 
-@pytest.mark.parametrize("shape", [Int(0, 99), Enum("a", "b"), Duration(), FirstOf(Int(), Null())])
-def test_a_variable_is_not_shown(shape: ValueType[Any]) -> None:
-    (message,) = read(shape, "${SECRET}", {"SECRET": "hunter2"})[1]
-    assert message == f'expected {shape.expects}, got "${{SECRET}}"'
+@pytest.mark.parametrize("value_type", [Int(0, 99), Enum("a", "b"), Duration(), FirstOf(Int(), Null())])
+def test_a_variable_is_not_shown(value_type: ValueType[Any]) -> None:
+    (message,) = read(value_type, "${SECRET}", {"SECRET": "hunter2"})[1]
+    assert message == f'expected {value_type.expects}, got "${{SECRET}}"'
 
 
 @pytest.mark.parametrize(

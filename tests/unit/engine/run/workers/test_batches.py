@@ -7,9 +7,10 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mockrec.engine.run.workers.batches import HEAD, Unpacker, pack
+from mockrec.engine.run.workers.batches import Unpacker, pack
 from mockrec.formats.files.jsonl import encode_each
 
+UNNUMBERED = b'{"seq":0'
 KINDS = ("request-initiated", "request", "response", "abort", "rule-event")
 RECORDS = st.lists(
     st.builds(
@@ -36,8 +37,8 @@ def test_batches_come_cut_anywhere(batches: list[list[dict[str, Any]]], cuts: li
         found += unpacker.feed(data[begin:end])
         begin = max(begin, end)
     assert unpacker.rest() is None
-    assert [list(batch.kinds) for batch in found] == [[record["type"] for record in batch] for batch in batches]
-    assert [[HEAD + piece for piece in batch.pieces] for batch in found] == [encode_each(batch) for batch in batches]
+    assert [list(batch.types) for batch in found] == [[record["type"] for record in batch] for batch in batches]
+    assert [[UNNUMBERED + tail for tail in batch.tails] for batch in found] == [encode_each(batch) for batch in batches]
 
 
 @given(RECORDS, st.data())
@@ -48,7 +49,7 @@ def test_the_rest_is_whole_lines(records: list[dict[str, Any]], draw: st.DataObj
     assert list(unpacker.feed(data[:size])) == []
     rest = unpacker.rest()
     lines = encode_each(records)
-    found = [] if rest is None else [HEAD + piece for piece in rest.pieces]
+    found = [] if rest is None else [UNNUMBERED + tail for tail in rest.tails]
     assert found == lines[: len(found)]
     if rest is not None:
         missing = len(data) - size

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mockrec.engine.run.workers.batches import pack
-from mockrec.engine.run.workers.merger import Merge
+from mockrec.engine.run.workers.merger import WorkerMerger
 from mockrec.formats.files.jsonl import encode_each, encode_lines
 from mockrec.formats.schema.events import EVENT_TYPES, check_record
 
@@ -28,8 +28,8 @@ def lines() -> Lines:
 
 
 @pytest.fixture
-def merge(lines: Lines) -> Merge:
-    return Merge(lines, EVENT_TYPES)  # type: ignore[arg-type]
+def merge(lines: Lines) -> WorkerMerger:
+    return WorkerMerger(lines, EVENT_TYPES)  # type: ignore[arg-type]
 
 
 def batch(*records: dict[str, Any]) -> bytes:
@@ -65,14 +65,14 @@ def ended(identity: str) -> dict[str, Any]:
     return {"seq": 0, "type": "response", "timestamp": AT, "id": identity}
 
 
-def test_records_become_lines_of_the_session(merge: Merge, lines: Lines) -> None:
+def test_records_become_lines_of_the_session(merge: WorkerMerger, lines: Lines) -> None:
     merge.take(batch(opened(), ended(ID)))
     assert [kind for kind, _ in lines.taken] == ["request-initiated", "response"]
     assert b"".join(b'{"seq":0' + rest for _, rest in lines.taken) == encode_lines([opened(), ended(ID)])
     assert merge.lost(lambda record: None) == 0
 
 
-def test_what_a_lost_worker_has_open_is_ended(merge: Merge) -> None:
+def test_what_a_lost_worker_has_open_is_ended(merge: WorkerMerger) -> None:
     merge.take(batch(opened(id=ID), opened(id=OPEN)) + batch(ended(ID)))
     added: list[dict[str, Any]] = []
     assert merge.lost(added.append) == 1
@@ -84,7 +84,7 @@ def test_what_a_lost_worker_has_open_is_ended(merge: Merge) -> None:
     assert merge.lost(added.append) == 0
 
 
-def test_what_has_come_of_its_last_batch_is_kept(merge: Merge, lines: Lines) -> None:
+def test_what_has_come_of_its_last_batch_is_kept(merge: WorkerMerger, lines: Lines) -> None:
     """Also where an exchange would have ended in what has not come."""
     data = batch(opened(id=ID), opened(id=OPEN), ended(ID), ended(OPEN))
     merge.take(data[:-1])
@@ -94,7 +94,7 @@ def test_what_has_come_of_its_last_batch_is_kept(merge: Merge, lines: Lines) -> 
     assert [kind for kind, _ in lines.taken] == ["request-initiated", "request-initiated", "response"]
 
 
-def test_a_websocket_and_its_body(merge: Merge) -> None:
+def test_a_websocket_and_its_body(merge: WorkerMerger) -> None:
     merge.take(batch(opened("websocket-request", body={"size": 0, "text": ""})))
     added: list[dict[str, Any]] = []
     merge.lost(added.append)
@@ -102,7 +102,7 @@ def test_a_websocket_and_its_body(merge: Merge) -> None:
     assert added[0]["type"] == "abort"
 
 
-def test_a_tunnel_is_closed(merge: Merge) -> None:
+def test_a_tunnel_is_closed(merge: WorkerMerger) -> None:
     tunnel = {key: HEAD[key] for key in ("id", "connectionId", "destination", "remoteIpAddress", "remotePort", "tags")}
     timing = {"startTime": 1, "connectTimestamp": 2.0}
     record = {"seq": 0, "type": "raw-passthrough-opened", "timestamp": AT, **tunnel}
@@ -115,7 +115,7 @@ def test_a_tunnel_is_closed(merge: Merge) -> None:
 
 
 def test_what_has_no_end_in_the_log_is_not_waited_for(lines: Lines) -> None:
-    merge = Merge(lines, {"request-initiated", "request"})  # type: ignore[arg-type]
+    merge = WorkerMerger(lines, {"request-initiated", "request"})  # type: ignore[arg-type]
     merge.take(batch(opened()))
     assert merge.lost(lambda record: None) == 0
 
@@ -123,7 +123,7 @@ def test_what_has_no_end_in_the_log_is_not_waited_for(lines: Lines) -> None:
 @pytest.mark.parametrize(
     "url", ["http://u:p@a.test:81/b", "http://a.test:81?b", "http://a.test:81#b", "ws://a.test:81"]
 )
-def test_the_host_of_an_abort(merge: Merge, url: str) -> None:
+def test_the_host_of_an_abort(merge: WorkerMerger, url: str) -> None:
     merge.take(batch(opened(url=url)))
     added: list[dict[str, Any]] = []
     merge.lost(added.append)
@@ -137,7 +137,7 @@ def gap(**counts: int) -> dict[str, Any]:
     return {"seq": 0, "type": "gap", "timestamp": AT, "counts": counts}
 
 
-def test_an_end_that_was_left_out_is_no_abort(merge: Merge) -> None:
+def test_an_end_that_was_left_out_is_no_abort(merge: WorkerMerger) -> None:
     merge.take(batch(opened()))
     merge.left_out({"response": 1}, [ID])
     added: list[dict[str, Any]] = []
@@ -145,7 +145,7 @@ def test_an_end_that_was_left_out_is_no_abort(merge: Merge) -> None:
     assert [(record["type"], record["counts"]) for record in added] == [("gap", {"response": 1})]
 
 
-def test_nor_where_its_beginning_comes_later(merge: Merge) -> None:
+def test_nor_where_its_beginning_comes_later(merge: WorkerMerger) -> None:
     merge.left_out({"response": 1}, [ID])
     merge.take(batch(opened()))
     added: list[dict[str, Any]] = []
@@ -154,7 +154,7 @@ def test_nor_where_its_beginning_comes_later(merge: Merge) -> None:
 
 
 @pytest.mark.parametrize("first", ["gap", "message"])
-def test_what_a_gap_tells_is_not_told_again(merge: Merge, first: str) -> None:
+def test_what_a_gap_tells_is_not_told_again(merge: WorkerMerger, first: str) -> None:
     told = batch(gap(response=2, request=1))
     if first == "gap":
         merge.take(told)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from mockrec.engine.wire.http1 import request_head as heads
-from mockrec.engine.wire.http1.request_head import METHODS, partial_fault, read_head, sent_target, target_text
+from mockrec.engine.wire.http1.request_head import partial_fault, read_head
 from mockrec.engine.wire.parts import Fault, RequestHead
+from mockrec.engine.wire.request_line import METHODS, sent_target, target_text
 
 
 def good(raw: bytes) -> RequestHead:
@@ -73,7 +74,7 @@ FAULTS = [
     (b"GET / HTTP/1.1\r\nHost: a\r\nX: a\r\n\tfolded\r\n|\r\n", "HPE_INVALID_HEADER_TOKEN"),
 ]
 
-# What only the whole head tells.
+# Faults that only the whole head shows.
 CONTRADICTIONS = [
     ([b"Content-Length: abc"], "HPE_INVALID_CONTENT_LENGTH"),
     ([b"Content-Length: -1"], "HPE_INVALID_CONTENT_LENGTH"),

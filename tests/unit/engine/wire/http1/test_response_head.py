@@ -1,4 +1,4 @@
-"""Response heads of servers: what they say, how the body behind them ends, and what is refused."""
+"""Response heads of servers: what is read, how the content after them is framed, and what is refused."""
 
 from __future__ import annotations
 

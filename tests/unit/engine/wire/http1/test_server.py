@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mockrec.engine.wire.http1.server import H1Server
+from mockrec.engine.wire.http1.server import FramingError, H1Server
+from mockrec.engine.wire.http1.states import REQUEST_STATES, RESPONSE_STATES
 from mockrec.engine.wire.parts import Data, End, Fault, Part, RequestPart
 
 DATE = "Sun, 06 Nov 1994 08:49:37 GMT"
@@ -562,6 +563,71 @@ def test_trailers_that_break_apart_are_refused() -> None:
     one.send_head(one.frame(200, "OK", (), None, DATE))
     with pytest.raises(ValueError):
         one.send_end((("X", "a\r\nb"),))
+
+
+# ── states ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("states", [REQUEST_STATES, RESPONSE_STATES])
+def test_a_table_has_a_row_for_every_state_that_it_leads_to(states: dict[str, dict[str, str]]) -> None:
+    assert {state for row in states.values() for state in row.values()} | {next(iter(states))} == set(states)
+
+
+def test_what_a_response_may_not_send_is_an_error_of_the_caller() -> None:
+    one = server(GET)
+    with pytest.raises(FramingError, match="'data' is not allowed while the response is 'due'"):
+        one.send_data(b"x")
+    with pytest.raises(FramingError):
+        one.next_request()
+    head = one.frame(200, "", (), 2, DATE)
+    one.send_head(head)
+    for again in (
+        lambda: one.send_head(head),
+        lambda: one.send_whole(head, b"ab"),
+        lambda: one.send_interim(103, "", ()),
+    ):
+        with pytest.raises(FramingError):
+            again()
+
+
+@pytest.mark.parametrize(("raw", "status"), [(GET, 200), (HEAD, 200), (GET, 204), (GET, 304)])
+def test_content_that_differs_from_its_length_is_an_error_of_the_caller(raw: bytes, status: int) -> None:
+    has_content = (raw, status) == (GET, 200)
+    one = server(raw)
+    head = one.frame(status, "", (), 2, DATE)
+    with pytest.raises(FramingError):
+        one.send_whole(head, b"abc")
+    one = server(raw)
+    one.send_head(head)
+    if has_content:
+        with pytest.raises(FramingError, match="shorter"):
+            one.send_end()
+        one.send_data(b"ab")
+    with pytest.raises(FramingError, match="longer"):
+        one.send_data(b"c")
+
+
+@pytest.mark.parametrize("length", ["x", "-1", "2, 3", "2,", "²"])
+def test_a_length_that_is_no_number_is_an_error_of_the_caller(length: str) -> None:
+    one = server(GET)
+    head = one.frame(200, "", (("Content-Length", length),), 2, DATE)
+    with pytest.raises(FramingError):
+        one.send_whole(head, b"ab")
+
+
+def test_a_repeated_length_is_one_length() -> None:
+    one = server(GET)
+    assert one.send_whole(one.frame(200, "", (("Content-Length", "2, 2"),), 2, DATE), b"ab").endswith(b"\r\n\r\nab")
+    assert one.reusable
+
+
+def test_another_protocol_ends_the_exchanges() -> None:
+    one = server(post(b"Connection: upgrade", b"Upgrade: websocket"))
+    head = one.frame(101, "Switching Protocols", (), 0, DATE)
+    assert one.send_switch(head).startswith(b"HTTP/1.1 101 ")
+    assert one.receive(b"\x81\x00") == []
+    assert one.take_rest() == b"\x81\x00"
+    assert not one.reusable
 
 
 # ── another server's answers ───────────────────────────────────────────────────────────────────────

@@ -32,7 +32,7 @@ Pairs = Sequence[tuple[str, str]]
 
 
 class Peer:
-    """A client, and a server of single frames beside it."""
+    """A client, and a server of single frames."""
 
     def __init__(self, settings: dict[int, int] | None = None) -> None:
         self.client = H2Client(head_limit=LIMIT)

@@ -1,4 +1,4 @@
-"""Frames, good, broken and hostile: what a side of HTTP/2 makes of them, and what it tells its peer."""
+"""Frames, good, broken and hostile: the parts that a side of HTTP/2 returns, and what it sends."""
 
 from __future__ import annotations
 

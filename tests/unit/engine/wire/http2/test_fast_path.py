@@ -1,4 +1,4 @@
-"""Streams that h2 is told of only if need be: what the client sees is what it would see of any stream."""
+"""Streams that bypass h2: the client sees what it would see on any stream."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.events import RequestReceived
+from h2.exceptions import ProtocolError
+from hpack.hpack import Encoder
 from hyperframe.frame import (
     ContinuationFrame,
     DataFrame,
@@ -16,6 +21,8 @@ from hyperframe.frame import (
     WindowUpdateFrame,
 )
 
+from mockrec.engine.wire.http2.fast_path import introduce
+from mockrec.engine.wire.http2.hpack import FieldDecoder
 from mockrec.engine.wire.http2.server import StreamPart
 from mockrec.engine.wire.parts import End, ResetPart, ResponseHead
 
@@ -27,7 +34,7 @@ GET = [(":method", "GET"), (":scheme", "https"), (":authority", "a.test"), (":pa
 
 @pytest.fixture
 def peer(new_peer: NewPeer) -> Any:
-    """A connection with one request behind it, so that h2 has seen one."""
+    """A connection that has carried one request, so that h2 has seen one."""
     made = new_peer(streams=3)
     made.ask(1)
     made.server.send_head(1, answer(made, 204), end=True)
@@ -73,8 +80,8 @@ def test_many_at_once_keep_their_order_and_the_table_of_fields(peer: Any) -> Non
     for stream in (7, 3):
         assert peer.server.send_whole(stream, answer(peer, 200, [("x-n", str(stream))]), b"")
     peer.server.send_head(5, answer(peer, 200, [("x-n", "5")]), end=True)
-    told = [(frame.stream_id, dict(peer.fields(frame))["x-n"]) for frame in peer.heard()]
-    assert told == [(7, "7"), (3, "3"), (5, "5")]
+    sent = [(frame.stream_id, dict(peer.fields(frame))["x-n"]) for frame in peer.heard()]
+    assert sent == [(7, "7"), (3, "3"), (5, "5")]
 
 
 def test_a_body_larger_than_the_windows_is_for_h2(new_peer: NewPeer) -> None:
@@ -189,3 +196,63 @@ def test_after_goodbye_nothing_begins(peer: Any) -> None:
     peer.heard()
     (refused,) = peer.say(peer.head(3, GET))
     assert (refused.part.code, refused.part.reason) == (7, "the connection is being closed")
+
+
+# ── a field block that is not complete ─────────────────────────────────────────────────────────────
+
+
+def test_a_stream_may_leave_the_fast_path_while_the_head_of_another_is_incomplete(peer: Any) -> None:
+    peer.ask(3)
+    block = peer.encoder.encode(GET)
+    assert peer.say(HeadersFrame(5, block[:2], flags=["END_STREAM"])) == []
+    peer.server.send_head(3, answer(peer), end=False)
+    peer.server.send_data(3, b"ok", end=True)
+    assert [frame.stream_id for frame in peer.heard()] == [3, 3]
+    assert [part.stream for part in peer.say(ContinuationFrame(5, block[2:], flags=["END_HEADERS"]))] == [5, 5]
+
+
+def test_a_frame_inside_the_head_of_another_stream_is_a_fault(peer: Any) -> None:
+    peer.ask(3)
+    assert peer.say(HeadersFrame(5, peer.encoder.encode(GET)[:2], flags=["END_STREAM"])) == []
+    peer.broken(peer.say(WindowUpdateFrame(3, window_increment=5)), 1)  # RFC 9113, 6.10
+
+
+# ── h2 as it is installed ──────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def h2_server() -> H2Connection:
+    """h2 as the codec configures it, after requests on streams 1 and 9."""
+    config = H2Configuration(client_side=False, validate_inbound_headers=False, normalize_inbound_headers=False)
+    made = H2Connection(config)
+    made.decoder = FieldDecoder(1000, shown=0)
+    made.initiate_connection()
+    made.receive_data(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + SettingsFrame(0).serialize())
+    encoder = Encoder()
+    for stream in (1, 9):
+        head = HeadersFrame(stream, encoder.encode(GET), flags=["END_HEADERS", "END_STREAM"])
+        made.receive_data(head.serialize())
+    made.data_to_send()
+    return made
+
+
+def test_h2_goes_on_with_a_stream_that_it_is_introduced_to(h2_server: H2Connection) -> None:
+    buffer = h2_server.incoming_buffer
+    introduce(h2_server, 5)
+    assert (h2_server.highest_inbound_stream_id, h2_server.incoming_buffer) == (9, buffer)
+    h2_server.send_headers(5, [(":status", "200")], end_stream=True)
+    assert h2_server.data_to_send()
+    (began,) = [
+        event
+        for event in h2_server.receive_data(HeadersFrame(11, b"", flags=["END_HEADERS", "END_STREAM"]).serialize())
+        if isinstance(event, RequestReceived)
+    ]
+    assert began.stream_id == 11
+
+
+def test_h2_is_as_before_where_it_refuses_the_introduction(h2_server: H2Connection) -> None:
+    h2_server.close_connection()
+    buffer = h2_server.incoming_buffer
+    with pytest.raises(ProtocolError):
+        introduce(h2_server, 5)
+    assert (h2_server.highest_inbound_stream_id, h2_server.incoming_buffer) == (9, buffer)

@@ -27,7 +27,7 @@ def test_the_table_follows_the_peer_s_settings(new_peer: NewPeer) -> None:
     answer = peer.server.frame(200, "", [("x", "y"), ("z", "longer")], 0, "now")
     sizes = [4096, 0, 0, 100, 65536, 2**32 - 1, 40, 4096, 4096]
     for at, size in enumerate(sizes):
-        # A client that shrinks its table insists on being told; h2's own client checks that.
+        # A client that shrinks its table requires the signal; h2's own client checks that.
         peer.say(SettingsFrame(0, settings={SettingsFrame.HEADER_TABLE_SIZE: size}))
         peer.decoder.max_allowed_table_size = size
         for stream in (4 * at + 1, 4 * at + 3):

@@ -253,7 +253,7 @@ def test_more_on_a_stream_that_the_client_has_reset_is_told_once(
     peer = new_peer()
     peer.ask(1, POST, end=False)
     peer.say(RstStreamFrame(1, CANCEL))
-    reset = ResetPart(CLOSED, "a frame behind the end of a stream", by_peer=False)
+    reset = ResetPart(CLOSED, "a frame after the end of a stream", by_peer=False)
     assert peer.say(late(peer)) == [StreamPart(1, reset)]
     assert peer.say(late(peer)) == []
     assert peer.resets() == [(1, CLOSED)] * 2

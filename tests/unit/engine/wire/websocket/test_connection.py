@@ -1,4 +1,4 @@
-"""WebSocket frames, after the cases of the Autobahn test suite (their numbers stand beside the tests)."""
+"""WebSocket frames, after the cases of the Autobahn test suite (each test has its number)."""
 
 from __future__ import annotations
 
@@ -496,7 +496,7 @@ def test_a_zip_bomb_is_not_unpacked(step: int) -> None:
     ],
 )
 def test_compressed_messages_are_read(raw: bytes, data: bytes, step: int) -> None:
-    """The examples of RFC 7692, 7.2.3, and others that are as good, one behind the other."""
+    """The examples of RFC 7692, 7.2.3, and other valid ones, one after another."""
     ping = frame(FIN | PING, b"p")
     assert read((raw + ping) * 2, step, Deflate()) == [(data, False), Ping(b"p")] * 2
 

@@ -1,0 +1,13 @@
+"""How a session ends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class Ending:
+    """The reason that the last record gives, and the exit code of the command."""
+
+    reason: str
+    exit_code: int = 0

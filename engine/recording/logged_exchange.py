@@ -1,0 +1,35 @@
+"""An exchange with what the log remembers about it while its records are written."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mockrec.engine.message.body import MessageBody
+from mockrec.engine.message.channel import ClientConnection
+from mockrec.engine.message.state import ExchangeState
+from mockrec.engine.message.target_uri import TargetUri
+from mockrec.engine.redaction.secret_map import SecretMap
+from mockrec.engine.wire.parts import RequestHead
+
+if TYPE_CHECKING:
+    from mockrec.engine.recording.chunk_batcher import BodyChunkBatcher
+
+
+class LoggedExchange(ExchangeState):
+    """The state of an exchange, and the bookkeeping of `ExchangeLog`, which is the only one to change what is added
+    here. A base class, not an object of its own: an exchange costs one allocation."""
+
+    __slots__ = ("known", "request_chunks", "request_logged", "response_chunks", "waiting")
+
+    def __init__(
+        self, head: RequestHead, target: TargetUri, client: ClientConnection, request_body: MessageBody
+    ) -> None:
+        ExchangeState.__init__(self, head, target, client, request_body)  # `super()` takes twice as long
+        self.known: SecretMap | None = None
+        """The secrets found so far in its records; they are replaced in all later records of the exchange."""
+        self.waiting = 0
+        """How many of its records are being redacted in the thread of the `Backlog`."""
+        self.request_logged = False
+        """Whether the record of the complete request (`request`, `websocket-request`) is due or written."""
+        self.request_chunks: BodyChunkBatcher | None = None
+        self.response_chunks: BodyChunkBatcher | None = None

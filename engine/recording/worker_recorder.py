@@ -1,0 +1,39 @@
+"""The recorder of a worker process, whose records are numbered and written by the parent process.
+
+It differs from `Recorder` in two ways: all its records keep the number 0 (their lines begin with `UNNUMBERED`), and its
+sinks get what `pack` makes of records and lines, so that the parent need not parse them. The parent adds the lines to
+its own recorder with `Recorder.add_lines`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from mockrec.engine.recording.envelope import Record
+from mockrec.engine.recording.recorder import Recorder
+from mockrec.formats.files.frames import Sink
+from mockrec.formats.files.jsonl import encode_each
+
+Pack = Callable[[Sequence[Record], Sequence[bytes]], bytes]
+"""Makes the bytes for the parent from records and their encoded lines."""
+
+
+class WorkerRecorder(Recorder):
+    """A recorder that neither numbers records nor writes a log."""
+
+    _step = 0
+
+    def __init__(self, sinks: Sequence[Sink], *, pack: Pack, **options: Any) -> None:
+        """`options` are those of `Recorder`."""
+        super().__init__(sinks, **options)
+        self._pack = pack
+
+    def _encode(self, records: Sequence[Record]) -> bytes:
+        lines = encode_each(records)
+        if self._redact_lines is not None:
+            joined = b"".join(lines)
+            redacted = self._redact_lines(joined)
+            if redacted is not joined:
+                lines = redacted.splitlines(keepends=True)
+        return self._pack(records, lines)

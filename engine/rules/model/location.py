@@ -1,0 +1,16 @@
+"""Places in the rule file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class SourceLocation:
+    """A place in the rule file; line and column count from 1."""
+
+    file: str
+    line: int
+    column: int
+    where: str
+    """For example `rules[2].then.reply.body`."""

@@ -1,0 +1,216 @@
+"""Steps of `then`, but for those that change messages (`changes.py`).
+
+A step that answers the request has the class attribute `final`; only the last step of a rule may be final.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from mockrec.engine.rules.model.location import SourceLocation
+
+HeaderPairs = tuple[tuple[str, str], ...]
+"""Header fields in file order; names in the file's case."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Base of all steps. `place` is the place of the step's key in the rule file."""
+
+    name: ClassVar[str] = ""
+    final: ClassVar[bool] = True
+    place: SourceLocation
+
+
+@dataclass(frozen=True, slots=True)
+class BodySource:
+    """The source of a reply's body; at most one of the fields is set."""
+
+    text: str | None = None
+    """From `body`."""
+    json: Any = None
+    """From `json`; only meaningful when `is_json`."""
+    is_json: bool = False
+    file: str | None = None
+    """Absolute path, read when the step runs."""
+    folder: str | None = None
+    """Absolute path of a folder; the request's path names the file in it."""
+    data: bytes | None = None
+    """From `base64`, decoded."""
+    place: SourceLocation | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply(Step):
+    name: ClassVar[str] = "reply"
+    status: int = 200
+    status_message: str | None = None
+    headers: HeaderPairs = ()
+    body: BodySource = field(default_factory=BodySource)
+    trailers: HeaderPairs = ()
+    template: bool = False
+    index: str | None = "index.html"
+    """With a folder: the file that is served for a folder; None: folders are not served."""
+    prefix: str = ""
+    """With a folder: the start of the paths that map to its files."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A piece of a streamed body, sent `after` seconds after the previous one."""
+
+    data: bytes
+    after: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Stream(Step):
+    """`stream`; the loader has turned server-sent events into chunks and a content type."""
+
+    name: ClassVar[str] = "stream"
+    status: int = 200
+    status_message: str | None = None
+    headers: HeaderPairs = ()
+    chunks: tuple[Chunk, ...] = ()
+    trailers: HeaderPairs = ()
+
+
+@dataclass(frozen=True, slots=True)
+class JsonRpc(Step):
+    name: ClassVar[str] = "jsonRpc"
+    result: Any = None
+    error: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Python(Step):
+    name: ClassVar[str] = "python"
+    handler: str = ""
+    """`/absolute/handlers.py:name`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Close(Step):
+    name: ClassVar[str] = "close"
+
+
+@dataclass(frozen=True, slots=True)
+class Reset(Step):
+    name: ClassVar[str] = "reset"
+
+
+@dataclass(frozen=True, slots=True)
+class Timeout(Step):
+    name: ClassVar[str] = "timeout"
+
+
+@dataclass(frozen=True, slots=True)
+class Malformed(Step):
+    """Raw bytes, or a reply that is cut off after `truncate_after` bytes of its body."""
+
+    name: ClassVar[str] = "malformed"
+    raw: bytes | None = None
+    truncate_after: int | None = None
+    reply: Reply | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delay(Step):
+    """A pause in seconds. Exactly one of the three is set."""
+
+    name: ClassVar[str] = "delay"
+    final: ClassVar[bool] = False
+    fixed: float | None = None
+    uniform: tuple[float, float] | None = None
+    lognormal: tuple[float, float] | None = None
+    """Median in seconds, and sigma."""
+
+
+@dataclass(frozen=True, slots=True)
+class WaitForBody(Step):
+    name: ClassVar[str] = "waitForBody"
+    final: ClassVar[bool] = False
+
+
+@dataclass(frozen=True, slots=True)
+class Informational(Step):
+    name: ClassVar[str] = "informational"
+    final: ClassVar[bool] = False
+    status: int = 103
+    headers: HeaderPairs = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook(Step):
+    name: ClassVar[str] = "webhook"
+    final: ClassVar[bool] = False
+    url: str = ""
+    events: tuple[str, ...] = ("request", "response")
+
+
+@dataclass(frozen=True, slots=True)
+class Emit(Step):
+    """The `type` and `data` (a mapping) of a custom rule event; strings in them are templates."""
+
+    name: ClassVar[str] = "emit"
+    final: ClassVar[bool] = False
+    type: str = ""
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Echo(Step):
+    name: ClassVar[str] = "echo"
+
+
+@dataclass(frozen=True, slots=True)
+class Listen(Step):
+    name: ClassVar[str] = "listen"
+
+
+@dataclass(frozen=True, slots=True)
+class Reject(Step):
+    """Refuses a WebSocket handshake with an ordinary response."""
+
+    name: ClassVar[str] = "reject"
+    reply: Reply | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptLine:
+    """One line of a script.
+
+    `value` by `kind`: `send` a text, or a mapping with `json` or `base64` (bytes); `expect` a text, or a mapping of
+    `equals`, `regex`, `includes`, `json`, `jsonIncludes`; `wait` seconds; `ping` a text; `close` None, a code, or a
+    mapping of `code` and `reason`.
+    """
+
+    kind: str
+    value: Any
+    place: SourceLocation
+
+
+@dataclass(frozen=True, slots=True)
+class Script(Step):
+    name: ClassVar[str] = "script"
+    lines: tuple[ScriptLine, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Replay(Step):
+    """Answers requests from a recorded session."""
+
+    name: ClassVar[str] = "replay"
+    session: str = ""
+    """Absolute path."""
+    match: tuple[str, ...] = ("method", "url", "body")
+    ignore: tuple[str, ...] = ()
+    """Selectors as written in the file."""
+    strict_match: bool = False
+    """Whether values that are volatile by nature have to be equal, too."""
+    latency: str = "none"
+    """`none`, `recorded` or a factor such as `2x`."""
+    repeat: bool = True
+    """Whether the last recorded response is repeated for further requests."""

@@ -1,0 +1,23 @@
+"""Refuses settings that would make the recorder an open proxy: one that any host of the network can use."""
+
+from __future__ import annotations
+
+from mockrec.engine.errors import ConfigError
+from mockrec.engine.rules.language.load import Loaded
+from mockrec.engine.rules.model import Passthrough
+from mockrec.engine.run.settings import RunSettings
+from mockrec.engine.transport.local_addresses import is_loopback
+
+
+def check_open_proxy(settings: RunSettings, loaded: Loaded) -> None:
+    """Raise ConfigError if other machines could send requests through this one, unless the user allows that."""
+    server, rules = settings.server, loaded.rule_file.rules
+    if server.auth is not None or settings.is_open or is_loopback(server.host.strip("[]").lower()):
+        return
+    steps = [step for rule in rules for step in rule.steps]
+    passes = settings.unmatched == "passthrough" or server.passthrough or settings.tls.passthrough
+    if passes or settings.tls.intercept_only or any(type(step) is Passthrough for step in steps):
+        raise ConfigError(
+            f"anyone who reaches {server.host} could use this recorder as a proxy; give a password with server.auth"
+            " (user:password), or say --open"
+        )
