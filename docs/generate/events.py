@@ -14,14 +14,14 @@ from mockrec.formats.schema.body import Body, names_of_keys
 from mockrec.formats.schema.events import DEFAULT_EVENTS, EVENT_CLASSES, FIRST_TYPES, SCHEMA_VERSION, TERMINAL_TYPES
 
 _ABOUT = f"""
-Every record of the log, version {SCHEMA_VERSION} of the schema. What the records mean, what can be relied on and how
-they are read is told in [The log](../events.md). A key that is not *always* there is left out when there is nothing
-to say; there are no nulls. `start…Time` keys are milliseconds since the Unix epoch, `…Timestamp` keys monotonic
+Every record of the log, version {SCHEMA_VERSION} of the schema. [The log](../events.md) describes the meaning of the
+records, what they guarantee, and how to read them. A key that is not *always* there is left out if it has no value;
+there are no nulls. `start…Time` keys are milliseconds since the Unix epoch, `…Timestamp` keys monotonic
 milliseconds with fractions. In Python, the same fields are attributes in `snake_case` (`mockrec.formats.read`).
 """
 _HEADERS = """
-Lower-case name → value. Repeated fields are joined with `, `, cookies with `; `; `set-cookie` is always a list, all
-others are strings. *List of pairs* is `[name, value]` in the original order, case and number.
+Lower-case name → value. Repeated fields are joined with `, `, cookies with `; `; `set-cookie` is always a list, other
+values are strings. *List of pairs* is a `[name, value]` for each field line, in the original order and case.
 """
 _WORDS = {str: "string", int: "integer", float: "number", bool: "boolean", Any: "any"}
 _ALIASES = {"headers": "[headers](#headers)", "pairs": "list of pairs", "free": "object"}

@@ -270,7 +270,7 @@ class WebSocketSession:
         exchange.log.client_error(
             exchange.client,
             Fault(code, status=0, detail=fault.reason),
-            exchange.target.origin,
+            exchange.target.context,
             started_at=exchange.started_at,
             answered=None,
             exchange=exchange,

@@ -48,7 +48,7 @@ PLAIN = ConnectionContext()
 class TargetUri:
     """The URL of a request, in the parts that records and matchers use."""
 
-    origin: ConnectionContext
+    context: ConnectionContext
     """The context of the connection on which the request was received."""
     is_absolute: bool
     """Whether the request target was in absolute form, as it is sent to a proxy."""
@@ -72,15 +72,15 @@ class TargetUri:
     """Opaque here: how the request head is written to the log. Filled and read only by `RecordCache`."""
 
 
-def read_target_uri(head: RequestHead, local_port: int, origin: ConnectionContext = PLAIN) -> TargetUri | str:
+def read_target_uri(head: RequestHead, local_port: int, context: ConnectionContext = PLAIN) -> TargetUri | str:
     """Return the target URI of a request, or the code of a client error.
 
     `local_port` is the port of requests that name no host.
     """
     cached = head.target_uri
-    if isinstance(cached, TargetUri) and (cached.origin is origin or cached.origin == origin):
+    if isinstance(cached, TargetUri) and (cached.context is context or cached.context == context):
         return cached
-    protocol = origin.protocol
+    protocol = context.protocol
     absolute = _ABSOLUTE.fullmatch(head.target)
     raw_headers, headers = head.raw_headers, head.headers
     authority = headers.get(":authority") or headers.get("host", "")
@@ -102,11 +102,11 @@ def read_target_uri(head: RequestHead, local_port: int, origin: ConnectionContex
         protocol = {"http": "ws", "https": "wss"}.get(protocol, protocol)
     default_port = DEFAULT_PORTS.get(protocol, 80)
     tunnel_host: str | None = None
-    if absolute is None and origin.tunnel is not None:
-        tunnel_host, tunnel_port = origin.tunnel
-        located = _in_tunnel(tunnel_host, tunnel_port or default_port, authority, origin)
+    if absolute is None and context.tunnel is not None:
+        tunnel_host, tunnel_port = context.tunnel
+        located = _in_tunnel(tunnel_host, tunnel_port or default_port, authority, context)
     else:
-        server = authority or origin.server_name
+        server = authority or context.server_name
         located = _split_authority(server, default_port) if server else ("localhost", local_port)
     if isinstance(located, str):
         return located
@@ -115,7 +115,7 @@ def read_target_uri(head: RequestHead, local_port: int, origin: ConnectionContex
     path = target_text(target)
     url = f"{protocol}://{host}{normal_target(path) if target.startswith('/') else ''}"
     uri = TargetUri(
-        origin,
+        context,
         absolute is not None,
         protocol,
         _as_sent(absolute, url) if absolute is not None else url,
@@ -132,7 +132,7 @@ def read_target_uri(head: RequestHead, local_port: int, origin: ConnectionContex
             "port": port,
         },
     )
-    if authority or origin.tunnel is not None:
+    if authority or context.tunnel is not None:
         head.target_uri = uri
     return uri
 
@@ -163,7 +163,7 @@ def edited_target_uri(
     path = target_text(target)
     url = f"{protocol}://{host}{normal_target(path) if target.startswith('/') else ''}"
     return TargetUri(
-        original.origin,
+        original.context,
         original.is_absolute or moved,
         protocol,
         url,
@@ -179,11 +179,11 @@ def edited_target_uri(
     )
 
 
-def _in_tunnel(host: str, port: int, authority: str, origin: ConnectionContext) -> tuple[str, int] | str:
+def _in_tunnel(host: str, port: int, authority: str, context: ConnectionContext) -> tuple[str, int] | str:
     """Return the host name and port of a request in a tunnel. The name is the tunnel's; if that is an IP address, the
     name in the request or in TLS. The port is always the tunnel's, even if the request has another."""
     if _is_address(host):
-        named = _split_authority(authority, port) if authority else origin.server_name or ""
+        named = _split_authority(authority, port) if authority else context.server_name or ""
         if isinstance(named, tuple):
             return named[0], port
         if authority:

@@ -40,7 +40,7 @@ class FaultyRequest:
     """The id of the record."""
     client: ClientConnection
     fault: Fault
-    origin: ConnectionContext = PLAIN
+    context: ConnectionContext = PLAIN
     """The context of the connection on which it was received."""
     version: str = ""
     """The HTTP version, if the connection speaks only one."""
@@ -160,24 +160,24 @@ def _read_fields(raw_headers: RawHeaders, request: FaultyRequest) -> Record:
 def _of_connection(request: FaultyRequest, version: str) -> Record:
     """Return what the connection determines for all its requests."""
     found: Record = {}
-    origin = request.origin
-    if version or origin.protocol == "https":
-        found["protocol"] = origin.protocol
+    context = request.context
+    if version or context.protocol == "https":
+        found["protocol"] = context.protocol
     if version:
         found["httpVersion"] = version
-    if origin.tunnel is not None:
-        host, port = origin.tunnel
-        found["destination"] = {"hostname": host, "port": port or DEFAULT_PORTS[origin.protocol]}
+    if context.tunnel is not None:
+        host, port = context.tunnel
+        found["destination"] = {"hostname": host, "port": port or DEFAULT_PORTS[context.protocol]}
     return found
 
 
 def _destination(head: RequestHead, request: FaultyRequest) -> Record:
     """Return URL, path and destination, if the request or its connection names a host."""
-    origin, headers = request.origin, head.headers
+    context, headers = request.context, head.headers
     names_host = headers.get(":authority") or headers.get("host") or _WHOLE_URL.match(head.target)
-    if not (names_host or origin.tunnel or origin.server_name):
+    if not (names_host or context.tunnel or context.server_name):
         return {}
-    target = read_target_uri(head, request.client.local_port, origin)
+    target = read_target_uri(head, request.client.local_port, context)
     if isinstance(target, str):
         return {}
     return {
@@ -212,7 +212,7 @@ def _read_bytes(raw: bytes, request: FaultyRequest) -> tuple[Record, list[list[s
     raw_headers = [
         [name, value.strip(" \t")] for name, colon, value in (line.partition(":") for line in lines) if colon
     ]
-    found["protocol"] = request.origin.protocol
+    found["protocol"] = request.context.protocol
     method = words[0]
     found["method"] = method[:_LONGEST_METHOD]
     version = _VERSION.fullmatch(words[-1]) if len(words) > 2 else None

@@ -225,7 +225,7 @@ class ExchangeLog:
         self,
         client: ClientConnection,
         fault: Fault,
-        origin: ConnectionContext,
+        context: ConnectionContext,
         *,
         started_at: float,
         answered: ResponseHead | None,
@@ -234,11 +234,12 @@ class ExchangeLog:
         exchange: LoggedExchange | None = None,
     ) -> None:
         """Log that a client broke the protocol. `answered` and `body` are the response that it was sent, None if there
-        was none. `origin` and the HTTP `version` are those of the connection, `exchange` is the one that was broken."""
+        was none. `context` and the HTTP `version` are those of the connection, `exchange` is the one that was
+        broken."""
         if not self._client_error:
             return
         record, tags, timing = client_error_record(client, fault, started_at, answered, body, exchange)
-        request = FaultyRequest(record["id"], client, fault, origin, version, exchange)
+        request = FaultyRequest(record["id"], client, fault, context, version, exchange)
         owner = exchange if exchange is not None else NoExchange()
         part = record, "request", lambda bodies: partial_request(request, bodies, timing, tags, owner)
         self._events.add(record, owner, (part,))

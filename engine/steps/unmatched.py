@@ -48,7 +48,7 @@ def passing_plan(
 
     async def handle(exchange: Exchange) -> None:
         address = exchange.effective_target
-        direct = not address.is_absolute and address.origin.tunnel is None
+        direct = not address.is_absolute and address.context.tunnel is None
         # A reverse proxy takes every request that is not made to a proxy, whatever name the client has for it.
         ours = is_own(address.hostname.strip("[]"), address.port) or (direct and upstream is not None)
         await (for_us if ours else to_others)(exchange)

@@ -44,7 +44,7 @@ async def build_request(
         host = name = step.to_host
         port = step.to_port or DEFAULT_PORTS[protocol]
         moved = True
-    elif reverse_target is not None and not address.is_absolute and address.origin.tunnel is None:
+    elif reverse_target is not None and not address.is_absolute and address.context.tunnel is None:
         protocol, host, port = reverse_target
         name = host
         moved = True
@@ -89,7 +89,7 @@ async def build_request(
         options.settings.http2,
         secure=secure,
         http2=bool(pseudo),
-        in_the_clear=address.origin.protocol == "http",
+        in_the_clear=address.context.protocol == "http",
         websocket=exchange.websocket,
     )
     route = Route(secure, host, port, name, options, alpn)
@@ -111,7 +111,7 @@ def _for_servers(address: TargetUri, *, upgrades: bool) -> list[list[str]]:
     """The fields without those of this connection, and without the credentials for this proxy (RFC 9110, 11.7.2)."""
     fields = [pair for pair in address.raw_headers if not pair[0].startswith(":")]
     kept = with_upgrade(fields) if upgrades else end_to_end(fields)
-    return kept if address.origin.tunnel is not None else without(kept, "proxy-authorization")
+    return kept if address.context.tunnel is not None else without(kept, "proxy-authorization")
 
 
 def _names(field: str, host: str) -> bool:

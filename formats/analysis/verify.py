@@ -15,7 +15,7 @@ from typing import Any
 from mockrec.formats.schema.body import Body
 from mockrec.formats.schema.check import check_object, size_problem
 from mockrec.formats.schema.errors import SessionError
-from mockrec.formats.schema.events import UnknownEvent, check_record
+from mockrec.formats.schema.events import check_record
 from mockrec.formats.schema.lifecycle import (
     DEFAULT_EVENTS,
     ENDING_TYPES,
@@ -30,6 +30,7 @@ from mockrec.formats.schema.lifecycle import (
     is_upgrade,
     types_where,
 )
+from mockrec.formats.schema.session_events import UnknownEvent
 from mockrec.formats.sessions.parts import ROTATED
 
 MAX_FINDINGS = 1000

@@ -1,10 +1,10 @@
-"""What changed between two recorded sessions: pairing, comparison, reports. Pure: files in, a result out.
+"""Compare two recorded sessions, A and B: pairing, comparison, reports. Pure: files in, a result out.
 
-* **digest**: what is remembered of an exchange while both sessions are read (`model.py`, `digest.py`)
-* **spool**: where the contents wait on disk, each different one once (`spool.py`)
-* **pair**: an exchange of A and the one of B it is compared with (`pairing.py`)
-* **finding**: one thing that differs in a pair, before anybody was asked whether it matters (`model.py`)
-* **difference**: a finding that no rule, noise or baseline has taken away (`collect.py`)
+* **digest**: the summary of an exchange that stays in memory while both sessions are read (`model`, `digest.py`)
+* **spool**: a file with the contents of exchanges, each different content once (`spool.py`)
+* **pair**: an exchange of A and the exchange of B with which it is compared (`compare/pairing.py`)
+* **finding**: one difference of a pair, before any filter (`model`)
+* **difference**: a finding that no ignore rule, noise or baseline has removed (`collect.py`)
 
-`comparison.py` puts them together. Nothing here knows the engine or the command line.
+`comparison.py` puts them together. No module here imports the engine or the command line.
 """

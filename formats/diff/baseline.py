@@ -1,4 +1,4 @@
-"""Differences that are known and accepted, by fingerprint: an earlier JSON report, or a list of one's own."""
+"""Accepted differences, by fingerprint: an earlier JSON report, or a list that a person has written."""
 
 from __future__ import annotations
 
@@ -15,10 +15,8 @@ class BaselineError(FormatError):
 
 
 def read_baseline(path: str) -> frozenset[str]:
-    """The fingerprints of a file.
-
-    It is what `--as json` wrote, or `{"accepted": [{"fingerprint": …, "reason": …}, …]}`.
-    """
+    """Return the fingerprints of a file: a report of `--as json`, or
+    `{"accepted": [{"fingerprint": …, "reason": …}, …]}`. Raises `BaselineError`."""
     try:
         content = json.loads(read_small(path, REPORT_LIMIT))
     except OSError as error:
@@ -40,11 +38,11 @@ def _fingerprints(content: dict[str, Any], path: str) -> Iterator[str]:
             if not isinstance(fingerprint, str):
                 raise BaselineError(f"{path}: {key}, entry {number}: expected a fingerprint")
             yield fingerprint
-            others = entry.get("endpoints", []) if isinstance(entry, dict) else []
-            for other in others if isinstance(others, list) else []:
-                known = other.get("fingerprint") if isinstance(other, dict) else None
-                if not isinstance(known, str):
+            endpoints = entry.get("endpoints", []) if isinstance(entry, dict) else []
+            for endpoint in endpoints if isinstance(endpoints, list) else []:
+                accepted = endpoint.get("fingerprint") if isinstance(endpoint, dict) else None
+                if not isinstance(accepted, str):
                     raise BaselineError(
                         f"{path}: {key}, entry {number}: endpoints: expected objects with a fingerprint"
                     )
-                yield known
+                yield accepted

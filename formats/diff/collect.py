@@ -1,4 +1,4 @@
-"""Findings → differences: what a rule, the noise or the baseline takes away is counted, equal ones become one."""
+"""Turn findings into differences: remove and count what a rule, noise or the baseline covers, and merge equal ones."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from mockrec.formats.sessions.endpoints import former_template
 MOST_TEXT = 500
 """Characters of a value that are kept: a report is for people."""
 _BEFORE = 100
-"""Of those, how many stand before the first that differs, where two long values begin alike."""
+"""Characters that are kept before the first that differs, if two long values begin alike."""
 _MOST_OF_A_PATH = 3
-"""Different differences at one path of an endpoint that are kept; more of them are one, with their number."""
+"""Differences at one path of an endpoint that are kept; more are merged into one, with their number."""
 _MOST_LINES = 25
-"""The same for the lines of texts, which people read one by one."""
+"""Differing lines of one text that are kept, because people read them one by one."""
 _MOST_VALUES = 1_000
-"""Of those, how many are told apart."""
+"""Different values of a merged difference that are counted exactly."""
 _MOST = 10_000
-"""Differences that are kept at all."""
+"""Differences that are kept in total."""
 _MASK = Callable[[str, int], str]
 
 _INDEX = re.compile(r"\[\?@\.\w+==(?:\"(?:[^\"\\]|\\.)*\"|-?\d+)\]|\[\d+\]")
@@ -41,24 +41,24 @@ _Place = tuple[Endpoint, str, DifferenceKind, Severity]
 
 @dataclass
 class Filters:
-    """What is not to be reported, and how much of it there was."""
+    """Differences that are not reported."""
 
     rules: list[IgnoreRule] = field(default_factory=list)
     noise: frozenset[NoiseKey] = frozenset()
-    """Places that differ between two recordings of the same thing."""
+    """Places that differ between two recordings of the same program."""
     baseline: frozenset[str] = frozenset()
-    """Fingerprints that are known and accepted."""
+    """Accepted fingerprints."""
 
 
 class Collector:
-    """Takes findings one by one and keeps what is to be reported, in bounded memory."""
+    """Takes findings one by one and keeps those to report, in bounded memory."""
 
     def __init__(self, filters: Filters, mask: _MASK) -> None:
         self._filters = filters
         self._mask = mask
-        self._kept: dict[str, Difference] = {}
+        self._listed: dict[str, Difference] = {}
         self._values_at: dict[_Place, dict[str, None]] = {}
-        """The fingerprints that were met at a place."""
+        """Place → fingerprints of its differences (a dict as an ordered set)."""
         self._merged: dict[_Place, Difference] = {}
         self._only: tuple[dict[str, OnlyIn], dict[str, OnlyIn]] = ({}, {})
         self.by_severity: Counter[Severity] = Counter()
@@ -66,21 +66,21 @@ class Collector:
         self.ignored = 0
         self.noise = 0
         self.accepted: Counter[str] = Counter()
-        """Fingerprints of the baseline that were met."""
+        """Fingerprint of the baseline → number of findings that it covered."""
         self.omitted = 0
-        """Differences that count but are not kept one by one."""
+        """Differences beyond `_MOST`, which are only counted."""
 
     @property
     def differences(self) -> list[Difference]:
-        """Those that are kept, in the order in which they were found."""
-        return list(self._kept.values())
+        """The kept differences, in the order in which they were found."""
+        return list(self._listed.values())
 
     def only_in(self, side: int) -> list[OnlyIn]:
-        """Exchanges that only A (0) or only B (1) has."""
+        """Return the exchanges that only A (0) or only B (1) has."""
         return list(self._only[side].values())
 
     def add(self, finding: Finding, pair: Pair, endpoint: Endpoint) -> None:
-        """A finding of a pair."""
+        """Take a finding of a pair."""
         path = split(pair.a.url).path
         if self._is_ignored(finding.subject, endpoint, pair.a.method, path):
             return
@@ -93,9 +93,9 @@ class Collector:
             return
         self.by_kind[finding.kind] += 1
         self.by_severity[finding.severity] += 1
-        known = self._kept.get(fingerprint)
-        if known is not None:
-            known.occurrences += 1
+        earlier = self._listed.get(fingerprint)
+        if earlier is not None:
+            earlier.occurrences += 1
             return
         place = (endpoint, general, finding.kind, finding.severity)
         merged = self._merged.get(place)
@@ -105,23 +105,23 @@ class Collector:
                 self._values_at[place][fingerprint] = None
                 merged.values += 1
             return
-        if len(self._kept) >= _MOST:
+        if len(self._listed) >= _MOST:
             self.omitted += 1
             return
         finding.a, finding.b = shortened_pair(finding.a, finding.b)
         made = Difference(finding, endpoint, fingerprint, pair.a.method, pair.a.url, pair.a.id, pair.b.id, pair.by)
-        self._kept[fingerprint] = made
-        known_here = self._values_at.setdefault(place, {})
-        known_here[fingerprint] = None
-        if len(known_here) > (_MOST_LINES if finding.subject.area == "text" else _MOST_OF_A_PATH):
-            self._merge(place, known_here)
+        self._listed[fingerprint] = made
+        fingerprints_here = self._values_at.setdefault(place, {})
+        fingerprints_here[fingerprint] = None
+        if len(fingerprints_here) > (_MOST_LINES if finding.subject.area == "text" else _MOST_OF_A_PATH):
+            self._merge(place, fingerprints_here)
 
     def _merge(self, place: _Place, fingerprints: dict[str, None]) -> None:
-        """One difference for all that one place says: the first one, with their number."""
+        """Merge the differences of a place into the first one, with their number."""
         endpoint, general, kind, _ = place
-        first, *others = [self._kept[known] for known in fingerprints]
-        for other in others:
-            del self._kept[other.fingerprint]
+        first, *rest = [self._listed[fingerprint] for fingerprint in fingerprints]
+        for other in rest:
+            del self._listed[other.fingerprint]
             first.occurrences += other.occurrences
         first.values = len(fingerprints)
         first.finding.path = general
@@ -129,12 +129,12 @@ class Collector:
         self._merged[place] = first
 
     def add_for_endpoint(self, finding: Finding, endpoint: Endpoint) -> None:
-        """A finding about all exchanges of an endpoint."""
+        """Take a finding about all exchanges of an endpoint."""
         digest = Digest("", "", endpoint.method, f"{endpoint.host}{endpoint.template}")
         self.add(finding, Pair(digest, digest, "endpoint"), endpoint)
 
     def add_only(self, side: int, digest: Digest, nearest: str) -> None:
-        """An exchange without a partner."""
+        """Take an exchange without a partner. `nearest`: a similar endpoint of the other session, or ""."""
         endpoint = digest.endpoint
         assert endpoint is not None
         if self._is_ignored(Subject("", "count"), endpoint, digest.method, split(digest.url).path):
@@ -147,9 +147,9 @@ class Collector:
             if either in self._filters.baseline:
                 self.accepted[either] += 1
                 return
-        known = self._only[side].get(fingerprint)
-        if known is not None:
-            known.occurrences += 1
+        earlier = self._only[side].get(fingerprint)
+        if earlier is not None:
+            earlier.occurrences += 1
         elif len(self._only[side]) >= _MOST:
             self.omitted += 1
         else:
@@ -166,55 +166,56 @@ class Collector:
         return False
 
     def _is_accepted(self, finding: Finding, endpoint: Endpoint, general: str, path: str, fingerprint: str) -> bool:
-        """Whether the baseline knows it: as it is, as one of many values of a place, or under a former name."""
+        """True if the baseline has the finding: with its fingerprint, as one of many values of a place, or with a
+        fingerprint of a former version."""
         baseline = self._filters.baseline
         if not baseline:
             return False
         former = Endpoint(endpoint.method, endpoint.host, former_template(path))
         for named in (endpoint, former) if former != endpoint else (endpoint,):
-            for known in (
+            for candidate in (
                 fingerprint if named is endpoint else self._fingerprint(finding, named, general),
                 self._fingerprint(finding, named, general, former=True),
                 varied(finding.kind, named, general),
             ):
-                if known in baseline:
-                    self.accepted[known] += 1
+                if candidate in baseline:
+                    self.accepted[candidate] += 1
                     return True
         return False
 
     def _fingerprint(self, finding: Finding, endpoint: Endpoint, general: str, *, former: bool = False) -> str:
-        """`former`: as it was made when numbers that no float is were told as texts."""
+        """Return the fingerprint. `former`: as former versions made it, with exact decimals as texts."""
         if finding.kind is DifferenceKind.timing:
-            return _digest(finding.kind, endpoint, general)  # no two measurements are the same
-        said = [
+            return _digest(finding.kind, endpoint, general)  # without values: no two measurements are equal
+        sides = [
             "" if value is ABSENT else self._mask(_quoted(value) if former else rendered(value), side)
             for side, value in enumerate((finding.a, finding.b))
         ]
-        return _digest(finding.kind, endpoint, general, *said)
+        return _digest(finding.kind, endpoint, general, *sides)
 
 
 def varied(kind: DifferenceKind, endpoint: Endpoint, general: str) -> str:
-    """The fingerprint of a place that says something else each time."""
+    """Return the fingerprint of a place whose value differs each time."""
     return _digest(kind, endpoint, general, "\x00varies")
 
 
 def general_path(path: str) -> str:
-    """A path that fits all items of arrays, messages and lines."""
+    """Return a path without indexes, which covers all items of arrays, messages and lines."""
     return _LINE.sub("", _INDEX.sub("[*]", path))
 
 
 def is_noise(finding: Finding) -> bool:
-    """Whether such a finding may be noise at all: never a status, something that is missing, or another type."""
+    """True if a finding of this kind may be noise: never a status, a missing value, or another type."""
     return finding.kind in _NOISY and finding.a is not ABSENT and finding.b is not ABSENT
 
 
 def noise_of(findings: Iterable[tuple[Endpoint, Finding]]) -> frozenset[NoiseKey]:
-    """The places that differ between two recordings of the same thing."""
+    """Return the places that differ between two recordings of the same program."""
     return frozenset((endpoint, general_path(finding.path)) for endpoint, finding in findings if is_noise(finding))
 
 
 def rendered(value: Any) -> str:
-    """A value as text: texts as they are, anything else as JSON."""
+    """Return a value as text: a text as it is, anything else as JSON."""
     return value if isinstance(value, str) else dump(value)
 
 
@@ -224,7 +225,7 @@ def _quoted(value: Any) -> str:
 
 
 def shortened(value: Any) -> Any:
-    """A value that takes no more than a bounded room; what is longer becomes the beginning of its text."""
+    """Return the value, or the beginning of its text if that is longer than `MOST_TEXT`."""
     if value is ABSENT or value is None or isinstance(value, bool):
         return value
     text = rendered(value)
@@ -232,7 +233,7 @@ def shortened(value: Any) -> Any:
 
 
 def shortened_pair(a: Any, b: Any) -> tuple[Any, Any]:
-    """Two values that take a bounded room: of long ones that begin alike, what is kept is where they first differ."""
+    """Shorten two values; of long values that begin alike, keep the part around the first difference."""
     short_a, short_b = shortened(a), shortened(b)
     if short_a is a or short_b is b:
         return short_a, short_b
@@ -249,7 +250,7 @@ def _from(text: str, start: int) -> str:
 
 
 def _first_difference(a: str, b: str) -> int:
-    """How many characters two texts have in common at their beginning, by halves."""
+    """Return the length of two texts' common beginning, by bisection."""
     low, high = 0, min(len(a), len(b))
     while low < high:
         middle = (low + high + 1) // 2

@@ -18,7 +18,7 @@ from mockrec.formats.diff.compare.hosts import Hosts
 from mockrec.formats.diff.compare.keys import Keys
 from mockrec.formats.diff.compare.pairing import Pairing, pair
 from mockrec.formats.diff.compare.timing import Samples
-from mockrec.formats.diff.compare.values import Hidden, ValueComparer
+from mockrec.formats.diff.compare.values import HiddenText, ValueComparer
 from mockrec.formats.diff.compare.volatile import Window
 from mockrec.formats.diff.digest import DigestBuilder
 from mockrec.formats.diff.ignore import IgnoreRule
@@ -121,7 +121,7 @@ class _Comparison:
         self._b = b
         self._options = options
         self._filters = filters
-        self._hidden = [(rule, Hidden(rule.selector.pattern)) for rule in filters.rules if rule.selector.pattern]
+        self._hidden = [(rule, HiddenText(rule.selector.pattern)) for rule in filters.rules if rule.selector.pattern]
         renamed = options.map_host
         renamed_b = renamed if same_hosts else {}
         hosts_a, hosts_b = ({digest.host for digest in side.digests} for side in (a, b))

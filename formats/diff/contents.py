@@ -1,4 +1,4 @@
-"""What of a message is compared, taken from its record, and the key by which equal contents are known."""
+"""Extract the compared content of a message from its record, and make the key that equal contents share."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ Record = Mapping[str, Any]
 _NOTHING: Mapping[str, Any] = {}
 _EXACT = ("base64", "file", "sha256")
 _UNKEYED = frozenset({"size", "encodedSize", "raw", "contentEncoding", *_EXACT})
-"""Of a body: what says how it travelled, and its size, where the whole of it is there to be compared."""
+"""Members of a complete body that are not in the key: those of its coding on the wire, its size, and exact values."""
 _TEXTS = frozenset({"text", "base64", "file", "sha256", "charset"})
-"""Of a body, what has to be a text."""
+"""Members of a body that must be texts."""
 _MOST_HEADS = 2048
 _LONGEST_HEAD = 4096
-"""Keys of header fields that are remembered, and the bytes of one."""
+"""Encoded header fields that are cached, and the bytes of one."""
 
 
 def key_of(content: dict[str, Any], strict: bool) -> bytes:
-    """What makes a content different from others at first sight: volatile headers and the like do not.
+    """Return the key of a content, without volatile header fields: contents with equal keys are equal.
 
-    Three lines of JSON: the header fields, which are the same in many messages; all else that may change by nature; and
-    what does not, whatever it looks like: base64 and hashes.
+    The key has three lines: the header fields, which are the same in many messages; all other members that may contain
+    volatile values; and the members that are compared exactly: base64 and hashes.
     """
     head = dump(headers.for_key(content["h"], strict), sort=True) if "h" in content else b""
     rest = {name: value for name, value in content.items() if name != "h"}
@@ -45,25 +45,25 @@ def key_of(content: dict[str, Any], strict: bool) -> bytes:
 
 
 class PlainKeys:
-    """Keys of plain responses, equal to those of `key_of`. Equal header fields are encoded once."""
+    """Makes keys of plain responses, equal to those of `key_of`. Equal header fields are encoded once."""
 
     def __init__(self, strict: bool) -> None:
         self._strict = strict
         self._getters: dict[tuple[str, ...], _Getter] = {}
-        """Names of fields, in order → what gets the values that count."""
+        """Names of fields, in order → a function that returns the values that count."""
         self._heads: dict[tuple[tuple[str, ...], object], bytes] = {}
         self._reasons: dict[str, bytes] = {}
 
     def response(self, status: int, reason: str, fields: Mapping[str, str], text: str) -> bytes:
-        """The key of a response whose body is a text."""
-        said = self._reasons.get(reason)
-        if said is None:
-            said = orjson.dumps(reason)
-            _remember(self._reasons, reason, said)
+        """Return the key of a response whose body is a text."""
+        encoded_reason = self._reasons.get(reason)
+        if encoded_reason is None:
+            encoded_reason = orjson.dumps(reason)
+            _remember(self._reasons, reason, encoded_reason)
         return b'%b\n{"b":{"text":%b},"k":"response","r":%b,"s":%d}\n' % (
             self._head(fields),
             orjson.dumps(text),
-            said,
+            encoded_reason,
             status,
         )
 
@@ -75,18 +75,18 @@ class PlainKeys:
             if len(self._getters) < _MOST_HEADS:
                 self._getters[names] = getter
         key = (names, getter(fields))
-        known = self._heads.get(key)
-        if known is None:
-            known = dump(headers.for_key(fields, self._strict), sort=True)
-            _remember(self._heads, key, known)
-        return known
+        cached = self._heads.get(key)
+        if cached is None:
+            cached = dump(headers.for_key(fields, self._strict), sort=True)
+            _remember(self._heads, key, cached)
+        return cached
 
 
 _Getter = Callable[[Mapping[str, str]], object]
 
 
 def _getter(names: tuple[str, ...], strict: bool) -> _Getter:
-    """Of fields of these names, a function that gets what `headers.for_key` keeps."""
+    """Return a function that gets, from fields with these names, the values that `headers.for_key` keeps."""
     kept = [name for name in names if headers.is_kept(name, strict)]
     dates = [] if strict else [name for name in names if name in headers.DATES]
     if not dates:
@@ -98,16 +98,16 @@ def _getter(names: tuple[str, ...], strict: bool) -> _Getter:
     return lambda fields: (get_kept(fields), tuple([headers.without_date(fields[name]) for name in dates]))
 
 
-def _remember(known: dict[Any, bytes], key: object, value: bytes) -> None:
-    """Keep what is short, in bounded room."""
+def _remember(cached: dict[Any, bytes], key: object, value: bytes) -> None:
+    """Cache a short value, in bounded memory."""
     if len(value) <= _LONGEST_HEAD:
-        if len(known) >= _MOST_HEADS:
-            known.clear()
-        known[key] = value
+        if len(cached) >= _MOST_HEADS:
+            cached.clear()
+        cached[key] = value
 
 
 def body_hash(body: Mapping[str, Any]) -> int:
-    """Equal for equal bodies within this process, which is all that pairing needs."""
+    """Return a hash of a body, valid within this process, which is enough for pairing; 0 for an empty body."""
     if not body.get("size"):
         return 0
     for name in ("text", "base64", "sha256", "file"):
@@ -118,13 +118,13 @@ def body_hash(body: Mapping[str, Any]) -> int:
 
 
 def close_of(record: Record) -> Any:
-    """The code of a close, with its reason where it has one."""
+    """Return the code of a WebSocket's close, with its reason if there is one."""
     code, reason = record.get("closeCode"), text_of(record.get("closeReason"))
     return f"{code} {reason}" if reason else code
 
 
 def fields_of(value: Any) -> Mapping[str, Any]:
-    """Header fields: each a text, `set-cookie` a list of texts."""
+    """Return header fields with valid types: each value a text, of `set-cookie` any value."""
     found = object_of(value)
     for name, field in found.items():
         if type(field) is not str and name != "set-cookie":
@@ -133,7 +133,7 @@ def fields_of(value: Any) -> Mapping[str, Any]:
 
 
 def body_of(value: Any) -> Mapping[str, Any]:
-    """A body's record; an empty one for what is none."""
+    """Return a body's record; an empty one if the value is not a valid body."""
     found = object_of(value)
     if type(found.get("size")) is not int:
         return _NOTHING

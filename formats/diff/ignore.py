@@ -1,7 +1,7 @@
-"""What is not to be reported: rules on the command line or in a file, each of them counted.
+"""Ignore rules, on the command line or in a file: each hides differences and counts them.
 
 A rule is a selector, optionally after an endpoint: `GET /users/* json:$.meta.ts`. A rule that hid nothing is
-reported, so that lists do not grow old.
+reported, so that obsolete rules can be removed.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ _KEYS = {"selector", "endpoint", "reason", "until"}
 
 @dataclass
 class IgnoreRule:
-    """One thing that is left out, and how often that happened."""
+    """One ignore rule, and the number of findings that it hid."""
 
     selector: DiffSelector
     endpoint: str = ""
-    """`[METHOD ][HOST]/PATH`, with `*`; empty is everywhere."""
+    """`[METHOD ][HOST]/PATH`, with `*`; "" for all endpoints."""
     reason: str = ""
     until: date | None = None
-    """The rule counts up to this day."""
+    """Last day on which the rule applies."""
     place: str = ""
-    """Where it stands, for messages."""
+    """File and number of the rule, or the option, for messages."""
     hidden: int = 0
 
     def __post_init__(self) -> None:
@@ -47,7 +47,7 @@ class IgnoreRule:
         return f"{self.endpoint} {self.selector.text}".strip()
 
     def covers(self, endpoint: Endpoint, method: str, path: str) -> bool:
-        """Whether the rule is about this endpoint: its template or the path itself fits."""
+        """True if the rule applies to this endpoint: its pattern matches the endpoint's template or the path."""
         if self._pattern is None:
             return True
         names = {f"{method} {endpoint.host}{shown}" for shown in (endpoint.template, path)}
@@ -55,7 +55,7 @@ class IgnoreRule:
         return any(self._pattern.fullmatch(name) for name in names)
 
     def hides(self, subject: Subject, endpoint: Endpoint, method: str, path: str) -> bool:
-        """Whether a finding is left out because of this rule."""
+        """True if the rule hides a finding about this subject."""
         return self.selector.matches(subject) and self.covers(endpoint, method, path)
 
 
@@ -64,7 +64,7 @@ def _endpoint_pattern(glob: str) -> re.Pattern[str]:
 
 
 def parse_rule(text: str) -> IgnoreRule:
-    """A rule as `--ignore` takes it. Raises `SelectorError`."""
+    """Parse a rule of `--ignore`. Raises `SelectorError`."""
     match = _RULE.fullmatch(text.strip())
     if match is None:
         raise SelectorError(f"{text!r}: expected a selector, or an endpoint and a selector")
@@ -72,9 +72,9 @@ def parse_rule(text: str) -> IgnoreRule:
 
 
 def read_rules(path: str, today: date) -> list[IgnoreRule]:
-    """The rules of a file: `ignore:` with a list of `{selector, endpoint, reason, until}`; a reason is required.
+    """Read the rules of a file: `ignore:` with a list of `{selector, endpoint, reason, until}`; a reason is required.
 
-    Raises `SelectorError` with the place of what is wrong.
+    Raises `SelectorError` with the place of the error.
     """
     # Imported here: only an ignore file needs it.
     import yaml
@@ -94,7 +94,7 @@ def read_rules(path: str, today: date) -> list[IgnoreRule]:
         raise SelectorError(f"{path}: {error.strerror or error}") from None
     except SelectorError:
         raise
-    except Exception as error:  # for a number or a day that is none, yaml raises whatever it stumbles over
+    except Exception as error:  # yaml raises any exception for an invalid number or date
         raise SelectorError(f"{path}: not YAML: {error}") from None
     entries = content.get("ignore") if isinstance(content, dict) else None
     if not isinstance(entries, list):

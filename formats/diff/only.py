@@ -1,4 +1,4 @@
-"""Which exchanges are compared at all: those that a filter expression selects, judged while their records pass by."""
+"""Select the exchanges to compare with a filter expression (`--only`), while their records are read."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mockrec.formats.query.predicate import compile_predicate
 
 
 class ComparedExchanges:
-    """The answers to an expression's tests, joined for each exchange until its end."""
+    """Evaluates an expression's tests for each record, and combines the results of each exchange until its end."""
 
     def __init__(self, plan: Plan, bodies_folder: Path | None) -> None:
         self._plan = plan
@@ -25,7 +25,7 @@ class ComparedExchanges:
         self._counts: dict[str, dict[int, int]] = {}
 
     def watched(self, records: Iterable[tuple[int, Mapping[str, Any]]]) -> Iterator[tuple[int, Mapping[str, Any]]]:
-        """The same records, each of which is asked when it passes by."""
+        """Yield the same records, after evaluating each."""
         for number, record in records:
             identity = record.get("id")
             if isinstance(identity, str):
@@ -37,7 +37,7 @@ class ComparedExchanges:
             yield number, record
 
     def wanted(self, identity: str) -> bool:
-        """Whether an exchange that has ended is one that is looked for. It is forgotten then."""
+        """True if the expression selects an exchange that has ended. Its results are dropped."""
         bits = self._bits.pop(identity, 0)
         counts = self._counts.pop(identity, {})
         for test, _, holds in self._counted:

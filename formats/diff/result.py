@@ -1,4 +1,4 @@
-"""What a comparison has found, as the reports get it."""
+"""The result of a comparison, from which the reports are made."""
 
 from __future__ import annotations
 
@@ -16,55 +16,55 @@ class Side:
     name: str
     exchanges: int = 0
     cut_off: str = ""
-    """Why the recording is not complete; empty when it is."""
+    """Reason for an incomplete recording; "" if it is complete."""
     problems: tuple[str, ...] = ()
-    """What of the file was left out, a sentence each; see `Session.problems`."""
+    """Records that were left out, a sentence each; see `Session.problems`."""
     notes: tuple[str, ...] = ()
-    """What of the file was repaired, a sentence each; see `Session.notes`."""
+    """Repairs of the file, a sentence each; see `Session.notes`."""
 
 
 @dataclass
 class Result:
-    """Everything that reports are made of."""
+    """The result of a comparison."""
 
     a: Side
     b: Side
     noise_side: Side | None = None
-    """The other recording of what A is, with which noise was found."""
+    """The second recording of A's program, with which noise was found."""
     paired: dict[str, int] = field(default_factory=dict)
-    """Pairs by the rule that paired them."""
+    """Stage of pairing → number of its pairs."""
     endpoints: dict[Endpoint, int] = field(default_factory=dict)
-    """All that were compared, with their pairs."""
+    """Compared endpoint → number of its pairs."""
     differences: list[Difference] = field(default_factory=list)
     only_a: list[OnlyIn] = field(default_factory=list)
     only_b: list[OnlyIn] = field(default_factory=list)
     by_severity: dict[str, int] = field(default_factory=dict)
-    """All of them, occurrence by occurrence, those that are not kept included."""
+    """Severity → number of occurrences, including differences that are not listed."""
     by_kind: dict[str, int] = field(default_factory=dict)
     rules: list[IgnoreRule] = field(default_factory=list)
-    """What was to be left out, with how much each rule hid."""
+    """The ignore rules, with the number of findings that each hid."""
     noise: int = 0
     accepted: int = 0
-    """Differences that the baseline knows."""
+    """Differences that the baseline accepts."""
     gone: int = 0
-    """Fingerprints of the baseline that were not met any more."""
+    """Fingerprints of the baseline without a difference."""
     omitted: int = 0
     """Differences that are counted but not listed."""
     notes: list[str] = field(default_factory=list)
-    """What people should know of the comparison itself."""
+    """Remarks on the comparison itself."""
 
     @property
     def total(self) -> int:
-        """How many differences of pairs and endpoints there are, without those that are only worth knowing."""
+        """The number of differences of pairs and endpoints, without those of severity `info`."""
         return self.by_severity.get(Severity.breaking, 0) + self.by_severity.get(Severity.changed, 0)
 
     @property
     def same(self) -> bool:
-        """Whether nothing is to be reported but what is only worth knowing."""
+        """True if there is no difference, apart from those of severity `info`."""
         return not (self.total or self.only_a or self.only_b)
 
     def failed(self, severity: Severity) -> bool:
-        """Whether there is a difference that is at least so severe. A call that is missing is breaking."""
+        """True if there is a difference of at least this severity. A missing exchange is breaking."""
         if severity is Severity.breaking:
             return bool(self.by_severity.get(Severity.breaking) or self.only_a)
         return not self.same

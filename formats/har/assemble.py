@@ -181,12 +181,12 @@ class Assembler:
         if state:
             ours[state] = True
         if self._orphan_bytes > ORPHAN_BYTES and state != "pending":
-            ours["others"] = placed(self.orphans)
+            ours["others"] = encode_orphans(self.orphans)
             self.orphans, self._orphan_bytes = [], 0
         return dump(entry)
 
 
-def placed(orphans: list[tuple[int, Record]]) -> list[Record]:
+def encode_orphans(orphans: list[tuple[int, Record]]) -> list[Record]:
     """Return whole records; one whose number is not its `seq` as `{"at", "record"}`."""
     return [record if _is_at(record, place) else {"at": place, "record": record} for place, record in orphans]
 

@@ -1,9 +1,9 @@
-"""A file that is whole at every moment, although it grows: two copies, of which the visible one is never written to.
+"""A growing file that is complete at every moment: there are two copies, and the visible one is never written to.
 
-What is new is appended to the hidden copy, which then takes the visible name by a rename; the other one, which lacks
-only the last step, is hidden from then on and catches up first. Writing over the end of one file is not enough: a kill
-stops that between two pages, and 70 of 200 files were invalid afterwards. Where there are no hard links, it is done all
-the same.
+New data is appended to the hidden copy, which then takes the visible name by a rename. The former visible copy, which
+lacks only the last step, becomes the hidden one and first catches up. Overwriting the end of a single file is not
+enough: a kill interrupts that between two pages, and 70 of 200 files were invalid afterwards. On file systems without
+hard links, the end is overwritten all the same, because there is no other way.
 """
 
 from __future__ import annotations
@@ -22,37 +22,38 @@ from mockrec.formats.schema.errors import OutputError, OutputLostError
 _PIECE = 1024 * 1024
 _OPEN = os.O_RDWR | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 _FAILED = frozenset({errno.ENOENT, errno.EACCES, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO})
-"""Why a link cannot be made that have nothing to do with whether there are links here."""
+"""Errors of `link` that do not mean that the file system lacks hard links."""
 
 
 class Growing(Protocol):
-    """A file that has a changing tail behind what was appended. Methods raise `OutputError`."""
+    """A file of appended data, followed by a tail that changes. Methods raise `OutputError`."""
 
     name: str
     locked: bool
-    """False where there are no locks."""
+    """False where the file system has no locks."""
 
     def grow(self, data: bytes) -> None:
-        """Append; nobody needs to see it yet."""
+        """Append `data`, which may stay invisible until `show`."""
 
     def show(self, tail: bytes) -> None:
-        """Let everything be seen, with this tail behind it."""
+        """Make everything visible, followed by this tail."""
 
     def check(self, now: float) -> None:
-        """Raises `OutputLostError` when what is visible is not ours any more: `now` in monotonic milliseconds."""
+        """Raise `OutputLostError` if the visible file is not ours any more. `now` is in monotonic milliseconds."""
 
     def rescue(self, tail: bytes) -> str:
-        """Keep what is lost to the eye, with this tail: under its own name if that is free. Where it is, or nothing."""
+        """Keep the data of a lost visible file, with this tail, under the file's name if that is free. Return the path,
+        or "" if the data is lost."""
 
     def finish(self, tail: bytes | None) -> None:
-        """The same for the last time (None: leave it as it is), and close. May be called twice."""
+        """Show everything with this last tail (None: leave the visible file as it is), and close. Idempotent."""
 
     def discard(self) -> None:
-        """Close, and remove the file; raises nothing. `finish` does nothing then."""
+        """Close and remove the file; raises nothing. A later `finish` does nothing."""
 
 
 class TailStream:
-    """A device or a pipe: it takes the tail only at the end."""
+    """A device or a pipe as `Growing`: the tail is written only at the end."""
 
     def __init__(self, file: OutFile) -> None:
         self.name = file.name
@@ -61,18 +62,18 @@ class TailStream:
         self._finished = False
 
     def grow(self, data: bytes) -> None:
-        """Write it; see `Growing`."""
+        """Write the data; see `Growing`."""
         self._file.write(data, lines=False)
 
     def show(self, tail: bytes) -> None:
-        """What is written cannot be taken back: not yet."""
+        """Do nothing: a tail could not be taken back."""
 
     def check(self, now: float) -> None:
         """See `Growing`."""
         self._file.check(now)
 
     def rescue(self, tail: bytes) -> str:
-        """There is no second copy."""
+        """Return "": there is no second copy."""
         return ""
 
     def finish(self, tail: bytes | None) -> None:
@@ -85,7 +86,7 @@ class TailStream:
             self._file.close()
 
     def discard(self) -> None:
-        """What has been written cannot be taken back."""
+        """Close the stream; written data cannot be taken back."""
         self._finished = True
         self._file.discard()
 
@@ -96,18 +97,18 @@ class _Copy:
     def __init__(self, fd: int) -> None:
         self.fd = fd
         self.end = 0
-        """Where its tail begins: everything before that stays."""
+        """Offset of the tail; everything before it stays."""
 
     def append(self, data: bytes) -> None:
         self._put(data)
         self.end += len(data)
 
     def catch_up(self, other: _Copy) -> None:
-        """Append what the other copy has more."""
+        """Append the data that only the other copy has."""
         while self.end < other.end:
             piece = os.pread(other.fd, min(_PIECE, other.end - self.end), self.end)
             if not piece:
-                raise OSError("the file was cut by somebody else")
+                raise OSError("another program has truncated the file")
             self.append(piece)
 
     def put_tail(self, tail: bytes) -> None:
@@ -122,13 +123,14 @@ class _Copy:
 
 
 class DoubleBufferedFile:
-    """A regular file as `Growing`. When a method fails, what is visible is still whole."""
+    """A regular file as `Growing`. If a method fails, the visible copy is still complete."""
 
     def __init__(self, file: OutFile, path: Path, *, file_mode: int) -> None:
-        """`file` is open under this name, empty, to be read and written; it is ours from now on."""
+        """Take over `file`: empty, open for reading and writing under the name `path`."""
         self.name = str(path)
         self.locked = file.locked
-        # Beside the file itself, because a rename does not cross file systems; and a link to it stays a link.
+        # The copies are in the folder of the real file: a rename does not cross file systems, and a symbolic link
+        # to the file stays one.
         self._target = Path(os.path.realpath(path))
         self._hidden_name, self._free_name = _hidden_names(self._target)
         self._finished = False
@@ -137,13 +139,13 @@ class DoubleBufferedFile:
         self._check_at = 0.0
         self._visible = _Copy(file.detach())
         try:
-            self._remove_hidden()  # of a run that was killed
+            self._remove_hidden()  # left by a run that was killed
             self._hidden = _Copy(os.open(self._hidden_name, _OPEN | os.O_CREAT | os.O_EXCL, file_mode))
         except OSError as error:
             os.close(self._visible.fd)
             raise self._failed(error) from None
         try:
-            locks.lock(self._hidden.fd)  # it will be the visible one: whoever opens that finds it locked
+            locks.lock(self._hidden.fd)  # it will be the visible copy, which other processes must find locked
             os.chmod(self._hidden_name, stat.S_IMODE(os.fstat(self._visible.fd).st_mode))
         except OSError as error:
             self._close()
@@ -168,13 +170,13 @@ class DoubleBufferedFile:
             raise self._failed(error) from None
 
     def check(self, now: float) -> None:
-        """Look whether what has the visible name is ours; see `Growing`."""
+        """Check that the file with the visible name is ours; see `Growing`."""
         if now >= self._check_at and not self._finished:
             self._check_at = now + CHECK_MS
             self._check()
 
     def rescue(self, tail: bytes) -> str:
-        """Complete the hidden copy, which nobody has removed; see `Growing`."""
+        """Complete the hidden copy, unless it was removed as well; see `Growing`."""
         try:
             self._hidden.catch_up(self._visible)
             self._hidden.put_tail(tail)
@@ -184,7 +186,7 @@ class DoubleBufferedFile:
         if not self._rescued:
             return ""
         try:
-            os.link(self._hidden_name, self._target)  # fails if there is another file by now
+            os.link(self._hidden_name, self._target)  # fails if another file has the name by now
             self._hidden_name.unlink()
         except OSError:
             return str(self._hidden_name)
@@ -206,7 +208,7 @@ class DoubleBufferedFile:
         if self._finished:
             return
         self._finished = True
-        with suppress(OSError, OutputError):  # it is somebody else's by now
+        with suppress(OSError, OutputError):  # another program's file by now
             self._check()
             self._target.unlink()
         self._close()
@@ -220,13 +222,13 @@ class DoubleBufferedFile:
             raise OutputLostError(self.name, "was replaced by another file")
 
     def _swap(self) -> None:
-        self._check()  # what was put there by somebody else is not ours to overwrite
+        self._check()  # never overwrite a file that another program has put there
         try:
             os.link(self._target, self._free_name)
         except OSError as error:
             if error.errno in _FAILED:
                 raise
-            # No hard links here: the copy that has everything is the only one from now on.
+            # No hard links here: the hidden copy, which has everything, is the only one from now on.
             self._links = False
             os.replace(self._hidden_name, self._target)
             os.close(self._visible.fd)
@@ -241,7 +243,7 @@ class DoubleBufferedFile:
             if not self._rescued:
                 self._remove_hidden()
         except OSError:
-            pass  # a folder that may not be written any more: what is visible is whole
+            pass  # a folder that is read-only by now: the visible copy is complete
         finally:
             for fd in {self._visible.fd, self._hidden.fd}:
                 os.close(fd)
@@ -255,12 +257,12 @@ class DoubleBufferedFile:
 
 
 def _hidden_names(target: Path) -> tuple[Path, Path]:
-    """What the hidden copy may be called."""
+    """Return the two names that the hidden copy takes in turn."""
     return target.with_name(f".{target.name}.1"), target.with_name(f".{target.name}.2")
 
 
 def may_grow(path: str) -> bool:
-    """Whether there is a hidden copy: somebody writes it, or was killed."""
+    """True if a hidden copy exists: a process is writing the file, or was killed while it did."""
     return any(name.exists() for name in _hidden_names(Path(os.path.realpath(path))))
 
 

@@ -1,7 +1,7 @@
-"""Files that a HAR names as bodies (`_file`, as Playwright writes them): beside the HAR, or with it in a zip.
+"""Files that a HAR names as bodies (`_file`, as Playwright writes them): in the HAR's folder, or with it in a zip.
 
-A name comes from the file, so it is believed nothing: it must lead to a regular file in the HAR's own folder or zip,
-and what it leads to is read up to a limit. Many entries may name one file, so there is a limit for all of them, too.
+The names are untrusted: each must lead to a regular file in the HAR's own folder or zip, which is read up to a limit.
+Many entries may name the same file, so there is a limit for the sum too.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ from typing import Final, Protocol
 MAX_FILE: Final = 64 * 1024 * 1024
 """Bytes of one attached file."""
 MAX_ALL: Final = 512 * 1024 * 1024
-"""Bytes of all that are taken in beyond what is on disk; for each byte of a zip `MORE_PER_BYTE` more."""
+"""Bytes of all attached files together, beyond their size on disk. Each byte of a zip adds `MORE_PER_BYTE`."""
 MORE_PER_BYTE: Final = 20
 
 
 class AttachedError(ValueError):
-    """An attached file is not read. The text is why."""
+    """An attached file cannot be read. The text says why."""
 
 
 class Attached(Protocol):
-    """Where attached files are."""
+    """Reads attached files."""
 
     def read(self, name: str) -> bytes:
-        """The file. Raises `AttachedError`."""
+        """Return the content of the file. Raises `AttachedError`."""
 
 
 class Nowhere:
-    """There are none: the HAR comes from a pipe."""
+    """No attached files, because the HAR comes from a pipe."""
 
     def read(self, name: str) -> bytes:
         raise AttachedError("the HAR comes from a pipe; give its name")
@@ -43,7 +43,7 @@ class _Budget:
         self._left = MAX_ALL + MORE_PER_BYTE * stored
 
     def add(self, size: int) -> None:
-        """So much more is on disk, once."""
+        """Raise the limit by the size of a file on disk, once for each file."""
         self._left += size
 
     def take(self, size: int) -> None:
@@ -61,7 +61,7 @@ class AttachedFiles:
         self._folder = folder
         self._budget = _Budget(0)
         self._seen: set[tuple[int, int]] = set()
-        """Files that were read before."""
+        """Device and inode of files that were read before."""
 
     def read(self, name: str) -> bytes:
         """See `Attached`."""
@@ -70,30 +70,30 @@ class AttachedFiles:
         try:
             if not path.resolve().is_relative_to(self._folder.resolve()):
                 raise AttachedError("refused: it leads out of the HAR's folder")
-            number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe would be waited for
+            fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # O_NONBLOCK: do not wait for a pipe
         except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links, before Python 3.13
             raise AttachedError(getattr(error, "strerror", None) or str(error)) from None
         try:
-            told = os.fstat(number)
-            if not stat.S_ISREG(told.st_mode):
+            status = os.fstat(fd)
+            if not stat.S_ISREG(status.st_mode):
                 raise AttachedError("refused: it is no regular file")
-            if (told.st_dev, told.st_ino) not in self._seen:
-                self._seen.add((told.st_dev, told.st_ino))
-                self._budget.add(min(told.st_size, 512 * told.st_blocks))  # of a file with holes, what is there
-            self._budget.take(told.st_size)
-            with os.fdopen(number, "rb", closefd=False) as file:
+            if (status.st_dev, status.st_ino) not in self._seen:
+                self._seen.add((status.st_dev, status.st_ino))
+                self._budget.add(min(status.st_size, 512 * status.st_blocks))  # a sparse file is smaller on disk
+            self._budget.take(status.st_size)
+            with os.fdopen(fd, "rb", closefd=False) as file:
                 return file.read(MAX_FILE)
         except OSError as error:
             raise AttachedError(error.strerror or str(error)) from None
         finally:
-            os.close(number)
+            os.close(fd)
 
 
 class Zip:
-    """Files in the zip that the HAR is in."""
+    """Files in the zip that contains the HAR."""
 
     def __init__(self, archive: zipfile.ZipFile, folder: str, stored: int) -> None:
-        """`folder` of the HAR inside, with its slash; `stored`: bytes of the whole zip."""
+        """`folder`: the HAR's inside the zip, with its slash. `stored`: bytes of the zip."""
         self._archive = archive
         self._folder = folder
         self._budget = _Budget(stored)
@@ -121,5 +121,5 @@ def _check_name(name: str) -> None:
     if not name or "\0" in name or path.is_absolute() or ".." in path.parts:
         raise AttachedError("refused: it leads out of the HAR's folder")
     if any(part.startswith(".") for part in path.parts):
-        # A HAR that somebody has sent may lie in a home directory, where keys are.
+        # A downloaded HAR may be in a home directory, where keys are.
         raise AttachedError("refused: it is hidden")

@@ -1,7 +1,7 @@
-"""Bodies between the log's form and the HAR's: `content`, `postData`, `_content`, messages.
+"""Convert bodies between the log's form and the HAR's: `content`, `postData`, `_content`, messages.
 
-Text is written as text; other bytes as base64 where a reader expects that. `text` is always there: readers show the
-word "undefined", or fail, without it.
+Text is written as text, other bytes as base64 where readers expect that. `text` is always present: without it, readers
+show the word "undefined", or fail.
 """
 
 from __future__ import annotations
@@ -22,30 +22,30 @@ _FORM = "application/x-www-form-urlencoded"
 
 
 def wire_size(body: Mapping[str, Any]) -> int:
-    """Bytes of a body as they went over the wire."""
+    """Return the size of a body on the wire, in bytes."""
     return whole(body.get("encodedSize"), whole(body.get("size")))
 
 
 def content(body: Mapping[str, Any], mime_type: str, folder: str) -> Record:
-    """The body of a response."""
+    """Return `content` for the body of a response."""
     size = whole(body.get("size"), 0)
     if mime_type.lower().startswith("text/event-stream"):
-        # Always UTF-8, whatever is said (HTML, 9.2.4), and developer tools show messages of the bare type only.
+        # Always UTF-8, whatever the type says (HTML, 9.2.4), and developer tools show events of the bare type only.
         mime_type = "text/event-stream"
     made: Record = {"size": size, "mimeType": mime_type or "x-unknown"}
     if whole(body.get("encodedSize")) >= 0:
         made["compression"] = size - body["encodedSize"]
-    kept = _bytes(body, folder)
+    stored = _bytes(body, folder)
     charset = body.get("charset")
-    if isinstance(charset, str) and "encoding" not in kept and not kept["text"].isascii():
-        data = _in_charset(kept["text"], charset)
+    if isinstance(charset, str) and "encoding" not in stored and not stored["text"].isascii():
+        data = _in_charset(stored["text"], charset)
         if data is not None:
-            # Players send a text as UTF-8, under a type that says another charset.
-            kept = {"text": base64.b64encode(data).decode("ascii"), "encoding": "base64", "_charset": charset}
+            # Players send a text as UTF-8, although its type names another charset.
+            stored = {"text": base64.b64encode(data).decode("ascii"), "encoding": "base64", "_charset": charset}
     for key, comment in _COMMENTS.items():
         if body.get(key) is True:
             made["comment"] = comment
-    return {**made, **kept}
+    return {**made, **stored}
 
 
 _COMMENTS = {
@@ -54,34 +54,34 @@ _COMMENTS = {
 }
 
 
-def _in_charset(kept: str, charset: str) -> bytes | None:
-    """The bytes of a text in a charset, or None where they would not give the text again."""
+def _in_charset(stored: str, charset: str) -> bytes | None:
+    """Encode a text in a charset; None if that cannot be reversed."""
     codec = codec_of(charset)
     if codec is None:
         return None
     try:
-        data = kept.encode(codec)
-        return data if data.decode(codec) == kept else None
+        data = stored.encode(codec)
+        return data if data.decode(codec) == stored else None
     except ValueError:
         return None
 
 
 def post_data(body: Mapping[str, Any], mime_type: str, folder: str) -> Record:
-    """`postData` or, for bytes that are no text, `_content`.
+    """Return `postData` for the body of a request or, if it is not text, `_content`.
 
-    Base64 in `postData` would be sent again as it stands, and with an empty text Playwright finds no entry for a
-    request with a body. HTTP Toolkit refuses the whole file for a `_content` without an encoding.
+    Players would send base64 in `postData` as it stands, and with an empty text Playwright finds no entry for a request
+    with a body. HTTP Toolkit refuses the whole file for a `_content` without an encoding.
     """
     made: Record = {"mimeType": mime_type or "application/octet-stream", "text": ""}
-    kept = _bytes(body, folder)
-    if "_file" in kept:
-        whole_body = {"size": whole(body.get("size"), 0), **kept, "encoding": "base64"}
-        return {"postData": {**made, "_file": kept["_file"]}, "_content": whole_body}
-    if "encoding" in kept:
-        return {"_content": {"size": whole(body.get("size"), 0), **kept}}
-    made["text"] = kept["text"]
+    stored = _bytes(body, folder)
+    if "_file" in stored:
+        whole_body = {"size": whole(body.get("size"), 0), **stored, "encoding": "base64"}
+        return {"postData": {**made, "_file": stored["_file"]}, "_content": whole_body}
+    if "encoding" in stored:
+        return {"_content": {"size": whole(body.get("size"), 0), **stored}}
+    made["text"] = stored["text"]
     if mime_type.partition(";")[0].strip().lower() == _FORM:
-        params = form_parameters(kept["text"])
+        params = form_parameters(stored["text"])
         if params is not None:
             made["params"] = params
     return {"postData": made}
@@ -98,23 +98,23 @@ def _bytes(body: Mapping[str, Any], folder: str) -> Record:
     return {"text": ""}
 
 
-def implied_body(made: Any) -> Record:
-    """What `content` or `_content` says of a body in the log."""
-    kept = mapping(made)
-    if isinstance(kept.get("_file"), str):
-        name = "/".join(kept["_file"].split("/")[-2:])
-        return {"size": kept.get("size", 0), "file": name, "sha256": name[3:]}
-    charset = kept.get("_charset")
-    if isinstance(charset, str) and kept.get("encoding") == "base64":
-        converted = _of_charset(text(kept.get("text")), charset)
+def predicted_body(made: Any) -> Record:
+    """Return a body in the log's form, from `content` or `_content`."""
+    stored = mapping(made)
+    if isinstance(stored.get("_file"), str):
+        name = "/".join(stored["_file"].split("/")[-2:])
+        return {"size": stored.get("size", 0), "file": name, "sha256": name[3:]}
+    charset = stored.get("_charset")
+    if isinstance(charset, str) and stored.get("encoding") == "base64":
+        converted = _of_charset(text(stored.get("text")), charset)
         if converted is not None:
-            return {"size": kept.get("size", 0), "text": converted, "charset": charset}
-    key = "base64" if kept.get("encoding") == "base64" else "text"
-    return {"size": kept.get("size", 0), key: text(kept.get("text"))}
+            return {"size": stored.get("size", 0), "text": converted, "charset": charset}
+    key = "base64" if stored.get("encoding") == "base64" else "text"
+    return {"size": stored.get("size", 0), key: text(stored.get("text"))}
 
 
 def _of_charset(encoded: str, charset: str) -> str | None:
-    """`_in_charset` undone; the file may say anything."""
+    """Decode base64 and charset: the inverse of `_in_charset`. None if the file's values are wrong."""
     codec = codec_of(charset)
     if codec is None:
         return None
@@ -124,25 +124,25 @@ def _of_charset(encoded: str, charset: str) -> str | None:
         return None
 
 
-def implied_request_body(request: Mapping[str, Any]) -> Record:
-    """What an entry says of the request's body."""
+def predicted_request_body(request: Mapping[str, Any]) -> Record:
+    """Return the request's body in the log's form, from an entry's `request`."""
     if "_content" in request:
-        return implied_body(request["_content"])
+        return predicted_body(request["_content"])
     sent = text(mapping(request.get("postData")).get("text"))
     return {"size": len(sent.encode()), "text": sent} if sent else dict(EMPTY)
 
 
 def message_data(body: Mapping[str, Any], binary: bool) -> str:
-    """The content of a message as Chrome writes it: base64 where the message is binary."""
-    kept = body.get("base64")
-    if isinstance(kept, str):
-        return kept
+    """Return the content of a WebSocket message as Chrome writes it: base64 if the message is binary."""
+    stored = body.get("base64")
+    if isinstance(stored, str):
+        return stored
     sent = text(body.get("text"))
     return base64.b64encode(sent.encode()).decode("ascii") if binary else sent
 
 
-def implied_message(data: str, binary: bool) -> Record:
-    """The content of a message in the log."""
+def predicted_message(data: str, binary: bool) -> Record:
+    """Return the content of a WebSocket message in the log's form."""
     if not binary:
         return {"size": len(data.encode()), "text": data}
     try:
@@ -151,8 +151,8 @@ def implied_message(data: str, binary: bool) -> Record:
         return {"size": 0, "text": ""}
 
 
-def kept_bytes(body: Mapping[str, Any]) -> bytes:
-    """The bytes that are in a record itself."""
+def inline_bytes(body: Mapping[str, Any]) -> bytes:
+    """Return the bytes of a body that the record itself contains."""
     if isinstance(body.get("text"), str) and "charset" not in body:
         return str(body["text"]).encode()
     try:

@@ -1,7 +1,7 @@
-"""The small parts of an entry: headers, cookies, queries, URLs, times. None fails, whatever a record holds.
+"""The small parts of an entry: headers, cookies, queries, URLs, times. No function fails, whatever a record contains.
 
-A HAR is refused as a whole by some readers for one value of a wrong type (Chrome for a date, for a number), so
-every value is of the right type here, whatever was recorded.
+Some readers refuse a whole HAR for one value of a wrong type (Chrome for a date or a number), so every value has the
+right type here, whatever was recorded.
 """
 
 from __future__ import annotations
@@ -27,33 +27,33 @@ _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3,9}Z")
 _ABSOLUTE = re.compile(
     r"[a-zA-Z][a-zA-Z0-9+.-]*://([^@/?#\s]*@)?([a-zA-Z0-9._~-]+|\[[0-9a-fA-F:.]+\])(:\d{1,5})?(?=[/?#]|$)"
 )
-"""Readers refuse the whole file for a host that cannot be one."""
+"""Readers refuse the whole file for an invalid host."""
 _LEGAL = "%:/?[]@!$&'()*+,;=-._~"
 UNKNOWN_URL = "http://unknown.invalid/"
 
 
 def text(value: Any, default: str = "") -> str:
-    """The value if it is a string."""
+    """Return the value if it is a string, otherwise `default`."""
     return value if isinstance(value, str) else default
 
 
 def whole(value: Any, default: int = -1) -> int:
-    """The value if it is an integer that a reader can hold and that is not negative."""
+    """Return the value if it is an integer from 0 to 2^53 - 1, otherwise `default`."""
     return value if type(value) is int and 0 <= value < 2**53 else default
 
 
 def number(value: Any) -> float | None:
-    """The value if it is a number."""
+    """Return the value if it is a finite number, otherwise None."""
     return value if type(value) in (int, float) and math.isfinite(value) else None
 
 
 def mapping(value: Any) -> Mapping[str, Any]:
-    """The value if it is an object, otherwise an empty one."""
+    """Return the value if it is an object, otherwise an empty one."""
     return value if isinstance(value, dict) else {}
 
 
 def items(value: Any) -> list[Any]:
-    """The value if it is a list, otherwise an empty one."""
+    """Return the value if it is a list, otherwise an empty one."""
     return value if isinstance(value, list) else []
 
 
@@ -61,7 +61,7 @@ def items(value: Any) -> list[Any]:
 
 
 def header_list(raw: Any, table: Any = None) -> list[dict[str, str]]:
-    """`rawHeaders` (or, without them, `headers`) → HAR: wire order and case, duplicates kept."""
+    """Convert `rawHeaders` (or, without them, `headers`) to HAR; wire order, case and duplicates stay."""
     if _is_pairs(raw):
         return [{"name": name, "value": value} for name, value in raw]
     found: list[dict[str, str]] = []
@@ -78,7 +78,7 @@ def _is_pairs(raw: Any) -> bool:
 
 
 def raw_headers(headers: Any) -> list[list[str]]:
-    """HAR → `rawHeaders`. What is no header is left out."""
+    """Convert a HAR's headers to `rawHeaders`. Elements that are not headers are left out."""
     found: list[list[str]] = []
     for header in items(headers):
         if isinstance(header, dict) and isinstance(header.get("name"), str):
@@ -93,9 +93,9 @@ def named_headers(raw: list[list[str]]) -> dict[str, Any]:
 
 
 def shown_headers(headers: list[dict[str, str]]) -> tuple[list[dict[str, str]], dict[str, Any]]:
-    """The headers that every reader can take, and the custom fields with the others: `_pseudoHeaders`, `_oddHeaders`.
+    """Return the headers that every reader accepts, and custom members with the rest: `_pseudoHeaders`, `_oddHeaders`.
 
-    Browsers refuse an answer with any of the others, so that Playwright waits for ever; programs cannot send them.
+    Browsers refuse a response with any of the rest, so that Playwright waits forever, and programs cannot send them.
     """
     if all(_is_name(header["name"]) for header in headers) and not BREAKS_VALUE.search(
         "".join([header["value"] for header in headers])
@@ -115,17 +115,18 @@ def shown_headers(headers: list[dict[str, str]]) -> tuple[list[dict[str, str]], 
 
 @lru_cache(4096)
 def _is_name(name: str) -> bool:
-    """Whether it is a token (RFC 9110, 5.6.2)."""
+    """True if the name is a token (RFC 9110, 5.6.2)."""
     return TOKEN.fullmatch(name) is not None
 
 
 def all_headers(message: Mapping[str, Any]) -> list[list[str]]:
-    """`rawHeaders` of a request or response that mockrec has written; odd ones may have stood anywhere."""
+    """Return `rawHeaders` of a request or response that mockrec has written, without `_oddHeaders`, whose places are
+    unknown."""
     return raw_headers(message.get("_pseudoHeaders")) + raw_headers(message.get("headers"))
 
 
 def find_header(headers: list[dict[str, str]], name: str, default: str = "") -> str:
-    """The first value of a header in the HAR's form."""
+    """Return the first value of a header in the HAR's form."""
     return next((header["value"] for header in headers if header["name"].lower() == name), default)
 
 
@@ -133,7 +134,7 @@ def find_header(headers: list[dict[str, str]], name: str, default: str = "") -> 
 
 
 def request_cookies(headers: list[dict[str, str]]) -> list[dict[str, Any]]:
-    """What the Cookie headers say."""
+    """Return the cookies of the Cookie headers."""
     cookies = []
     for header in headers:
         if header["name"].lower() == "cookie":
@@ -145,7 +146,8 @@ def request_cookies(headers: list[dict[str, str]]) -> list[dict[str, Any]]:
 
 
 def response_cookies(headers: list[dict[str, str]]) -> list[dict[str, Any]]:
-    """What the Set-Cookie headers say. `expires` only where it is a date: readers refuse anything else."""
+    """Return the cookies of the Set-Cookie headers. `expires` is left out unless it is a date, because readers refuse
+    the file otherwise."""
     cookies = []
     for header in headers:
         if header["name"].lower() == "set-cookie":
@@ -177,7 +179,7 @@ def _add_attribute(cookie: dict[str, Any], name: str, value: str) -> None:
 
 
 def parameters(query: str) -> list[dict[str, str]]:
-    """`a=1&b=x+y` → decoded names and values, in order."""
+    """Parse a query like `a=1&b=x+y`: decoded names and values, in order."""
     found = []
     for pair in query.split("&"):
         if pair:
@@ -187,7 +189,7 @@ def parameters(query: str) -> list[dict[str, str]]:
 
 
 def form_parameters(body: str) -> list[dict[str, str]] | None:
-    """The fields of an urlencoded form, or None where they could not be read back without loss."""
+    """Return the fields of an urlencoded form, or None if the form could not be restored from them."""
     found = []
     for pair in body.split("&"):
         name, equals, value = pair.partition("=")
@@ -204,7 +206,7 @@ def form_parameters(body: str) -> list[dict[str, str]] | None:
 
 
 def har_url(url: Any) -> str:
-    """Absolute, legal and without a fragment, whatever was recorded."""
+    """Return an absolute, legal URL without a fragment, whatever was recorded."""
     return _legal_url(url) if isinstance(url, str) else UNKNOWN_URL
 
 
@@ -216,13 +218,13 @@ def _legal_url(url: str) -> str:
 
 
 def query_of(url: str) -> str:
-    """What stands behind the question mark."""
+    """Return the part of a URL after the question mark."""
     return url.partition("?")[2]
 
 
 @lru_cache(256)
 def parts_of(url: str) -> Mapping[str, Any]:
-    """What a URL says of `protocol`, `path`, `host` and `destination`; not to be changed."""
+    """Return `protocol`, `path`, `host` and `destination` of a URL. The result is shared: do not change it."""
     try:
         split = urlsplit(url)
         protocol, hostname, port = split.scheme, split.hostname or "", split.port
@@ -240,7 +242,7 @@ def parts_of(url: str) -> Mapping[str, Any]:
 
 
 def is_address(value: Any) -> bool:
-    """Whether it is a bare IP address: validators take nothing else, no zone either."""
+    """True if the value is an IP address without a zone: validators accept nothing else."""
     try:
         return isinstance(value, str) and "%" not in value and bool(ipaddress.ip_address(value))
     except ValueError:
@@ -251,13 +253,13 @@ def is_address(value: Any) -> bool:
 
 
 def iso(milliseconds: float, *, digits: int = 3) -> str:
-    """Milliseconds since the epoch → ISO 8601 in UTC with so many digits of the second."""
+    """Format milliseconds since the epoch in ISO 8601, in UTC, with `digits` decimal places of the second."""
     moment = _EPOCH + timedelta(milliseconds=min(max(milliseconds, 0.0), _LATEST_MS))
     return f"{moment.strftime('%Y-%m-%dT%H:%M:%S')}.{moment.microsecond:06d}"[: 20 + digits] + "Z"
 
 
 def started(timing: Mapping[str, Any], timestamp: Any) -> str:
-    """When an exchange began: by its clock, otherwise by the record's own time."""
+    """Return the start of an exchange: from its timing, otherwise the timestamp of the record."""
     start = number(timing.get("startTime"))
     if start is not None and 0 <= start <= _LATEST_MS:
         return iso(start)
@@ -267,7 +269,8 @@ def started(timing: Mapping[str, Any], timestamp: Any) -> str:
 
 
 def span(timing: Mapping[str, Any], first: str, *last: str) -> float:
-    """Milliseconds between two milestones, never negative; the first of `last` that is there counts."""
+    """Return the milliseconds between two milestones, never negative. The first milestone of `last` that exists is the
+    end."""
     start = number(timing.get(first))
     end = next((found for name in last if (found := number(timing.get(name))) is not None), None)
     if start is None or end is None:

@@ -1,4 +1,4 @@
-"""Other tools' entries as a session: in the order of time, between a first and a last record of our own."""
+"""Convert other tools' entries to a session: ordered by time, between our own first and last record."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from mockrec.formats.files.jsonl import encode_lines
 from mockrec.formats.har import fields
 from mockrec.formats.har.attached import Attached
 from mockrec.formats.har.fields import items, mapping, number, text
-from mockrec.formats.har.imported_entry import ForeignEntry, client_of, made_up_id
-from mockrec.formats.har.imported_repairs import EntryNotes, Repairs
+from mockrec.formats.har.imported_entry import ImportedEntry, client_of, made_up_id
+from mockrec.formats.har.imported_repairs import EntryRepairs, Repairs
 from mockrec.formats.har.imported_values import moment_of
 from mockrec.formats.har.pages import PAGE_BYTES, PAGES_BYTES
 from mockrec.formats.har.spool import LineSpool
@@ -25,24 +25,24 @@ _FAILURES = ("closed", "reset", "cert-rejected", "no-shared-cipher", "handshake-
 
 
 class Importer:
-    """Takes entries in the file's order; `records` gives the lines at the end."""
+    """Takes entries in the file's order; then `records` yields the lines of the session."""
 
     def __init__(self, spool: LineSpool, attached: Attached) -> None:
-        self.notes = Repairs()
-        """What was repaired or left out of entries that have become exchanges."""
+        self.repairs = Repairs()
+        """Repairs and losses of the entries that became exchanges."""
         self._spool = spool
         self._attached = attached
         self._counts: Counter[str] = Counter()
         self._first: float | None = None
-        self._before = 0.0
-        """When the last entry began."""
+        self._previous_start = 0.0
+        """Start of the previous entry."""
         self._last = 0.0
         self._creator = ""
         self._pages: list[Record] = []
         self._pages_bytes = 0
 
-    def log(self, key: str, value: Any) -> None:
-        """A member of `log` beside the entries."""
+    def add_member(self, key: str, value: Any) -> None:
+        """Take a member of `log` other than the entries."""
         if key == "creator":
             self._creator = " ".join(text(mapping(value).get(name)) for name in ("name", "version")).strip()
             return
@@ -54,17 +54,18 @@ class Importer:
             try:
                 self._tls_error(index, mapping(error))
             except ValueError:
-                continue  # beside the entries, and of one tool only
+                continue  # not part of an entry, and written by one tool only
 
-    def entry(self, index: int, where: str, entry: Mapping[str, Any]) -> None:
-        """Make an exchange of it. `index` counts through the file; `ValueError` says why that cannot be."""
-        made = ForeignEntry(index, entry, EntryNotes(where), self._attached, self._before)
-        self._before = made.start
+    def add_entry(self, index: int, where: str, entry: Mapping[str, Any]) -> None:
+        """Convert an entry to an exchange. `index` counts entries of the whole file. Raises `ValueError` if the entry
+        cannot be converted."""
+        made = ImportedEntry(index, entry, EntryRepairs(where), self._attached, self._previous_start)
+        self._previous_start = made.start
         self._add(made.records())
-        self.notes.add(made.notes)
+        self.repairs.merge(made.repairs)
 
     def records(self, *, cut_off: bool) -> Iterator[bytes]:
-        """The session. `cut_off`: without its end, because the file has none."""
+        """Yield the lines of the session. `cut_off`: without `session-ended`, because the file ends too early."""
         first = 0.0 if self._first is None else self._first
         started: Record = {
             "type": "session-started",
@@ -89,20 +90,20 @@ class Importer:
             yield _numbered(seq + 1, encode_lines([ended]))
 
     def _page(self, page: Mapping[str, Any]) -> None:
-        """Kept for a HAR that is made of the session, as far as such a HAR has room for pages."""
-        told = mapping(page.get("pageTimings"))
-        timings = {name: -1 if (value := number(told.get(name))) is None else value for name in _PAGE_TIMINGS}
+        """Keep a page for a HAR that is written from this session, within the limit that such a HAR has for pages."""
+        given = mapping(page.get("pageTimings"))
+        timings = {name: -1 if (value := number(given.get(name))) is None else value for name in _PAGE_TIMINGS}
         try:
             start = fields.iso(moment_of(page.get("startedDateTime")))
         except ValueError:
-            return  # one is made of its first exchange
-        kept: Record = {
+            return  # `Pages` makes one from the first exchange
+        stored: Record = {
             "startedDateTime": start, "id": text(page.get("id")), "title": text(page.get("title")),
             "pageTimings": timings,
         }  # fmt: skip
-        self._pages_bytes += PAGE_BYTES + len(kept["id"]) + len(kept["title"])
-        if kept["id"] and self._pages_bytes <= PAGES_BYTES:
-            self._pages.append(kept)
+        self._pages_bytes += PAGE_BYTES + len(stored["id"]) + len(stored["title"])
+        if stored["id"] and self._pages_bytes <= PAGES_BYTES:
+            self._pages.append(stored)
 
     def _tls_error(self, index: int, error: Mapping[str, Any]) -> None:
         start = moment_of(error.get("startedDateTime"))
@@ -124,7 +125,7 @@ class Importer:
     def _add(self, records: list[tuple[float, Record]]) -> None:
         latest = records[0][0]
         for moment, record in records:
-            # Never backwards within an exchange, whatever the entry's numbers say.
+            # Times never run backwards within an exchange, whatever the entry's numbers are.
             latest = max(latest, moment)
             record["timestamp"] = fields.iso(latest, digits=6)
             self._counts[record["type"]] += 1

@@ -1,4 +1,4 @@
-"""Cookies and redirects that an entry has and no header of it names → the fields that carried them."""
+"""Restore Cookie, Set-Cookie and Location fields from an entry that lists cookies or a redirect but not the field."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from mockrec.formats.har.fields import items, text
 from mockrec.formats.har.imported_fields import as_bytes_text, is_latin1
-from mockrec.formats.har.imported_repairs import EntryNotes
+from mockrec.formats.har.imported_repairs import EntryRepairs
 from mockrec.formats.text.syntax import TOKEN
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -18,38 +18,38 @@ _NO_CONTROLS = re.compile(r"[^\x00-\x1f\x7f]+")
 _VALUE = re.compile(r"[^\x00-\x1f\x7f;]*")
 
 
-def request_field(cookies: Any, headers: list[list[str]], notes: EntryNotes) -> list[list[str]]:
-    """The `Cookie` field, where there is none and there were cookies."""
+def request_field(cookies: Any, headers: list[list[str]], repairs: EntryRepairs) -> list[list[str]]:
+    """Return a `Cookie` field if the entry lists cookies and has no such field."""
     pairs = [] if _names(headers, "cookie") else [_pair(cookie) for cookie in items(cookies)]
     pairs = [pair for pair in pairs if pair]
     if not pairs:
         return []
-    notes.repaired("cookies-list", "request.cookies")
+    repairs.add("cookies-list", "request.cookies")
     return [["Cookie", "; ".join(pairs)]]
 
 
-def response_fields(cookies: Any, headers: list[list[str]], notes: EntryNotes) -> list[list[str]]:
-    """The `Set-Cookie` fields, where there are none and cookies were set."""
+def response_fields(cookies: Any, headers: list[list[str]], repairs: EntryRepairs) -> list[list[str]]:
+    """Return `Set-Cookie` fields if the entry lists cookies and has no such field."""
     if _names(headers, "set-cookie"):
         return []
     made = [["Set-Cookie", pair + _attributes(cookie)] for cookie in items(cookies) if (pair := _pair(cookie))]
     if made:
-        notes.repaired("cookies-list", "response.cookies")
+        repairs.add("cookies-list", "response.cookies")
     return made
 
 
-def location_field(url: Any, status: int, headers: list[list[str]], notes: EntryNotes) -> list[list[str]]:
-    """The `Location` field of a redirect, where only `redirectURL` has it."""
-    told = text(url).strip()
+def location_field(url: Any, status: int, headers: list[list[str]], repairs: EntryRepairs) -> list[list[str]]:
+    """Return a `Location` field if the response is a redirect with a `redirectURL` and without such a field."""
+    location = text(url).strip()
     if (
         status not in _REDIRECTS
-        or not told
-        or not _VALUE.fullmatch(told.replace(";", ""))
+        or not location
+        or not _VALUE.fullmatch(location.replace(";", ""))
         or _names(headers, "location")
     ):
         return []
-    notes.repaired("redirect-url", "response.redirectURL", told)
-    return [["Location", told if is_latin1(told) else as_bytes_text(told)]]
+    repairs.add("redirect-url", "response.redirectURL", location)
+    return [["Location", location if is_latin1(location) else as_bytes_text(location)]]
 
 
 def _names(headers: list[list[str]], wanted: str) -> bool:
@@ -66,16 +66,16 @@ def _pair(cookie: Any) -> str:
 
 
 def _attributes(cookie: Mapping[str, Any]) -> str:
-    told = ""
+    attributes = ""
     for key in ("path", "domain"):
         value = text(cookie.get(key))
         if value and value.isascii() and _VALUE.fullmatch(value):
-            told += f"; {key.capitalize()}={value}"
-    told += _expires(cookie.get("expires"))
-    told += "; HttpOnly" if cookie.get("httpOnly") is True else ""
-    told += "; Secure" if cookie.get("secure") is True else ""
+            attributes += f"; {key.capitalize()}={value}"
+    attributes += _expires(cookie.get("expires"))
+    attributes += "; HttpOnly" if cookie.get("httpOnly") is True else ""
+    attributes += "; Secure" if cookie.get("secure") is True else ""
     same_site = text(cookie.get("sameSite"))
-    return told + (f"; SameSite={same_site}" if same_site.isalpha() and same_site.isascii() else "")
+    return attributes + (f"; SameSite={same_site}" if same_site.isalpha() and same_site.isascii() else "")
 
 
 def _expires(value: Any) -> str:

@@ -1,8 +1,8 @@
-"""Header fields of other tools' entries → fields that a message can hold, repaired where the meaning is plain.
+"""Convert header fields of other tools' entries to valid fields; repair them where the meaning is plain.
 
-`rawHeaders` are Latin-1 text, a character for each byte on the wire. So a value with other characters becomes its UTF-8
-bytes, as a browser sends it. What no head can hold (RFC 9110, 5.1 and 5.5) must not come behind this: whoever serves,
-sends, filters or converts the records would have to find out again.
+`rawHeaders` are Latin-1 text, one character for each byte on the wire. So a value with other characters becomes its
+UTF-8 bytes, as a browser sends it. Invalid fields (RFC 9110, 5.1 and 5.5) must not get past this module: otherwise
+`run`, `replay`, `filter` and every conversion would have to check again.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 from mockrec.formats.har.fields import items
-from mockrec.formats.har.imported_repairs import EntryNotes
+from mockrec.formats.har.imported_repairs import EntryRepairs
 from mockrec.formats.text.syntax import TOKEN, TOKEN_PATTERN
 
 _AROUND_NAMES = "".join(map(chr, range(0x21))) + "\x7f\xa0\ufeff"
@@ -28,34 +28,34 @@ _PSEUDO = {
     "trailers": frozenset[str](),
 }
 _SPDY = frozenset({":host", ":version"})
-"""What HTTP/2 has no more, and other members of the entry say."""
+"""Pseudo-headers that HTTP/2 does not have any more; other members of the entry have their values."""
 _COLONLESS = re.compile(r":?(method|scheme|authority|path|protocol|status)[ \t]*:[ \t]*(.*)", re.DOTALL)
 _COOKIE = re.compile(TOKEN_PATTERN + r"=[^;]*;.*", re.DOTALL)
 _THOUSANDS = re.compile(r"[0-9]{1,3}(?:[,.'\xa0 ][0-9]{3})+")
 _NEXT_COOKIE = re.compile(rf",[ \t]*(?=({TOKEN_PATTERN})=)")
 _ANY = re.compile(r".*+")
-_USUAL = {"set-cookie": re.compile(r"[^,]*+"), "content-length": re.compile(r"[0-9]*+")}
+_USUAL_VALUES = {"set-cookie": re.compile(r"[^,]*+"), "content-length": re.compile(r"[0-9]*+")}
 _NEVER_FOLDED = ("set-cookie", "cookie")
-"""Some tools join cookies with a line feed and a blank, which would otherwise be a fold."""
+"""Some tools join cookies with a line feed and a blank, which would look like a folded line."""
 
 
 class FieldReader:
     """Reads the fields of one message."""
 
-    def __init__(self, notes: EntryNotes, side: str, method: str = "") -> None:
-        """`side` is `request`, `response` or `trailers`; `method` that of the request."""
-        self._notes = notes
+    def __init__(self, repairs: EntryRepairs, side: str, method: str = "") -> None:
+        """`side` is `request`, `response` or `trailers`; `method` is the request's, if known."""
+        self._repairs = repairs
         self._side = side
         self._method = method
         self._place = ""
-        """Of the header that is being read."""
-        self._before = ""
-        """The name of the field before, in lower case."""
+        """Place of the current header in the entry."""
+        self._previous_name = ""
+        """Name of the previous field, in lower case."""
 
     def read(self, headers: Any, place: str, cookies: Any = None) -> list[list[str]]:
-        """`[[name, value], …]`, each of which a message can hold. `cookies`: the list beside a response's headers."""
-        if isinstance(headers, list) and (good := _as_they_are(headers)) is not None:
-            return good
+        """Return valid fields as `[[name, value], …]`. `cookies`: the entry's list of a response's cookies."""
+        if isinstance(headers, list) and (regular := _regular_fields(headers)) is not None:
+            return regular
         fields: list[list[str]] = []
         named = _cookie_names(cookies)
         for name, values in self._pairs(headers, place):
@@ -67,22 +67,22 @@ class FieldReader:
 
     def _pairs(self, headers: Any, place: str) -> Iterator[tuple[str, list[str]]]:
         if isinstance(headers, dict):
-            self._notes.repaired("header-form", place)
+            self._repairs.add("header-form", place)
             headers = [{"name": name, "value": value} for name, value in headers.items()]
         for index, header in enumerate(items(headers)):
             self._place = f"{place}[{index}]"
             if isinstance(header, list) and len(header) == 2:
-                self._notes.repaired("header-form", self._place)
+                self._repairs.add("header-form", self._place)
                 name, value = header
             elif isinstance(header, dict) and "name" in header:
                 name, value = header["name"], header.get("value", "")
             else:
-                self._notes.lost("field", self._place, f"{header!r:.60}")
+                self._repairs.add_lost("field", self._place, f"{header!r:.60}")
                 continue
             if isinstance(name, str):
                 yield name, self._texts(value)
             else:
-                self._notes.lost("field", self._place, f"{name!r:.60}")
+                self._repairs.add_lost("field", self._place, f"{name!r:.60}")
 
     def _texts(self, value: Any) -> list[str]:
         if isinstance(value, str):
@@ -90,57 +90,59 @@ class FieldReader:
         if value is None:
             return [""]
         if isinstance(value, list):
-            self._notes.repaired("header-form", self._place)
+            self._repairs.add("header-form", self._place)
             return [text for one in value if not isinstance(one, list) for text in self._texts(one)] or [""]
         if isinstance(value, bool):
             value = "true" if value else "false"
-        self._notes.repaired("header-form", self._place)
+        self._repairs.add("header-form", self._place)
         return [str(value)]
 
     # ── fields ─────────────────────────────────────────────────────────────────────────────────────
 
     def _field(self, name: str, value: str, cookies: frozenset[str]) -> list[list[str]]:
         if self._is_start_line(name, value) or name in _SPDY:
-            self._notes.repaired("start-line", self._place, name)
+            self._repairs.add("start-line", self._place, name)
             return []
-        if self._before == "set-cookie" and _COOKIE.fullmatch(name):
-            self._notes.repaired("cookie-as-name", self._place, name)
-            return [["Set-Cookie", one] for one in self._values(self._before, f"{name}:{value}", cookies)]
+        if self._previous_name == "set-cookie" and _COOKIE.fullmatch(name):
+            self._repairs.add("cookie-as-name", self._place, name)
+            return [["Set-Cookie", one] for one in self._values(self._previous_name, f"{name}:{value}", cookies)]
         clean = name.strip(_AROUND_NAMES)
         if not clean.strip(":"):
             return self._nameless(clean, value)
         if clean.endswith(":"):
             clean = clean.rstrip(":" + _AROUND_NAMES)
         if not self._is_name(clean):
-            before, colon, behind = clean.partition(":") if not clean.startswith(":") else (clean, "", "")
-            before = before.rstrip(_AROUND_NAMES)
-            if not colon or value.strip() or not self._is_name(before):
+            name_part, colon, value_part = clean.partition(":") if not clean.startswith(":") else (clean, "", "")
+            name_part = name_part.rstrip(_AROUND_NAMES)
+            if not colon or value.strip() or not self._is_name(name_part):
                 return self._lost(clean)
-            self._notes.repaired("line-as-name", self._place, clean)
-            clean, value = before, behind.strip(_AT_ENDS)
+            self._repairs.add("line-as-name", self._place, clean)
+            clean, value = name_part, value_part.strip(_AT_ENDS)
         elif clean != name:
-            self._notes.repaired("trimmed-name", self._place, name)
-        self._before = clean.lower()
-        if self._before == "content-length" and value.strip(_AT_ENDS) and not _is_length(value.strip(_AT_ENDS)):
+            self._repairs.add("trimmed-name", self._place, name)
+        self._previous_name = clean.lower()
+        if self._previous_name == "content-length" and value.strip(_AT_ENDS) and not _is_length(value.strip(_AT_ENDS)):
             if not _THOUSANDS.fullmatch(value.strip(_AT_ENDS)):
                 return self._lost(f"{clean}: {value}")
-            self._notes.repaired("length-form", self._place, value)
+            self._repairs.add("length-form", self._place, value)
             value = re.sub(r"[^0-9]", "", value)
-        return [[clean, one] for one in self._values(self._before, value, cookies)]
+        return [[clean, one] for one in self._values(self._previous_name, value, cookies)]
 
     def _nameless(self, colons: str, value: str) -> list[list[str]]:
-        """Some tools cut lines at the first colon, which pseudo-headers begin with."""
+        """Read a field with an empty name: some tools split lines at the first colon, with which pseudo-headers
+        begin."""
         found = _COLONLESS.fullmatch(value.strip(_AT_ENDS))
         if found is not None and f":{found[1]}" in _PSEUDO[self._side]:
-            self._notes.repaired("pseudo-name", self._place, value)
+            self._repairs.add("pseudo-name", self._place, value)
             return [[f":{found[1]}", one] for one in self._values("", found[2], frozenset())]
         if not value.strip(_AT_ENDS):
-            self._notes.repaired("no-field", self._place)
+            self._repairs.add("no-field", self._place)
             return []
         return self._lost(f"{colons}: {value}")
 
     def _is_start_line(self, name: str, value: str) -> bool:
-        """The first line of a head is no field, but tools that cut a head at line ends and colons take it for one."""
+        """True for a request line or status line, which tools that split a head at line ends and colons list as a
+        field."""
         name, value = name.strip(_AROUND_NAMES), value.strip(_AT_ENDS)
         if " " not in name and name:
             return False
@@ -155,7 +157,7 @@ class FieldReader:
         return TOKEN.fullmatch(name) is not None
 
     def _lost(self, detail: str) -> list[list[str]]:
-        self._notes.lost("field", self._place, detail)
+        self._repairs.add_lost("field", self._place, detail)
         return []
 
     # ── values ─────────────────────────────────────────────────────────────────────────────────────
@@ -165,9 +167,9 @@ class FieldReader:
         if "\n" in value or "\r" in value:
             values = self._lines(name, value)
         if name == "set-cookie" and "," in value:
-            apart = [one for joined in values for one in _cookies_apart(joined, cookies)]
+            apart = [one for joined in values for one in _split_cookies(joined, cookies)]
             if len(apart) > len(values):
-                self._notes.repaired("joined-cookies", self._place, value)
+                self._repairs.add("joined-cookies", self._place, value)
                 values = apart
         return [self._sendable(one) for one in values]
 
@@ -183,38 +185,38 @@ class FieldReader:
             else:
                 lines.append([line.strip(_AT_ENDS)])
         if folded:
-            self._notes.repaired("folded-field", self._place, value)
+            self._repairs.add("folded-field", self._place, value)
         if len(lines) > 1:
-            self._notes.repaired("split-field", self._place, value)
+            self._repairs.add("split-field", self._place, value)
         elif not folded:
-            self._notes.repaired("padded-value", self._place, value)
+            self._repairs.add("padded-value", self._place, value)
         values = [" ".join(pieces) for pieces in lines] or [""]
-        # Of cookies that are sent there is one field only (RFC 6265, 5.4).
+        # A request has only one Cookie field (RFC 6265, 5.4).
         return ["; ".join(one.rstrip("; ") for one in values)] if name == "cookie" and len(values) > 1 else values
 
     def _sendable(self, value: str) -> str:
-        """A value as it can stand in a head (RFC 9110, 5.5), a character for each byte."""
+        """Return a value that is valid in a field (RFC 9110, 5.5), one character for each byte."""
         clean = value.strip(_AT_ENDS)
         if clean != value:
-            self._notes.repaired("control-character" if "\0" in value else "padded-value", self._place, value)
+            self._repairs.add("control-character" if "\0" in value else "padded-value", self._place, value)
         if _CONTROLS.search(clean):
-            self._notes.repaired("control-character", self._place, value)
+            self._repairs.add("control-character", self._place, value)
             clean = _CONTROLS.sub(" ", clean).strip(_AT_ENDS)
         if not is_latin1(clean):
-            self._notes.repaired("utf8-value", self._place, value)
+            self._repairs.add("utf8-value", self._place, value)
             clean = as_bytes_text(clean)
         return clean
 
 
-def _as_they_are(headers: list[Any]) -> list[list[str]] | None:
-    """Headers that are good in the form that HAR asks for, as nearly all are; None where one has to be looked at."""
+def _regular_fields(headers: list[Any]) -> list[list[str]] | None:
+    """Return the fields if all are valid and in HAR's form, as nearly all are; None if one may need a repair."""
     fields: list[list[str]] = []
     for header in headers:
         try:
             name, value = header["name"], header["value"]
         except (TypeError, KeyError, IndexError):
             return None
-        if type(name) is not str or type(value) is not str or (pattern := _usual(name)) is None:
+        if type(name) is not str or type(value) is not str or (pattern := _usual_value(name)) is None:
             return None
         if not (value.isascii() and value.isprintable() and value.strip() == value and pattern.fullmatch(value)):
             return None
@@ -223,19 +225,19 @@ def _as_they_are(headers: list[Any]) -> list[list[str]] | None:
 
 
 @lru_cache(1024)
-def _usual(name: str) -> re.Pattern[str] | None:
-    """What a value of this name is that nobody has to look at; None for a name that is none."""
-    return _USUAL.get(name.lower(), _ANY) if TOKEN.fullmatch(name) else None
+def _usual_value(name: str) -> re.Pattern[str] | None:
+    """Return the pattern of values of this field that need no further check; None for an invalid name."""
+    return _USUAL_VALUES.get(name.lower(), _ANY) if TOKEN.fullmatch(name) else None
 
 
 def is_latin1(text: str) -> bool:
-    """Whether each character is a byte."""
+    """True if each character fits in a byte."""
     return text.isascii() or max(text) <= "\xff"
 
 
 def as_bytes_text(text: str) -> str:
-    """The UTF-8 of a text, with a character for each byte. Python's tools write bytes that are no UTF-8 as halves of
-    surrogate pairs, which are these bytes again; other halves become question marks."""
+    """Return the UTF-8 encoding of a text, one character for each byte. Python programs write bytes that are not UTF-8
+    as lone surrogates, which become these bytes again; other lone surrogates become question marks."""
     try:
         data = text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
@@ -244,18 +246,18 @@ def as_bytes_text(text: str) -> str:
 
 
 def sendable_reason(reason: str) -> str:
-    """A reason phrase as a status line can hold it (RFC 9112, 4)."""
+    """Return a reason phrase that is valid in a status line (RFC 9112, 4)."""
     line = _CONTROLS.sub(" ", reason).strip(_AT_ENDS)
     return line if is_latin1(line) else as_bytes_text(line)
 
 
 def without_status_line(reason: str) -> str:
-    """Safari writes the whole status line where only its reason belongs."""
+    """Return the reason phrase of a status line: Safari writes the whole line as the reason."""
     return reason.strip().split(" ", 2)[2] if reason.strip().count(" ") > 1 else ""
 
 
 def is_status_line(text: str) -> bool:
-    """Whether it is a whole status line."""
+    """True if the text is a whole status line."""
     return _STATUS_LINE.fullmatch(text.strip()) is not None
 
 
@@ -269,9 +271,9 @@ def _cookie_names(cookies: Any) -> frozenset[str]:
     return frozenset(name for name in names if isinstance(name, str) and name)
 
 
-def _cookies_apart(value: str, known: frozenset[str]) -> Iterator[str]:
-    """Cookies that were joined with commas. A comma may also be part of a value or a date: one between cookies stands
-    behind an attribute, or before a name that the entry's list of cookies has."""
+def _split_cookies(value: str, known: frozenset[str]) -> Iterator[str]:
+    """Split cookies that a tool has joined with commas. A comma may also be part of a value or a date: it separates two
+    cookies only if it follows an attribute, or precedes a name in the entry's list of cookies."""
     start = 0
     for found in _NEXT_COOKIE.finditer(value):
         if value.find(";", start, found.start()) >= 0 or found[1] in known:

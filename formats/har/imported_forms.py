@@ -1,4 +1,4 @@
-"""`postData.params` of other tools' entries → the body that was sent, where `text` does not have it."""
+"""Restore the body of a form from `postData.params` of other tools' entries, where `text` is missing."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ _BREAKS = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def boundary_in(content_type: str) -> str:
-    """The boundary that a multipart type names, or nothing."""
+    """Return the boundary that a multipart type names, or ""."""
     found = _BOUNDARY.search(content_type)
     return (found[1] or found[2]) if found else ""
 
 
 def boundary_of_text(body: str) -> str:
-    """The boundary that a multipart body begins with, or nothing."""
+    """Return the boundary with which a multipart body begins, or ""."""
     found = _FIRST_LINE.match(body)
     return found[1] if found else ""
 
 
 def made_up_boundary(seed: str) -> str:
-    """One that is always the same for the same exchange."""
+    """Return a boundary that is always the same for the same exchange."""
     return f"----mockrec{seed.replace('-', '')}"
 
 
 def is_multipart(content_type: str) -> bool:
-    """Whether a type is one of several parts."""
+    """True for a multipart type."""
     return content_type.strip().lower().startswith("multipart/")
 
 
 def multipart(params: Any, boundary: str) -> tuple[bytes, list[str]]:
-    """The body of a form (RFC 7578; HTML, 4.10.21.8), and the names of the files whose content the HAR has not."""
+    """Return the body of a form (RFC 7578; HTML, 4.10.21.8), and the names of files whose content the HAR lacks."""
     pieces: list[str] = []
     missing: list[str] = []
     for param in map(mapping, items(params)):
@@ -49,7 +49,7 @@ def multipart(params: Any, boundary: str) -> tuple[bytes, list[str]]:
 
 
 def urlencoded(params: Any) -> bytes:
-    """The body of a form with `application/x-www-form-urlencoded`."""
+    """Return the body of a form as `application/x-www-form-urlencoded`."""
     return urlencode([(text(param.get("name")), _value(param)) for param in map(mapping, items(params))]).encode()
 
 
@@ -69,5 +69,5 @@ def _value(param: Mapping[str, Any]) -> str:
 
 
 def _quoted(name: str) -> str:
-    """As browsers write names in quotes."""
+    """Escape a name for a quoted string, as browsers do."""
     return _BREAKS.sub(lambda found: f"%{ord(found[0]):02X}", name).replace('"', "%22")

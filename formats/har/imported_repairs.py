@@ -1,7 +1,7 @@
-"""What was repaired or left out while another tool's HAR was read: counted by kind, told once at the end.
+"""Repairs and losses while another tool's HAR is read: counted by kind, reported once at the end.
 
-A file may have the same oddity in each of a hundred thousand entries. So each kind is one sentence with a count and its
-first place; the exchanges themselves are tagged, so that a filter finds them all.
+A file may have the same flaw in each of a hundred thousand entries. So each kind is reported in one sentence with a
+count and its first place. The exchanges are tagged, so that a filter finds all of them.
 """
 
 from __future__ import annotations
@@ -9,16 +9,16 @@ from __future__ import annotations
 from typing import Final
 
 TAG: Final = "har-odd:"
-"""Before the kind, in the tags of an exchange that was read from an entry with an oddity."""
+"""Prefix of the kind in the tags of an exchange that was read from a repaired entry."""
 
 _LONGEST = 80
-"""Characters of a value that are shown."""
+"""Characters of a value that a message quotes."""
 
 REPAIRED: Final = {
     "split-field": "header values with line breaks are several fields",
     "joined-cookies": "Set-Cookie values that were joined with commas are several fields",
     "folded-field": "folded header values are one line",
-    "utf8-value": "header values that are no Latin-1 text are their UTF-8 bytes",
+    "utf8-value": "header values that are not Latin-1 text are their UTF-8 bytes",
     "control-character": "control characters in header values and reasons are blanks",
     "padded-value": "blanks around header values are gone",
     "start-line": "request and status lines among the headers are dropped: method, URL and status say the same",
@@ -31,7 +31,7 @@ REPAIRED: Final = {
     "header-form": "headers in another form (an object, pairs, lists or numbers as values) are fields",
     "cookies-list": "cookies that no header names are Cookie and Set-Cookie fields",
     "redirect-url": "redirects that no header names are Location fields",
-    "version": "HTTP versions that are not known are read as HTTP/1.1",
+    "version": "unknown HTTP versions are read as HTTP/1.1",
     "content-type": "the type that only postData names is the Content-Type field",
     "status-form": "statuses in another form are numbers",
     "reason-form": "reasons with blanks around, a whole status line or other characters are as a status line has them",
@@ -39,66 +39,67 @@ REPAIRED: Final = {
     "no-zone": "dates without a zone are read as UTC",
     "no-date": "entries without a date are at the time of the one before",
     "relative-url": "relative URLs are made whole with the Host field, as http",
-    "url-form": "URLs are as the recorder writes them: what no URL holds is percent-encoded, dot segments are resolved",
+    "url-form": "URLs are as the recorder writes them: invalid characters percent-encoded, dot segments resolved",
     "query-list": "queries that only queryString has are part of the URL",
     "method-form": "blanks around methods are gone",
     "base64-form": "base64 that is wrapped, unpadded, url-safe or marked in another spelling is decoded",
-    "no-base64": "texts that are said to be base64 and are not are taken as they are",
-    "unmarked-base64": "base64 that is not said to be is decoded",
+    "no-base64": "texts that are declared as base64, but are not, are kept as they are",
+    "unmarked-base64": "base64 that is not declared is decoded",
     "bytes-as-text": "binary bodies with a character for each byte are these bytes",
-    "half-character": "halves of surrogate pairs are question marks",
+    "half-character": "lone surrogates are question marks",
     "body-form": "bodies in another form than a text (JSON, a bare string) are texts",
     "form-params": "bodies that only postData.params has are made of these",
     "boundary": "multipart types without a boundary have one",
-    "unknown-coding": "Content-Encoding fields are dropped where the body is decoded and the coding is not known here",
+    "unknown-coding": "Content-Encoding fields are dropped where the body is decoded and the coding is unknown",
 }
-"""Kind → what has been done, as a sentence."""
+"""Kind of repair → a sentence."""
 
 MISSING: Final = {
     "redirect-body": "bodies of redirects are not in the file",
     "no-body": "bodies are not in the file; they have their size and are marked truncated",
 }
-"""The same for what the tool has not written: nobody has repaired or lost that."""
+"""Kind of data that the tool has not written (neither repaired nor lost here) → a sentence."""
 
 LOST: Final = {
     "field": "headers that no message can hold are left out",
-    "status": "statuses that are none are left out, and the exchange has no answer",
+    "status": "invalid statuses are left out, and the exchange has no response",
     "attached": "attached files could not be read, and their bodies are marked truncated",
     "uploaded": "uploaded files are not in the HAR, and the requests' bodies are marked truncated",
-    "message": "WebSocket messages that are no objects are left out",
+    "message": "WebSocket messages that are not objects are left out",
 }
-"""Kind → what is missing now, as a sentence."""
+"""Kind of loss → a sentence."""
 
 _UNTAGGED: Final = frozenset({*MISSING, "no-zone"})
-"""What the record itself says, or what says nothing of one exchange."""
+"""Kinds without a tag: the record itself shows them, or they do not concern a single exchange."""
 
 
-class EntryNotes:
-    """What is odd about one entry."""
+class EntryRepairs:
+    """Repairs and losses of one entry."""
 
     def __init__(self, where: str) -> None:
         self._where = where
         self.found: dict[tuple[bool, str], tuple[int, str]] = {}
-        """Whether it is lost, and its kind → how often, and where first."""
+        """(True for a loss, kind) → (count, first place)."""
 
-    def repaired(self, kind: str, place: str = "", detail: str = "") -> None:
-        """`kind` is one of `REPAIRED` or `MISSING`, `place` the member of the entry, `detail` what was found there."""
-        self._add(False, kind, place, detail)
+    def add(self, kind: str, place: str = "", detail: str = "") -> None:
+        """Count a repair. `kind` is one of `REPAIRED` or `MISSING`, `place` the member of the entry, `detail` its
+        value."""
+        self._count(False, kind, place, detail)
 
-    def lost(self, kind: str, place: str = "", detail: str = "") -> None:
-        """The same for a kind of `LOST`."""
-        self._add(True, kind, place, detail)
+    def add_lost(self, kind: str, place: str = "", detail: str = "") -> None:
+        """Count a loss. `kind` is one of `LOST`; see `add`."""
+        self._count(True, kind, place, detail)
 
     @property
     def tags(self) -> list[str]:
-        """For the records of the exchange."""
+        """Tags for the records of the exchange."""
         kinds = dict.fromkeys(kind for _, kind in self.found)
         return [f"{TAG}{kind}" for kind in kinds if kind not in _UNTAGGED]
 
-    def _add(self, lost: bool, kind: str, place: str, detail: str) -> None:
-        known = self.found.get((lost, kind))
-        if known is not None:
-            self.found[lost, kind] = known[0] + 1, known[1]
+    def _count(self, lost: bool, kind: str, place: str, detail: str) -> None:
+        earlier = self.found.get((lost, kind))
+        if earlier is not None:
+            self.found[lost, kind] = earlier[0] + 1, earlier[1]
             return
         first = f"{self._where}.{place}" if place else self._where
         if detail:
@@ -108,29 +109,29 @@ class EntryNotes:
 
 
 class Repairs:
-    """What is odd about a file."""
+    """Repairs and losses of a file."""
 
     def __init__(self) -> None:
         self._found: dict[tuple[bool, str], tuple[int, str]] = {}
 
-    def add(self, entry: EntryNotes) -> None:
-        """An entry has become an exchange."""
+    def merge(self, entry: EntryRepairs) -> None:
+        """Add those of an entry that became an exchange."""
         for key, (count, first) in entry.found.items():
             before = self._found.get(key)
             self._found[key] = (count, first) if before is None else (before[0] + count, before[1])
 
-    def told(self) -> list[str]:
-        """A sentence for each kind of repair, and of what the tool has not written."""
-        told: list[str] = []
+    def repaired(self) -> list[str]:
+        """Return a sentence for each kind of repair, and for each kind of data that the tool has not written."""
+        sentences: list[str] = []
         for (lost, kind), (count, first) in self._found.items():
             if not lost:
                 what = f"missing: {MISSING[kind]}" if kind in MISSING else f"repaired: {REPAIRED[kind]}"
-                told.append(_sentence(what, count, first))
-        return told
+                sentences.append(_sentence(what, count, first))
+        return sentences
 
     def lost(self) -> list[str]:
-        """A sentence for each kind of what is left out."""
-        return [_sentence(LOST[kind], *told) for (lost, kind), told in self._found.items() if lost]
+        """Return a sentence for each kind of loss."""
+        return [_sentence(LOST[kind], *where) for (lost, kind), where in self._found.items() if lost]
 
 
 def _sentence(what: str, count: int, first: str) -> str:

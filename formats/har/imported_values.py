@@ -1,4 +1,4 @@
-"""Single values of other tools' entries: moments, sizes, statuses, URLs, each in whatever form tools write it."""
+"""Read single values of other tools' entries: dates, sizes, statuses, URLs, in all the forms that tools write."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from urllib.parse import urlencode
 from mockrec.formats.har import fields
 from mockrec.formats.har.fields import items, mapping, text
 from mockrec.formats.har.imported_fields import is_status_line, sendable_reason, without_status_line
-from mockrec.formats.har.imported_repairs import EntryNotes
+from mockrec.formats.har.imported_repairs import EntryRepairs
 from mockrec.formats.text.hostnames import to_ascii
 from mockrec.formats.text.syntax import TOKEN
 from mockrec.formats.text.urls import DEFAULT_PORTS, normal_target, quoted_target
 
 _SECONDS_END = 1e11
-"""Larger numbers are no seconds since the epoch (year 5138) …"""
+"""Numbers from here on are not seconds since the epoch (year 5138) …"""
 _MILLISECONDS_END = 1e14
-"""… and these no milliseconds."""
+"""… and from here on not milliseconds either."""
 _MICROSECONDS_END = 1e17
 _NANOSECONDS_END = 1e20
 _EPOCH_START = 1e8
-"""Smaller ones are no moments at all: 1973 in seconds."""
+"""Smaller numbers are not accepted as dates: 1973 in seconds."""
 _NUMBER = re.compile(r"[0-9]{9,20}(?:\.[0-9]{1,9})?")
 _DOTNET = re.compile(r"/Date\((-?[0-9]{1,15})(?:[+-][0-9]{4})?\)/")
 _JAVASCRIPT = re.compile(r"(\w{3} \w{3} \d{1,2} \d{4} \d\d:\d\d:\d\d) (?:GMT|UTC)([+-]\d{4})?(?: \(.*\))?")
@@ -44,28 +44,28 @@ _LONGEST_HOST = 260
 _AROUND_URLS = "".join(map(chr, range(0x21))) + "\xa0\ufeff\u2028\u2029"
 
 
-def moment_of(value: Any, notes: EntryNotes | None = None) -> float:
-    """A date in any form → milliseconds since the epoch. `ValueError` for what is none."""
-    notes = notes or EntryNotes("")
+def moment_of(value: Any, repairs: EntryRepairs | None = None) -> float:
+    """Convert a date in any form to milliseconds since the epoch. Raises `ValueError` if it is not a date."""
+    repairs = repairs or EntryRepairs("")
     if isinstance(value, str):
         value = value.strip()
-        if _NUMBER.fullmatch(value):  # before ISO 8601, whose basic format some of them would be, of the year 1712
-            return _other_moment(value, notes)
+        if _NUMBER.fullmatch(value):  # before ISO 8601: in its basic format, some numbers are dates of the year 1712
+            return _other_moment(value, repairs)
         try:
             moment = datetime.fromisoformat(value[:-1] + "Z" if value.endswith("z") else value)
         except ValueError:
-            return _other_moment(value, notes)
+            return _other_moment(value, repairs)
         if moment.tzinfo is None:
-            notes.repaired("no-zone", "startedDateTime", value)
+            repairs.add("no-zone", "startedDateTime", value)
             moment = moment.replace(tzinfo=UTC)
         return _milliseconds_of(moment, value)
     if type(value) in (int, float) and _EPOCH_START <= value < _NANOSECONDS_END:
-        notes.repaired("date-form", "startedDateTime", str(value))
+        repairs.add("date-form", "startedDateTime", str(value))
         return _epoch(value)
     raise _no_date(value)
 
 
-def _other_moment(value: str, notes: EntryNotes) -> float:
+def _other_moment(value: str, repairs: EntryRepairs) -> float:
     milliseconds: float | None = None
     if _NUMBER.fullmatch(value):
         number = float(value)
@@ -75,25 +75,25 @@ def _other_moment(value: str, notes: EntryNotes) -> float:
     elif found := _JAVASCRIPT.fullmatch(value):
         milliseconds = _milliseconds_of(_parsed(f"{found[1]} {found[2] or '+0000'}", value), value)
     elif found := _RUBY_AND_GO.fullmatch(value):
-        return moment_of(found[1] + (found[2] or "+00:00"), notes)
+        return moment_of(found[1] + (found[2] or "+00:00"), repairs)
     elif _SLASHES.match(value):
-        milliseconds = moment_of(value.replace("/", "-"), notes)
+        milliseconds = moment_of(value.replace("/", "-"), repairs)
     elif value[:3].isalpha():
-        milliseconds = _milliseconds_of(_rfc(value), value)
+        milliseconds = _milliseconds_of(_rfc_date(value), value)
     if milliseconds is None:
         raise _no_date(value)
-    notes.repaired("date-form", "startedDateTime", value)
+    repairs.add("date-form", "startedDateTime", value)
     return milliseconds
 
 
-def _parsed(value: str, told: str) -> datetime:
+def _parsed(value: str, given: str) -> datetime:
     try:
         return datetime.strptime(value, "%a %b %d %Y %H:%M:%S %z")
     except ValueError:
-        raise _no_date(told) from None
+        raise _no_date(given) from None
 
 
-def _rfc(value: str) -> datetime:
+def _rfc_date(value: str) -> datetime:
     try:
         moment = email.utils.parsedate_to_datetime(value)
     except (ValueError, TypeError, IndexError, OverflowError):
@@ -121,7 +121,7 @@ def _no_date(value: Any) -> ValueError:
 
 
 def number_of(value: Any) -> float | None:
-    """A number, also as text."""
+    """Convert a number, or a text with one; None if it is neither."""
     if isinstance(value, str):
         try:
             value = float(value)
@@ -131,51 +131,51 @@ def number_of(value: Any) -> float | None:
 
 
 def size_of(value: Any) -> int | None:
-    """A size in bytes, also as a float or as text; None for what is not known (-1, null) or none."""
-    told = number_of(value)
-    if told is None or not math.isfinite(told) or not 0 <= told < _LARGEST:
+    """Convert a size in bytes, also a float or a text; None if it is unknown (-1, null) or not a size."""
+    given = number_of(value)
+    if given is None or not math.isfinite(given) or not 0 <= given < _LARGEST:
         return None
-    return int(told)
+    return int(given)
 
 
-def status_of(response: Mapping[str, Any], notes: EntryNotes) -> tuple[int, str]:
-    """Status and reason; 0 where there is no answer."""
+def status_of(response: Mapping[str, Any], repairs: EntryRepairs) -> tuple[int, str]:
+    """Return status and reason; the status is 0 if there is no response."""
     value, reason = response.get("status"), text(response.get("statusText"))
     if isinstance(value, str) and (found := _STATUS.fullmatch(value.strip())):
-        notes.repaired("status-form", "response.status", value)
+        repairs.add("status-form", "response.status", value)
         value, reason = int(found[1]), reason or text(found[2])
     elif isinstance(value, float) and value.is_integer():
-        notes.repaired("status-form", "response.status", str(value))
+        repairs.add("status-form", "response.status", str(value))
         value = int(value)
     if type(value) is not int or not 100 <= value <= 999:
         is_none = value in (None, "", "0", "-1", False) or (type(value) in (int, float) and value <= 0)
         if not is_none:
-            notes.lost("status", "response.status", f"{value!r:.60}")
+            repairs.add_lost("status", "response.status", f"{value!r:.60}")
         return 0, reason
     if is_status_line(reason):
-        notes.repaired("reason-form", "response.statusText", reason)
+        repairs.add("reason-form", "response.statusText", reason)
         reason = without_status_line(reason)
     sendable = sendable_reason(reason)
     if sendable != reason:
-        notes.repaired("reason-form", "response.statusText", reason)
+        repairs.add("reason-form", "response.statusText", reason)
     return value, sendable
 
 
-def version_of(value: Any, notes: EntryNotes) -> str:
-    """`1.0`, `1.1`, `2.0` or `3.0`: 1.1 where it is not known."""
-    told = text(value).strip().lower()
-    found = _VERSION.fullmatch(told)
-    if "quic" in told:
+def version_of(value: Any, repairs: EntryRepairs) -> str:
+    """Return the HTTP version as `1.0`, `1.1`, `2.0` or `3.0`; `1.1` if it is unknown."""
+    given = text(value).strip().lower()
+    found = _VERSION.fullmatch(given)
+    if "quic" in given:
         return "3.0"
     if found is None:
-        if told:
-            notes.repaired("version", "request.httpVersion", told)
+        if given:
+            repairs.add("version", "request.httpVersion", given)
         return "1.1"
     return found[1] if "." in found[1] else f"{found[1]}.{1 if found[1] == '1' else 0}"
 
 
-def method_of(request: Mapping[str, Any], notes: EntryNotes) -> str:
-    """The method. `ValueError` where there is none that a request line can hold."""
+def method_of(request: Mapping[str, Any], repairs: EntryRepairs) -> str:
+    """Return the method. Raises `ValueError` if it is missing or not valid in a request line."""
     value = text(request.get("method"))
     method = value.strip()
     if not method:
@@ -183,50 +183,52 @@ def method_of(request: Mapping[str, Any], notes: EntryNotes) -> str:
     if not TOKEN.fullmatch(method):
         raise ValueError(f"request.method is no method: {value[:60]!r}")
     if method != value:
-        notes.repaired("method-form", "request.method", value)
+        repairs.add("method-form", "request.method", value)
     return method
 
 
-def url_of(request: Mapping[str, Any], notes: EntryNotes, headers: list[list[str]] | None = None) -> tuple[str, str]:
-    """The URL as the recorder writes it, without its fragment, and the request target that was sent.
+def url_of(
+    request: Mapping[str, Any], repairs: EntryRepairs, headers: list[list[str]] | None = None
+) -> tuple[str, str]:
+    """Return the URL as the recorder writes it, without its fragment, and the request target.
 
-    They differ in dot segments, which the URL has not. `ValueError` where there is no URL.
+    They differ in dot segments, which only the request target keeps. Raises `ValueError` if there is no valid URL.
     """
-    told = text(request.get("url"))
-    if not told:
+    given = text(request.get("url"))
+    if not given:
         raise ValueError("request.method or request.url is missing")
-    stripped = told.strip(_AROUND_URLS)
+    stripped = given.strip(_AROUND_URLS)
     url = stripped.partition("#")[0]
     if url.startswith("/") and headers is not None:
-        url = _whole(url, headers, notes)
+        url = _absolute(url, headers, repairs)
     scheme, _, rest = url.partition("://")
     before, question, query = rest.partition("?")
     host, slash, path = before.partition("/")
     good_host = _host(host, scheme.lower()) if scheme.lower() in DEFAULT_PORTS else ""
     if not good_host:
-        raise ValueError(f"request.url is no HTTP URL: {told[:60]!r}")
-    if not question and (pairs := _listed(request.get("queryString"))):
-        notes.repaired("query-list", "request.url", told)
+        raise ValueError(f"request.url is no HTTP URL: {given[:60]!r}")
+    if not question and (pairs := _query_list(request.get("queryString"))):
+        repairs.add("query-list", "request.url", given)
         question, query = "?", urlencode(pairs)
     target = f"/{path}{question}{query}"
     made = f"{scheme.lower()}://{good_host}{normal_target(target)}"
-    if made != f"{scheme}://{host}{target}" or not slash or told != stripped:
-        notes.repaired("url-form", "request.url", told)
+    if made != f"{scheme}://{host}{target}" or not slash or given != stripped:
+        repairs.add("url-form", "request.url", given)
     return made, quoted_target(target)
 
 
-def _whole(url: str, headers: list[list[str]], notes: EntryNotes) -> str:
+def _absolute(url: str, headers: list[list[str]], repairs: EntryRepairs) -> str:
     table = fields.named_headers([[name.lstrip(":"), value] for name, value in headers])
     host = "" if url.startswith("//") else text(table.get("authority")) or text(table.get("host"))
     if not host and not url.startswith("//"):
         return url
-    notes.repaired("relative-url", "request.url", url)
+    repairs.add("relative-url", "request.url", url)
     scheme = text(table.get("scheme")) or "http"
     return f"{scheme}:{url}" if url.startswith("//") else f"{scheme}://{host}{url}"
 
 
 def _host(authority: str, scheme: str) -> str:
-    """User, name and port in their normal form, without the scheme's own port; empty where no URL can hold them."""
+    """Normalize user, name and port, without the scheme's default port; "" if the authority is not valid."""
     user, at, host = authority.rpartition("@")
     found = _HOST.fullmatch(host)
     if found is None or len(host) > _LONGEST_HOST or _FORBIDDEN_IN_USER.search(user):
@@ -243,6 +245,6 @@ def _host(authority: str, scheme: str) -> str:
     return user + at + name
 
 
-def _listed(value: Any) -> list[tuple[str, str]]:
+def _query_list(value: Any) -> list[tuple[str, str]]:
     pairs = [mapping(one) for one in items(value)]
     return [(text(pair.get("name")), str(pair.get("value") or "")) for pair in pairs if text(pair.get("name"))]

@@ -1,9 +1,9 @@
-"""What a request was made for: `_resourceType` and `_initiator`, in the words of Chrome's developer tools.
+"""The purpose of a request: `_resourceType` and `_initiator`, with the values of Chrome's developer tools.
 
-Browsers say it in Sec-Fetch-Dest and Sec-Fetch-Mode (https://www.w3.org/TR/fetch-metadata/), but only to servers that
-they trust (TLS, or this machine). Otherwise Accept, X-Requested-With and the answer's content type tell. Without
-`_resourceType`, developer tools go by the content type alone and take JSON for a script, so that their filter for
-requests of programs (Fetch/XHR) finds nothing.
+Browsers send it in Sec-Fetch-Dest and Sec-Fetch-Mode (https://www.w3.org/TR/fetch-metadata/), but only to trustworthy
+servers (TLS, or this machine). Otherwise it is inferred from Accept, X-Requested-With and the response's content type.
+Without `_resourceType`, developer tools use the content type alone and take JSON for a script, so that their filter
+for requests of scripts (Fetch/XHR) finds nothing.
 """
 
 from __future__ import annotations
@@ -36,13 +36,14 @@ _DESTINATIONS = {
     "worker": "script",
     "xslt": "stylesheet",
 }
-"""Values of Sec-Fetch-Dest. Missing are `empty` (a script asks) and those that go by the answer's type."""
+"""Sec-Fetch-Dest → resource type. Left out: `empty` (requests of scripts), and values that leave the type to the
+response."""
 _ACCEPTED = {
     "text/css": "stylesheet",
     "application/json": "fetch",
     "text/vtt": "texttrack",
 }
-_ANSWERED = {
+_RESPONSE_TYPES = {
     "text/html": "document",
     "application/xhtml+xml": "document",
     "text/css": "stylesheet",
@@ -61,7 +62,7 @@ _ANSWERED = {
     "application/csp-report": "csp-violation-report",
 }
 _FAMILIES = {"image": "image", "font": "font", "audio": "media", "video": "media"}
-"""The type before the slash."""
+"""Top-level media type → resource type."""
 _FOR_PROGRAMS = (
     "application/graphql",
     "application/grpc",
@@ -78,14 +79,15 @@ _FOR_PROGRAMS = (
     "multipart/",
     "text/",
 )
-"""How types begin that programs ask for."""
+"""Prefixes of media types that programs request."""
 _EVENTS = "text/event-stream"
 _BY_SCRIPT = frozenset({"fetch", "xhr", "eventsource", "wasm", "websocket"})
 _BY_PARSER = frozenset({"stylesheet", "script", "image", "font", "media", "texttrack", "manifest", "document"})
 
 
 def add_purpose(entry: dict[str, Any], table: Any, *, websocket: bool) -> None:
-    """Say in an entry what its request was made for, where it tells. `table`: the record's `headers`, if it has any."""
+    """Add `_resourceType` and `_initiator` to an entry, if they can be inferred. `table`: the record's `headers`, if it
+    has any."""
     request, response = entry["request"], entry["response"]
     if not isinstance(table, dict):
         table = named_headers(raw_headers(request["headers"]))
@@ -94,13 +96,14 @@ def add_purpose(entry: dict[str, Any], table: Any, *, websocket: bool) -> None:
         kind = resource_type(request["method"], table, response["status"], response["content"]["mimeType"])
     if kind:
         entry["_resourceType"] = kind
-    told = initiator(kind, table)
-    if told:
-        entry["_initiator"] = told
+    found = initiator(kind, table)
+    if found:
+        entry["_initiator"] = found
 
 
 def resource_type(method: str, request: Mapping[str, Any], status: int, mime_type: str) -> str:
-    """The type, or "" where nothing tells. `request`: fields by lower-case name; `status` is 0 without an answer."""
+    """Return the resource type, or "" if nothing indicates one. `request`: fields by lower-case name. `status` is 0
+    without a response."""
     if method == "OPTIONS" and "access-control-request-method" in request:
         return "preflight"
     if "ping-to" in request:  # HTML, hyperlink auditing
@@ -108,55 +111,57 @@ def resource_type(method: str, request: Mapping[str, Any], status: int, mime_typ
     purpose = text(request.get("sec-purpose")) or text(request.get("purpose"))
     if purpose.startswith("prefetch") and "prerender" not in purpose:
         return "prefetch"
-    answered = _bare(mime_type)
+    response_type = _bare_type(mime_type)
     destination = text(request.get("sec-fetch-dest"))
     if destination == "empty":
-        return _of_script(method, request, answered)
+        return _of_script(method, request, response_type)
     if destination == "report":
-        sent = _bare(text(request.get("content-type")))
+        sent = _bare_type(text(request.get("content-type")))
         return "csp-violation-report" if sent == "application/csp-report" else "other"
-    return _DESTINATIONS.get(destination) or _guessed(method, request, status, answered)
+    return _DESTINATIONS.get(destination) or _guessed(method, request, status, response_type)
 
 
 def is_navigation(request: Mapping[str, Any]) -> bool:
-    """Whether Accept is what browsers have for pages. Other clients name HTML first too, but never with XHTML."""
+    """True if Accept has the value that browsers send for pages. Other clients name HTML first too, but never with
+    XHTML."""
     accepted = text(request.get("accept"))
     return accepted.startswith("text/html,") and "application/xhtml+xml" in accepted[:40]
 
 
-def _of_script(method: str, request: Mapping[str, Any], answered: str) -> str:
-    """Of a request that a script has made."""
+def _of_script(method: str, request: Mapping[str, Any], response_type: str) -> str:
+    """Return the resource type of a request from a script."""
     if text(request.get("x-requested-with")).lower() == "xmlhttprequest":
         return "xhr"
-    if method == "GET" and _bare(text(request.get("accept"))) == _EVENTS:
+    if method == "GET" and _bare_type(text(request.get("accept"))) == _EVENTS:
         return "eventsource"
-    return "wasm" if answered == "application/wasm" else "fetch"
+    return "wasm" if response_type == "application/wasm" else "fetch"
 
 
-def _guessed(method: str, request: Mapping[str, Any], status: int, answered: str) -> str:
-    """Of a client that does not say what it asks for."""
-    accepted = _bare(text(request.get("accept")).partition(",")[0])
+def _guessed(method: str, request: Mapping[str, Any], status: int, response_type: str) -> str:
+    """Return the resource type of a request without Sec-Fetch-Dest."""
+    accepted = _bare_type(text(request.get("accept")).partition(",")[0])
     if text(request.get("x-requested-with")) or accepted == _EVENTS:
-        return _of_script(method, request, answered)
-    # What was wanted counts more than what came: a page that says that there is no such image is none.
-    wanted = "document" if is_navigation(request) else _ACCEPTED.get(accepted) or _family(accepted)
-    return wanted or (_answered(answered) if status else "")
+        return _of_script(method, request, response_type)
+    # Accept counts more than the response's type: an HTML error page in place of an image is still an image request.
+    requested = "document" if is_navigation(request) else _ACCEPTED.get(accepted) or _family(accepted)
+    return requested or (_of_response(response_type) if status else "")
 
 
-def _answered(answered: str) -> str:
-    known = _ANSWERED.get(answered) or _family(answered)
+def _of_response(response_type: str) -> str:
+    known = _RESPONSE_TYPES.get(response_type) or _family(response_type)
     if known:
         return known
-    if answered.startswith(("application/font", "application/x-font")):
+    if response_type.startswith(("application/font", "application/x-font")):
         return "font"
-    if not answered or answered.startswith(_FOR_PROGRAMS) or answered.endswith(("+json", "+xml")):
+    if not response_type or response_type.startswith(_FOR_PROGRAMS) or response_type.endswith(("+json", "+xml")):
         return "fetch"
-    # Of bytes of no type, readers go by the extension.
-    return "" if answered in ("application/octet-stream", "binary/octet-stream") else "other"
+    # For untyped bytes, readers go by the extension.
+    return "" if response_type in ("application/octet-stream", "binary/octet-stream") else "other"
 
 
 def initiator(kind: str, request: Mapping[str, Any]) -> dict[str, str] | None:
-    """`_initiator` of a request of that type, where the request tells. Never a null: readers fail for one."""
+    """Return `_initiator` for a request of this type; None if nothing indicates one. Readers fail for a null, so the
+    entry then has no such member."""
     if kind == "preflight":
         return {"type": "preflight"}
     referrer = text(request.get("referer"))
@@ -173,6 +178,6 @@ def _family(mime_type: str) -> str:
     return _FAMILIES.get(mime_type.partition("/")[0], "")
 
 
-def _bare(mime_type: str) -> str:
-    """A media type without parameters."""
+def _bare_type(mime_type: str) -> str:
+    """Return a media type without parameters, in lower case."""
     return mime_type.partition(";")[0].strip().lower()

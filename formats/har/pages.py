@@ -1,15 +1,15 @@
-"""Which page an exchange belongs to: `log.pages` and the entries' `pageref`.
+"""Assign exchanges to pages: `log.pages` and the entries' `pageref`.
 
 A page begins with a browser's navigation to a document (Sec-Fetch-Dest, https://www.w3.org/TR/fetch-metadata/; without
-it an Accept that begins with HTML); a redirect goes on with it. What names the page as its Referer belongs to it, and
-what names a style sheet, script or frame of it. Without a Referer, a request to the page's own origin, or with that
-Origin, belongs to the latest page there. Everything else is on no page, as requests of programs are.
+it an Accept that begins with HTML); the target of a redirect is the same page. A request belongs to the page if its
+Referer names the page, or a style sheet, script or frame of it. Without a Referer, a request to the page's own origin,
+or with that Origin, belongs to the latest page there. Other requests, for example those of programs, have no page.
 
-A page that another tool's HAR names goes on: its id is in a tag of the exchange, its title and timings in the first
-record of the session. Where there are such, no others are made up.
+Pages of another tool's HAR survive a conversion: a page's id is in a tag of the exchange, its title and timings in the
+first record of the session. If there are such pages, no pages are inferred.
 
-Bounded: pages stand at the end of a file that is written again and again, so there are no more than `PAGES_BYTES` of
-them, and no more than `MAX_REFERRERS` URLs are remembered.
+Bounded: pages are in the tail of the file, which is written again and again. So pages have at most `PAGES_BYTES`, and
+at most `MAX_REFERRERS` URLs are remembered.
 """
 
 from __future__ import annotations
@@ -26,50 +26,50 @@ from mockrec.formats.har.kinds import is_navigation
 Record = dict[str, Any]
 
 PAGE_TAG: Final = "har-page:"
-"""Before the id of a page, in the tags of an exchange that was read from an entry with a `pageref`."""
+"""Prefix of a page's id in the tags of an exchange that was read from an entry with a `pageref`."""
 PAGES_BYTES = 256 * 1024
 MAX_REFERRERS = 1000
 MAX_URL = 1000
-"""Characters of a URL that is remembered: longer ones are of pictures and tracking, not of pages."""
+"""Characters of a URL that is remembered. Longer URLs usually are of images and tracking, not of pages."""
 PAGE_BYTES = 150
-"""Bytes of a page beside its title."""
+"""Bytes of a page without its title."""
 _UNKNOWN = {"onContentLoad": -1, "onLoad": -1}
 _LEAVES = frozenset({"empty", "image", "font", "audio", "video", "track", "manifest", "report"})
-"""Values of Sec-Fetch-Dest whose answers ask for nothing themselves."""
+"""Values of Sec-Fetch-Dest whose responses request nothing themselves."""
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
 class Pages:
-    """`begin` with the first head of an exchange, `end` with its entry; `all` are the pages so far."""
+    """Takes each exchange twice: `begin` with its first head, `end` with its entry. `all`: the pages so far."""
 
     def __init__(self) -> None:
         self.all: list[Record] = []
         self._bytes = 0
         self._full = False
-        self._known: OrderedDict[tuple[str, str], str] = OrderedDict()
+        self._page_ids: OrderedDict[tuple[str, str], str] = OrderedDict()
         """Client and URL, origin (`origin URL`) or announced redirect (`to URL`) → the id of a page; latest used last.
-        An id is "" where there is a page that is not written because there are too many."""
+        The id is "" for a page that is not written because of `PAGES_BYTES`."""
         self._imported: dict[str, Record] = {}
-        """Pages of another tool's HAR, by their id."""
-        self._named: set[str] = set()
-        """Those that are in `all`."""
+        """Pages of another tool's HAR, by id."""
+        self._written_ids: set[str] = set()
+        """Ids of imported pages in `all`."""
         self._documents: dict[str, tuple[str, str]] = {}
-        """Open navigations: the exchange's id → client and page."""
+        """Open navigations: id of the exchange → client and page."""
 
     def imported(self, pages: Any) -> None:
-        """Take the `importedPages` of a session's first record."""
-        for told in items(pages):
-            page = {name: text(mapping(told).get(name)) for name in ("startedDateTime", "id", "title")}
+        """Take `importedPages` of a session's first record."""
+        for listed in items(pages):
+            page = {name: text(mapping(listed).get(name)) for name in ("startedDateTime", "id", "title")}
             if page["id"] and page["startedDateTime"]:
-                timings = mapping(told["pageTimings"]) if "pageTimings" in told else _UNKNOWN
+                timings = mapping(listed["pageTimings"]) if "pageTimings" in listed else _UNKNOWN
                 self._imported[page["id"]] = {**page, "pageTimings": timings}
 
     def begin(self, identity: str, record: Mapping[str, Any]) -> str:
-        """The page of an exchange that begins with this record, or ""."""
+        """Return the page of an exchange that begins with this record, or ""."""
         tags = (text(tag) for tag in items(record.get("tags")))
         named = next((tag.removeprefix(PAGE_TAG) for tag in tags if tag.startswith(PAGE_TAG)), "")
         if named or self._imported:
-            return self._of_another_tool(named, record) if named else ""
+            return self._imported_page(named, record) if named else ""
         headers = mapping(record.get("headers"))
         destination = text(headers.get("sec-fetch-dest"))
         document = destination == "document" or (not destination and _is_page(record, headers))
@@ -88,7 +88,7 @@ class Pages:
         return page
 
     def end(self, identity: str, entry: Mapping[str, Any]) -> None:
-        """An exchange is over: where its answer sends a navigation, the page goes on."""
+        """Take the entry of an exchange that has ended: if it redirects a navigation, the target is the same page."""
         if identity not in self._documents:
             return
         client, page = self._documents.pop(identity)
@@ -99,18 +99,18 @@ class Pages:
         try:
             target = urljoin(text(mapping(entry.get("request")).get("url")), location).partition("#")[0]
         except ValueError:
-            return  # no URL, so nobody follows it
+            return  # not a URL, so no browser follows it
         self._remember(client, f"to {target}", page)
 
-    def _of_another_tool(self, named: str, record: Mapping[str, Any]) -> str:
-        if named not in self._named and not self._full:
+    def _imported_page(self, named: str, record: Mapping[str, Any]) -> str:
+        if named not in self._written_ids and not self._full:
             page = self._imported.get(named)
             if self._add(text(record.get("url")), record, named) if page is None else self._put(page):
-                self._named.add(named)
-        return named if named in self._named else ""
+                self._written_ids.add(named)
+        return named if named in self._written_ids else ""
 
     def _navigated(self, client: str, url: str, record: Mapping[str, Any]) -> str:
-        page = self._known.pop((client, f"to {url}"), None)
+        page = self._page_ids.pop((client, f"to {url}"), None)
         if page is None:
             page = self._add(url, record)
         elif page:
@@ -121,13 +121,13 @@ class Pages:
 
     def _page_of(self, client: str, url: str, referrer: str, headers: Mapping[str, Any]) -> str:
         if referrer:
-            # Other servers are told the origin alone: `https://page.test/`.
-            return self._recall(client, referrer) or self._recall(client, f"origin {_origin(referrer)}")
+            # A Referer to another server has only the origin: `https://page.test/`.
+            return self._lookup(client, referrer) or self._lookup(client, f"origin {_origin(referrer)}")
         origin = text(headers.get("origin"))
         if origin:
-            return self._recall(client, f"origin {_origin(origin)}")
+            return self._lookup(client, f"origin {_origin(origin)}")
         same = text(headers.get("sec-fetch-site")) == "same-origin"
-        return self._recall(client, f"origin {_origin(url)}") if same else ""
+        return self._lookup(client, f"origin {_origin(url)}") if same else ""
 
     def _add(self, url: str, record: Mapping[str, Any], named: str = "") -> str:
         start = fields.started(mapping(record.get("timingEvents")), record.get("timestamp"))
@@ -137,7 +137,7 @@ class Pages:
         })  # fmt: skip
 
     def _put(self, page: Record) -> str:
-        """Its id, or "" if there is no room for it."""
+        """Add a page. Return its id, or "" if it does not fit in `PAGES_BYTES`."""
         self._bytes += PAGE_BYTES + len(page["title"])
         self._full = self._full or self._bytes > PAGES_BYTES
         if self._full:
@@ -153,28 +153,28 @@ class Pages:
             self._bytes += grown
             shown["title"] = title
 
-    def _recall(self, client: str, url: str) -> str:
+    def _lookup(self, client: str, url: str) -> str:
         key = (client, url)
-        page = self._known.get(key, "")
+        page = self._page_ids.get(key, "")
         if page:
-            self._known.move_to_end(key)
+            self._page_ids.move_to_end(key)
         return page
 
     def _remember(self, client: str, url: str, page: str) -> None:
         key = (client, url)
         if len(client) + len(url) <= MAX_URL:
-            self._known[key] = page
-            self._known.move_to_end(key)
-            if len(self._known) > MAX_REFERRERS:
-                self._known.popitem(last=False)
+            self._page_ids[key] = page
+            self._page_ids.move_to_end(key)
+            if len(self._page_ids) > MAX_REFERRERS:
+                self._page_ids.popitem(last=False)
 
 
 def _is_page(record: Mapping[str, Any], headers: Mapping[str, Any]) -> bool:
-    """Of browsers, which do not say their destination to a server that is not encrypted."""
+    """True for a navigation without Sec-Fetch-Dest, which browsers do not send to servers without TLS."""
     return is_navigation(headers) and record.get("method") in ("GET", "POST") and "x-requested-with" not in headers
 
 
 def _origin(url: str) -> str:
-    """`https://host:port` of a URL; a default port is left out."""
+    """Return `https://host:port` of a URL, without a default port."""
     where = fields.parts_of(url)
     return f"{where['protocol']}://{where['host']}" if where else ""

@@ -1,7 +1,7 @@
-"""A HAR as a session: its records as JSON Lines, in their order.
+"""Read a HAR as a session: its records as JSON Lines, in order.
 
-Our own files give back exactly the records that they were made of. Of other tools' files each entry becomes an exchange
-(`imported.py`), in the order of time. A damaged entry is told and left out.
+Our own files give back exactly the records from which they were written. In other tools' files each entry becomes an
+exchange (`imported.py`), ordered by time. A damaged entry is reported and left out.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from mockrec.formats.har.spool import LineSpool
 from mockrec.formats.schema.errors import SessionError
 
 MAX_PROBLEMS = 1000
-"""Problems kept; further ones are only counted."""
+"""Problems that are kept; further ones are dropped."""
 
 
 class Har:
-    """Iterate it once; then `torn` is known. `problems` grows meanwhile."""
+    """Yields the lines of the session, once. During that, `problems` grows; afterwards `torn` is set."""
 
     def __init__(
         self,
@@ -34,19 +34,20 @@ class Har:
         notes: list[str] | None = None,
         attached: Attached | None = None,
     ) -> None:
-        """`notes` grows as `problems` does, with what was repaired; `attached`: where bodies beside the HAR are."""
+        """`notes` gets a sentence for each kind of repair. `attached` reads the files that the HAR names as bodies."""
         self.torn = ""
-        """Empty, or a sentence about the entry that is cut off."""
+        """A sentence about the entry in which the file ends too early, or ""."""
         self._name = name
         self._notes = [] if notes is None else notes
         self._attached = attached or Nowhere()
         self._entries = 0
         self._skipped = 0
-        """The document whose members are left out."""
+        """Number of the document whose members are left out."""
         self._members = Splitter(name, chunks)
         self._problems = problems
         self._spool = LineSpool()
-        self._unplaced = 0.0
+        self._last_place = 0
+        """Place of the previous record, also for records without a place."""
         self._importer: Importer | None = None
         self._ours = False
 
@@ -61,30 +62,30 @@ class Har:
                 yield from self._spool.rest()
             else:
                 imported = self._imported()
-                self._notes += imported.notes.told()
-                self._problems += imported.notes.lost()
+                self._notes += imported.repairs.repaired()
+                self._problems += imported.repairs.lost()
                 yield from imported.records(cut_off=bool(self.torn))
         finally:
             self._spool.close()
 
     def _take(self, member: Member) -> None:
         if member.document > 1 and (self._ours or member.key == "_mockrecSession"):
-            # Records of two recordings have the same numbers; `filter A B` is what joins them.
+            # Records of two recordings have the same numbers; `filter A B` joins them.
             if self._skipped != member.document:
-                self._tell(f"document {member.document}", "only HARs of other tools may follow one another in a file")
+                self._report(f"document {member.document}", "only HARs of other tools may follow one another in a file")
             self._skipped = member.document
         elif member.document == self._skipped:
             pass
         elif member.index is not None:
             self._take_entry(member.index, member)
         elif member.problem:
-            self._tell(f"log.{member.key}" if member.key else "what follows the HAR", member.problem)
+            self._report(f"log.{member.key}" if member.key else "what follows the HAR", member.problem)
         elif member.key == "_mockrecSession":
             self._begin(mapping(member.value))
         elif member.key == "_mockrec" and self._ours:
-            self._orphans(items(mapping(member.value).get("events")), "log._mockrec.events")
+            self._put_orphans(items(mapping(member.value).get("events")), "log._mockrec.events")
         elif member.key in ("creator", "pages", "_tlsErrors") and not self._ours:
-            self._imported().log(member.key, member.value)
+            self._imported().add_member(member.key, member.value)
 
     def _begin(self, session: Any) -> None:
         version = session.get("format")
@@ -105,31 +106,31 @@ class Har:
         where = f"entries[{index}]" if member.document == 1 else f"document {member.document}, entries[{index}]"
         self._entries += 1
         if member.problem or not isinstance(member.value, dict):
-            self._tell(where, member.problem or "it is no object")
+            self._report(where, member.problem or "it is no object")
             return
         try:
             if self._ours:
-                self._own(member.value, where)
+                self._take_own_entry(member.value, where)
             else:
-                self._imported().entry(self._entries - 1, where, member.value)
+                self._imported().add_entry(self._entries - 1, where, member.value)
         except ValueError as error:
-            self._tell(where, str(error))
+            self._report(where, str(error))
         except RecursionError:
-            self._tell(where, "it is nested too deeply")
+            self._report(where, "it is nested too deeply")
 
-    def _own(self, entry: dict[str, Any], where: str) -> None:
+    def _take_own_entry(self, entry: dict[str, Any], where: str) -> None:
         ours = mapping(entry.get("_mockrec"))
-        if isinstance(ours.get("records"), list):  # of an exchange that was open
-            self._orphans(ours["records"], f"{where}._mockrec.records")
+        if isinstance(ours.get("records"), list):  # provisional: the exchange was open
+            self._put_orphans(ours["records"], f"{where}._mockrec.records")
             return
         if not isinstance(ours.get("events"), list):
-            raise ValueError("it has no _mockrec.events: somebody else has put it into this file")
+            raise ValueError("it has no _mockrec.events: another program has added it to this file")
         records = list(unpack(entry, ours["events"]))
         for place, record in records:
             self._put(place, record, where)
-        self._orphans(items(ours.get("others")), f"{where}._mockrec.others")
+        self._put_orphans(items(ours.get("others")), f"{where}._mockrec.others")
 
-    def _orphans(self, events: list[Any], where: str) -> None:
+    def _put_orphans(self, events: list[Any], where: str) -> None:
         for number, event in enumerate(events):
             moved = isinstance(event, dict) and "record" in event and "at" in event
             record = event["record"] if moved else event
@@ -137,12 +138,12 @@ class Har:
 
     def _put(self, place: Any, record: Any, where: str) -> None:
         if not isinstance(record, dict) or not isinstance(record.get("type"), str):
-            self._tell(where, "it is no record")
+            self._report(where, "it is no record")
             return
-        known = whole(place)
-        self._spool.put(known if known >= 0 else self._unplaced, encode_lines([record]))
-        self._unplaced = known if known >= 0 else self._unplaced
+        if (number := whole(place)) >= 0:
+            self._last_place = number
+        self._spool.put(self._last_place, encode_lines([record]))
 
-    def _tell(self, where: str, problem: str) -> None:
+    def _report(self, where: str, problem: str) -> None:
         if len(self._problems) < MAX_PROBLEMS:
             self._problems.append(f"{where} is left out: {problem}"[:300])

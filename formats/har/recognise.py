@@ -1,14 +1,14 @@
-"""Whether a file that begins like this is a HAR, also where `log` is not its first member."""
+"""Recognise a HAR by the beginning of the file, also if `log` is not its first member."""
 
 from __future__ import annotations
 
 import re
 
 CALLBACK = re.compile(rb"\s*[A-Za-z_$][A-Za-z0-9_$.]{0,60}\s*\(\s*(?=[\[{])")
-"""How a HARP begins: JSON in a call, for pages that load it as a script."""
+"""The beginning of a HARP: JSON in a call, for pages that load it as a script."""
 _LIKELY = re.compile(rb"\s*(?:\[\s*)?\{")
 _RECORD = frozenset({b"type", b"seq"})
-"""A record of a session begins with one of these."""
+"""The first key of a session's record."""
 _KEY = re.compile(rb'\s*"([^"\\]{0,64})"\s*:\s*')
 _TO_BRACKET = re.compile(rb'[^"{}\[\]]*+(?:"[^"\\]*+(?:\\.[^"\\]*+)*+"[^"{}\[\]]*+)*+', re.DOTALL)
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
@@ -17,8 +17,8 @@ _COMMA = re.compile(rb"\s*,")
 
 
 def names_log(start: bytes) -> bool:
-    """Whether the first object in `start`, or in a list there, has a member `log` that is an object, or `entries` that
-    are a list. Members before that are looked over as far as `start` goes."""
+    """True if the first object in `start`, or in a list there, has a member `log` that is an object, or `entries` that
+    is a list. Members before it are skipped, as far as `start` goes."""
     call = CALLBACK.match(start)
     found = _LIKELY.match(start, call.end() if call else 0)
     at = found.end() if found else len(start)

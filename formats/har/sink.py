@@ -1,7 +1,7 @@
-"""The sink of a HAR: takes lines, writes entries, and shows a whole file every quarter of a second.
+"""The sink of a HAR: takes lines, writes entries, and shows a complete file every quarter of a second.
 
-`write` alone (a conversion) shows the file at its end; with `sync_point` (a recording) it is shown whenever something
-has been waiting for `SHOW_MS`.
+After `write` alone (a conversion) the file is shown at its end; with `sync_point` (a recording) it is shown whenever
+data has been waiting for `SHOW_MS`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mockrec.formats.files.jsonl import load_record
-from mockrec.formats.har.assemble import Assembler, placed
+from mockrec.formats.har.assemble import Assembler, encode_orphans
 from mockrec.formats.har.atomic_file import Growing, open_growing
 from mockrec.formats.har.entry import tls_error
 from mockrec.formats.schema.errors import OutputError, OutputLostError
@@ -19,9 +19,10 @@ from mockrec.formats.schema.version import mockrec_version
 from mockrec.formats.text.json import dump
 
 SHOW_MS = 150.0
-"""With a batch every 40 ms and a sync point every 50 ms, nothing is invisible for more than 250 ms."""
+"""With a batch every 40 ms and a sync point every 50 ms, no record is invisible for more than 250 ms."""
 FORMAT = 2
-"""Of `_mockrec` and `_mockrecSession`: readers refuse what is newer. 2: pseudo-headers stand apart."""
+"""Version of `_mockrec` and `_mockrecSession`; readers refuse a newer one. 2: pseudo-headers are in a member of their
+own."""
 _GROW_BYTES = 1024 * 1024
 
 
@@ -29,7 +30,7 @@ class HarSink:
     """See `Sink`."""
 
     most_waiting = 512 * 1024
-    """It takes twenty times as long as JSON Lines: more would take longer than `SHOW_MS`."""
+    """See `Sink`. Writing HAR takes twenty times as long as JSON Lines: more would take longer than `SHOW_MS`."""
 
     def __init__(self, file: Growing) -> None:
         self.name = file.name
@@ -38,16 +39,16 @@ class HarSink:
         self._file = file
         self._assembler = Assembler(f"{Path(file.name).name}.bodies")
         self._entries: list[bytes] = []
-        """Entries that are not in the file yet."""
+        """Entries that are not yet in the file."""
         self._size = 0
-        self._begun = False
-        """Whether the beginning of the file is written."""
-        self._any = False
-        """Whether an entry is written."""
+        self._head_written = False
+        """True once the head of the file is written."""
+        self._has_entries = False
+        """True once an entry is written."""
         self._changed = False
-        """Whether there is something that nobody sees yet."""
-        self._fresh_at: float | None = None
-        """The last sync point at which everything was seen: what waits now is younger."""
+        """True if there is data that is not yet visible."""
+        self._visible_at: float | None = None
+        """Time of the last sync point at which everything was visible: waiting data is younger."""
         self._failed = False
         file.show(self._head() + self._tail([]))
 
@@ -64,7 +65,7 @@ class HarSink:
             self._grow()
 
     def sync_point(self, now: float | None = None) -> None:
-        """Show the file if something has been waiting long enough; see `Sink`."""
+        """Show the file if data has been waiting long enough; see `Sink`."""
         try:
             if now is not None:
                 self._file.check(now)
@@ -74,19 +75,19 @@ class HarSink:
 
     def _show(self, now: float | None) -> None:
         if self._changed and now is not None:
-            if self._fresh_at is None:
-                self._fresh_at = now
-            if now - self._fresh_at < SHOW_MS:
+            if self._visible_at is None:
+                self._visible_at = now
+            if now - self._visible_at < SHOW_MS:
                 return
         if self._changed:
             self._grow()
             tail = self._tail(self._assembler.provisional())
             self._guarded(self._file.show, tail)
             self._changed = False
-        self._fresh_at = now
+        self._visible_at = now
 
     def close(self) -> None:
-        """Write what is left, also what has no end, and close the file."""
+        """Write the remaining entries, also those of open exchanges, and close the file."""
         tail = None
         try:
             if not self._failed:
@@ -105,34 +106,35 @@ class HarSink:
         self._file.discard()
 
     def _lost(self, error: OutputLostError) -> OutputLostError:
-        """The visible file is not ours any more: what it held is kept elsewhere, if that is possible."""
-        kept = ""
+        """Keep the data under another name, if possible, because the visible file is not ours any more. Return the
+        error with that name."""
+        new_path = ""
         if not self._failed:
             try:
                 self._grow()
-                kept = self._file.rescue(self._tail(self._assembler.provisional()))
+                new_path = self._file.rescue(self._tail(self._assembler.provisional()))
             except OutputError:
-                pass  # not even that: the loss is what has to be told
+                pass  # no name for the data either: report the loss
         self._failed = True
-        return OutputLostError(error.file, error.what, kept)
+        return OutputLostError(error.file, error.what, new_path)
 
     def _grow(self) -> None:
-        pieces = [] if self._begun else [self._head()]
-        self._begun = True
+        pieces = [] if self._head_written else [self._head()]
+        self._head_written = True
         for entry in self._entries:
-            pieces.append(b",\n" + entry if self._any else entry)
-            self._any = True
+            pieces.append(b",\n" + entry if self._has_entries else entry)
+            self._has_entries = True
         self._entries, self._size = [], 0
         if pieces:
             self._guarded(self._file.grow, b"".join(pieces))
 
     def _guarded(self, write: Any, data: bytes) -> None:
-        """After a failure nothing more is written: what is visible is whole, and stays so."""
+        """Call `write`; after a failure nothing more is written, so that the visible file stays complete."""
         self._failed = True
         try:
             write(data)
         except OutputLostError:
-            self._failed = False  # what is hidden is whole as well
+            self._failed = False  # the hidden copy is complete as well
             raise
         self._failed = False
 
@@ -145,16 +147,16 @@ class HarSink:
         return b'{"log":' + dump(log)[:-1] + b',"entries":[\n'
 
     def _tail(self, entries: list[bytes]) -> bytes:
-        """What stands behind the entries; those of what is open come first."""
+        """Return the tail of the file: the entries of open exchanges, then the members of `log` after the entries."""
         joined = b",\n".join(entries)
-        before = b",\n" if joined and self._any else b""
+        before = b",\n" if joined and self._has_entries else b""
         orphans = self._assembler.orphans
-        # Behind the entries: they are known when the entries are.
+        # Pages are after the entries, because they are known only when the entries are.
         log: dict[str, Any] = {"pages": self._assembler.pages.all}
         errors = [tls_error(record) for _, record in orphans if record["type"] == "tls-client-error"]
         if errors:
             log["_tlsErrors"] = errors
-        log["_mockrec"] = {"events": placed(orphans)}
+        log["_mockrec"] = {"events": encode_orphans(orphans)}
         return before + joined + b"\n]," + dump(log)[1:] + b"}\n"
 
 

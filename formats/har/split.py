@@ -1,6 +1,6 @@
-"""Takes a HAR apart while it is being read: the members of `log`, and the entries one by one.
+"""Split a HAR while it is being read: the members of `log`, and the entries one by one.
 
-Only what one member needs is in memory. An entry that is no JSON is told, and what follows is read.
+Only one member at a time is in memory. An entry that is not JSON is reported, and reading continues after it.
 """
 
 from __future__ import annotations
@@ -22,33 +22,33 @@ _TO_BRACKET = re.compile(rb'[^"{}\[\]]*+(?:"[^"\\]*+(?:\\.[^"\\]*+)*+"[^"{}\[\]]
 """Whole strings and what is between them."""
 _SCALAR = re.compile(rb"[^,:\]}\s]*+")
 _OURS = b'\n{"startedDateTime":"'
-"""How our own entries begin: each is one line, so that a damaged one takes no other with it."""
+"""The beginning of our own entries. Each is one line, so a damaged entry does not affect the next one."""
 _LONGEST = 256 * 1024 * 1024
-"""Bytes of one entry, or of another member: what is longer is no HAR, and would be held in memory whole."""
-_KEPT = 64 * 1024
-"""Bytes that may stay after they are read: moving the rest for every member takes longer."""
+"""Bytes of one entry, or of another member, which has to fit in memory. A longer one is not from a HAR."""
+_MAX_STALE = 64 * 1024
+"""Bytes that may stay in the buffer after they are read: moving the rest for every member takes longer."""
 _QUOTE, _OPENING, _CLOSING = ord('"'), b"{[", b"}]"
 
 
 @dataclass(slots=True)
 class Member:
-    """A member of `log`, or with an `index` one of its entries."""
+    """A member of `log` or, with an `index`, one of its entries."""
 
     key: str
     value: Any
     index: int | None = None
     problem: str = ""
-    """Why there is no value."""
+    """Reason for a missing value, or ""."""
     document: int = 1
-    """Which of several HARs in the file."""
+    """Number of the HAR in the file, from 1."""
 
 
 class _EndError(Exception):
-    """The file ends in the middle."""
+    """The file ends too early."""
 
 
 class Splitter:
-    """Iterate it once; then `torn` says whether the file ends too early."""
+    """Yields the members, once. Afterwards `torn` is a sentence if the file ends too early."""
 
     def __init__(self, name: str, chunks: Iterable[bytes]) -> None:
         self.torn = ""
@@ -57,7 +57,7 @@ class Splitter:
         self._data = bytearray()
         self._at = 0
         self._dropped = 0
-        """Bytes before `_data`."""
+        """Offset of `_data` in the file."""
         self._where = "before its first entry"
         self._document = 0
 
@@ -68,7 +68,7 @@ class Splitter:
             self.torn = f"the file ends {self._where}"
 
     def _documents(self) -> Iterator[Member]:
-        """One HAR, or several that follow one another: side by side, each in a line, or as a list."""
+        """Read one HAR or several: one after the other, one a line, or as a list."""
         self._peek()
         call = CALLBACK.match(self._data, self._at)
         self._at = call.end() if call else self._at
@@ -107,7 +107,7 @@ class Splitter:
                 yield from self._log(self._object())
             elif key == "log":
                 self._fail("an object")
-            elif key in ("entries", "creator"):  # `log` alone, without what it is a member of
+            elif key in ("entries", "creator"):  # only the value of `log`, without the object around it
                 yield from self._log(iter([key]))
             else:
                 self._value()
@@ -134,10 +134,10 @@ class Splitter:
             index += 1
             self._separator(b"]")
         self._at += 1
-        self._where = "behind its entries"
+        self._where = "after its entries"
 
     def _own_line(self) -> bytes | None:
-        """The entry that begins here, if it stands in a line of its own as we write it."""
+        """Return the entry that begins here if it is on a line of its own, as we write entries; otherwise None."""
         start = self._at
         if self._dropped + start == 0 or not self._data.startswith(_OURS, start - 1):
             return None
@@ -151,16 +151,16 @@ class Splitter:
             pass
         follows = bytes(self._data[end + 1 : end + 1 + len(next_start)])
         if not (follows[:1] == b"]" or next_start.startswith(follows) or follows == next_start):
-            return None  # it only begins like ours, and goes on in the next line
+            return None  # it only begins like ours, and continues on the next line
         line = bytes(self._data[start:end]).rstrip(b" \t\r")
         is_last = not line.endswith(b",")
         if is_last and follows[:1] == b"]" and _parsed(line)[1]:
-            # A damaged line, or one whose entry goes on with the end of a list.
-            return self._over_lines(start) or self._taken(line)
-        return self._taken(line if is_last else line[:-1])
+            # A damaged line, or an entry that continues on the next line with the end of a list.
+            return self._over_lines(start) or self._consume(line)
+        return self._consume(line if is_last else line[:-1])
 
     def _over_lines(self, start: int) -> bytes | None:
-        """The entry that begins there, if it is good JSON however many lines it has."""
+        """Return the entry that begins at `start`, on any number of lines, if it is valid JSON; otherwise None."""
         place = self._dropped + start
         try:
             raw = self._value()
@@ -171,14 +171,15 @@ class Splitter:
         self._at = place - self._dropped
         return None
 
-    def _taken(self, line: bytes) -> bytes:
+    def _consume(self, line: bytes) -> bytes:
         self._at += len(line)
         return line
 
     # ── the grammar ────────────────────────────────────────────────────────────────────────────────
 
     def _object(self) -> Iterator[str]:
-        """The keys of the object that begins here; whoever iterates takes each value."""
+        """Yield the keys of the object that begins here. The caller must read the value before it asks for the next
+        key."""
         if self._peek() != b"{":
             self._fail("an object")
         self._at += 1
@@ -199,13 +200,13 @@ class Splitter:
             self._fail(f"a comma or {end.decode()}")
 
     def _peek(self) -> bytes:
-        """The next byte that is no space."""
+        """Return the next byte after white space. Raises `_EndError` at the end of the file."""
         if found := self._next():
             return found
         raise _EndError
 
     def _next(self) -> bytes:
-        """The same; nothing at the end of the file."""
+        """Return the next byte after white space, or b"" at the end of the file."""
         while True:
             match = _SPACE.match(self._data, self._at)
             self._at = match.end() if match else self._at
@@ -234,7 +235,7 @@ class Splitter:
         while True:
             at = self._run_end(_TO_BRACKET, at)
             mark = self._data[at]
-            if mark == _QUOTE:  # a string that goes on in the next chunk
+            if mark == _QUOTE:  # a string that continues in the next chunk
                 at = self._string_end(at + 1)
                 continue
             depth += 1 if mark in _OPENING else -1
@@ -248,7 +249,7 @@ class Splitter:
             at = match.end() if match else at
             if at < len(self._data) and self._data[at] == _QUOTE:
                 return at + 1
-            # At the end of what is there, perhaps behind half of an escape.
+            # At the end of the buffer, perhaps in the middle of an escape.
             if not self._more():
                 raise _EndError
 
@@ -262,8 +263,8 @@ class Splitter:
                 raise _EndError
 
     def _forget(self) -> None:
-        """Let go of what is read. The byte before stays: it tells whether a line begins here."""
-        if self._at > _KEPT:
+        """Drop bytes that are read, except for the last one, which shows if a line begins here."""
+        if self._at > _MAX_STALE:
             del self._data[: self._at - 1]
             self._dropped += self._at - 1
             self._at = 1
@@ -273,8 +274,8 @@ class Splitter:
         if chunk is None:
             return False
         self._data += chunk
-        if len(self._data) > _LONGEST + _KEPT:
-            raise SessionError(self._name, f"what stands {self._where} of this HAR is longer than {_LONGEST} bytes")
+        if len(self._data) > _LONGEST + _MAX_STALE:
+            raise SessionError(self._name, f"the part {self._where} of this HAR is longer than {_LONGEST} bytes")
         return True
 
     def _fail(self, expected: str) -> NoReturn:
@@ -289,11 +290,7 @@ def _parsed(raw: bytes) -> tuple[Any, str]:
     except orjson.JSONDecodeError as error:
         problem = str(error)
     try:
-        # It reads the halves of surrogate pairs that browsers write, too, and Python's own NaN.
-        return json.loads(raw, parse_constant=_unknown), ""
+        # json, unlike orjson, also reads lone surrogates, which browsers write, and NaN and Infinity, here as null.
+        return json.loads(raw, parse_constant=lambda _: None), ""
     except (ValueError, RecursionError):
         return None, f"it is no JSON: {problem}"
-
-
-def _unknown(_: str) -> None:
-    """NaN and Infinity are numbers that nobody knows."""

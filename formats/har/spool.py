@@ -1,4 +1,4 @@
-"""Lines that come in another order than they are read: held until it is their turn, on disk when they are many."""
+"""Put lines in order: each is held until all lines before it are there, in memory or, beyond a limit, on disk."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ MEMORY_BYTES = 32 * 1024 * 1024
 
 
 class LineSpool:
-    """`put` lines with their places, which count from 0; `ready` gives those whose turn it is."""
+    """`put` takes lines with their places, which count from 0; `ready` yields those that are next in order."""
 
     def __init__(self, memory: int = MEMORY_BYTES) -> None:
         self._memory = memory
         self._next = 0
         self._heap: list[tuple[float, int]] = []
         self._lines: dict[int, bytes | tuple[int, int]] = {}
-        """What is held, by number: a line, or where on disk it is."""
+        """Number of a held line → the line, or its offset and size on disk."""
         self._count = 0
         self._held = 0
         self._file: BinaryIO | None = None
         self._end = 0
 
     def put(self, place: float, line: bytes) -> None:
-        """Hold a line. Of lines with the same place the first comes first."""
+        """Hold a line. Lines with the same place stay in the order of their arrival."""
         heapq.heappush(self._heap, (place, self._count))
         if self._held + len(line) > self._memory:
-            self._lines[self._count] = self._away(line)
+            self._lines[self._count] = self._write_to_disk(line)
         else:
             # orjson's bytes keep a buffer of up to ten times their length.
             self._lines[self._count] = bytes(memoryview(line))
@@ -36,18 +36,18 @@ class LineSpool:
         self._count += 1
 
     def ready(self) -> Iterator[bytes]:
-        """The lines whose turn it is: no place before theirs is missing."""
+        """Yield the next lines, up to the first missing place."""
         while self._heap and self._heap[0][0] <= self._next:
             yield self._take()
 
     def rest(self) -> Iterator[bytes]:
-        """All that are left, in their order, whatever is missing between them."""
+        """Yield all remaining lines in order, even if places between them are missing."""
         while self._heap:
             yield self._take()
         self.close()
 
     def close(self) -> None:
-        """Give the disk back."""
+        """Delete the file on disk."""
         if self._file is not None:
             self._file.close()
 
@@ -62,7 +62,7 @@ class LineSpool:
         self._file.seek(held[0])
         return self._file.read(held[1])
 
-    def _away(self, line: bytes) -> tuple[int, int]:
+    def _write_to_disk(self, line: bytes) -> tuple[int, int]:
         if self._file is None:
             self._file = tempfile.TemporaryFile(prefix="mockrec-")  # noqa: SIM115 - closed by `close`
         self._file.seek(self._end)

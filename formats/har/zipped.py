@@ -1,6 +1,7 @@
-"""A zip with a HAR in it, as Playwright and people who attach HARs to reports make them: read as the HAR.
+"""Read the HAR in a zip, as Playwright writes it, or as people attach HARs to bug reports.
 
-Only the one HAR and what it names are unpacked, in pieces, and never more than a zip of that size can honestly hold.
+Only the HAR and the files that it names are unpacked, in chunks. A limit in proportion to the size of the zip stops
+zip bombs.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ from mockrec.formats.har.attached import Attached, Zip
 from mockrec.formats.schema.errors import SessionError
 
 MAGIC: Final = b"PK\x03\x04"
-"""How a zip begins that has something in it."""
+"""The beginning of a zip that is not empty."""
 MAX_PLAIN: Final = 256 * 1024 * 1024
-"""Bytes that a HAR in a zip may have, plus `MORE_PER_BYTE` for each byte of the zip."""
+"""Bytes of a HAR in a zip, plus `MORE_PER_BYTE` for each byte of the zip."""
 MORE_PER_BYTE: Final = 200
 
 _ERRORS = (
@@ -34,7 +35,7 @@ _ERRORS = (
 
 
 class ZippedHar:
-    """The HAR inside, as a file that can be read, and closed."""
+    """The HAR in the zip as a binary file."""
 
     def __init__(self, name: str, file: BufferedReader) -> None:
         """Raises `SessionError`."""
@@ -50,10 +51,10 @@ class ZippedHar:
         self._left = MAX_PLAIN + MORE_PER_BYTE * stored
         folder, slash, _ = inside.rpartition("/")
         self.attached: Attached = Zip(self._archive, folder + slash, stored)
-        """The files that the HAR names."""
+        """Reads the files that the HAR names."""
 
     def read(self, size: int, /) -> bytes:
-        """The next bytes of the HAR. Raises `SessionError`."""
+        """Return the next bytes of the HAR. Raises `SessionError`."""
         try:
             data = self._har.read(size)
         except _ERRORS as error:

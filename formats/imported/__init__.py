@@ -1,1 +1,1 @@
-"""Recordings of other tools that are no HAR: cassettes of VCR.py and its kin, flow files of mitmproxy."""
+"""Read other recordings than HAR: cassettes of VCR.py and similar libraries, flow files of mitmproxy."""

@@ -1,4 +1,4 @@
-"""A cassette as a session: its interactions in the file's order, in YAML or in JSON."""
+"""Read a cassette (YAML or JSON) as a session: its interactions in the file's order."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from mockrec.formats.har.fields import iso
-from mockrec.formats.har.imported_entry import ForeignEntry
+from mockrec.formats.har.imported_entry import ImportedEntry
 from mockrec.formats.har.spool import LineSpool
 from mockrec.formats.imported.interaction import exchange_of, moment_of
 from mockrec.formats.imported.session import MAX_PROBLEMS, ImportedExchange, ImportedSession
@@ -18,23 +18,23 @@ from mockrec.formats.imported.yaml_values import YamlValues, is_null
 from mockrec.formats.schema.errors import SessionError
 
 MAX_JSON = 512 * 1024 * 1024
-"""A cassette in JSON is read as a whole; in YAML one interaction after another."""
+"""Bytes of a cassette in JSON, which is read as a whole (in YAML, one interaction at a time)."""
 _MAX_UNDATED = 1000
 _MAX_UNDATED_BYTES = 32 * 1024 * 1024
-"""Interactions without a time that wait for the first that has one."""
+"""Limits of the interactions without a time that wait for the first one with a time."""
 _LISTS = frozenset({"interactions", "http_interactions"})
 _KNOWN = frozenset({"", "version", "recorded_with", *_LISTS})
 _VERSIONS = ("1", "2")
-"""VCR.py and go-vcr write 1, go-vcr from 3 on 2."""
+"""VCR.py and go-vcr write version 1; go-vcr 3 and later write version 2."""
 
 
 class CassetteFile:
-    """Iterate it once; then `torn` is known. `problems` grows meanwhile."""
+    """Yields the lines of the session, once. During that, `problems` grows; afterwards `torn` is set."""
 
     def __init__(
         self, name: str, chunks: Iterable[bytes], problems: list[str], notes: list[str], *, is_json: bool
     ) -> None:
-        """`notes` grows as `problems` does, with what was guessed or repaired."""
+        """`notes` gets a sentence for each kind of guess and repair."""
         self.torn = ""
         self._name = name
         self._chunks = chunks
@@ -47,7 +47,7 @@ class CassetteFile:
         self._creator = ""
         self._index = 0
         self._latest: float | None = None
-        """The time of the interaction before; None while none has had one."""
+        """Time of the previous interaction; None until the first one with a time."""
         self._undated: list[tuple[int, str, ImportedExchange]] = []
         self._undated_bytes = 0
 
@@ -55,10 +55,10 @@ class CassetteFile:
         try:
             self._read_json() if self._is_json else self._read_yaml()
             self._add_undated(0.0)
-            self._problems += self._session.notes.lost()
-            self._notes += self._session.notes.told()
+            self._problems += self._session.repairs.lost()
+            self._notes += self._session.repairs.repaired()
             self._notes += [f"{what} ({count:,} of {self._index:,})" for what, count in self._guessed.items()]
-            self._session.log("creator", {"name": self._creator or "VCR cassette"})
+            self._session.add_member("creator", {"name": self._creator or "VCR cassette"})
             yield from self._session.records(cut_off=bool(self.torn))
         finally:
             self._spool.close()
@@ -72,9 +72,9 @@ class CassetteFile:
                 self._member(key, value, f"line {line}")
             for problem in values.refused:
                 if not (self._problems and self._problems[-1].endswith(problem)):
-                    self._tell(problem)
+                    self._report(problem)
             for place, name in values.repeated:
-                self._tell(f"line {place}: the key {name[:60]} stands twice in one mapping, the last one counts")
+                self._report(f"line {place}: the key {name[:60]} stands twice in one mapping, the last one counts")
             values.refused.clear()
             values.repeated.clear()
         self.torn = values.torn
@@ -103,7 +103,7 @@ class CassetteFile:
         except orjson.JSONDecodeError as error:
             line, problem = error.lineno, f"column {error.colno}: no JSON: {error.msg}"
         try:
-            # It reads the halves of surrogate pairs, too.
+            # json, unlike orjson, also reads lone surrogates.
             return json.loads(raw)
         except (ValueError, RecursionError):
             raise SessionError(self._name, problem, line) from None
@@ -115,7 +115,7 @@ class CassetteFile:
             found = exchange_of(interaction)
             self._place(index, where, found, moment_of(interaction, found))
         except ValueError as error:
-            self._tell(f"{where} is left out: {error}")
+            self._report(f"{where} is left out: {error}")
             return
         if interaction.get("recorded_at") is None:
             self._guessed["guessed: the time is that of the Date field, or follows the exchange before"] += 1
@@ -124,20 +124,20 @@ class CassetteFile:
         self._guessed.update(found.guessed)
 
     def _place(self, index: int, where: str, found: ImportedExchange, moment: float | None) -> None:
-        """Add it at its time, but never before the interaction before it: their order is what counts."""
+        """Add an exchange at its time, but never before the previous one, because the file's order counts."""
         room = len(self._undated) < _MAX_UNDATED and self._undated_bytes < _MAX_UNDATED_BYTES
         if self._latest is None and moment is None and room:
             self._undated.append((index, where, found))
-            self._undated_bytes += len(found.sent) + len(found.answered)
-            # Found out now, where the place is known.
-            ForeignEntry(index, {**found.entry, "startedDateTime": iso(0)})
+            self._undated_bytes += len(found.request_body) + len(found.response_body)
+            # Raises `ValueError` now, so that the message has the place.
+            ImportedEntry(index, {**found.entry, "startedDateTime": iso(0)})
             return
         if self._latest is None:
             self._add_undated(max(0.0, (moment or 0.0) - len(self._undated)))
         self._add(index, where, found, moment or 0.0)
 
     def _add_undated(self, first: float) -> None:
-        """Those that came before the first time that is known, up to which they are a millisecond apart."""
+        """Add the waiting exchanges, a millisecond apart. `first`: time of the first one."""
         for index, where, found in self._undated:
             self._add(index, where, found, first)
         self._undated = []
@@ -145,7 +145,7 @@ class CassetteFile:
     def _add(self, index: int, where: str, found: ImportedExchange, moment: float) -> None:
         self._latest = moment if self._latest is None else max(self._latest + 1, moment)
         found.entry["startedDateTime"] = iso(self._latest, digits=6)
-        self._session.exchange(index, where, found)
+        self._session.add_exchange(index, where, found)
 
     def _member(self, key: str, value: Any, where: str) -> None:
         if key == "recorded_with" and isinstance(value, str):
@@ -155,8 +155,8 @@ class CassetteFile:
         elif key in _LISTS and not is_null(value):
             raise SessionError(self._name, f"{where}: {key} is no list")
         elif key not in _KNOWN:
-            self._tell(f"{where}: {key[:60]} is not kept")
+            self._report(f"{where}: {key[:60]} is not kept")
 
-    def _tell(self, problem: str) -> None:
+    def _report(self, problem: str) -> None:
         if len(self._problems) < MAX_PROBLEMS and problem not in self._problems[-20:]:
             self._problems.append(problem[:300])

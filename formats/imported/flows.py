@@ -1,7 +1,7 @@
-"""A flow file of mitmproxy as a session: its HTTP flows and WebSockets, in the order of time.
+"""Read a flow file of mitmproxy as a session: its HTTP flows and WebSockets, ordered by time.
 
-Formats 4 to 21 are read, and those of before that are named after versions (0.10 to 3): in all of them a flow is a
-mapping with much the same parts. TCP, UDP and DNS flows have no exchanges and are left out.
+Formats 4 to 21 are supported, and older ones that are named after versions (0.10 to 3): in all of them a flow is a
+mapping with similar members. TCP, UDP and DNS flows have no exchanges and are left out.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _MAX_HELD = 1_000
 
 
 class Flows:
-    """Iterate it once; then `torn` is known. `problems` grows meanwhile."""
+    """Yields the lines of the session, once. During that, `problems` grows; afterwards `torn` is set."""
 
     def __init__(self, name: str, chunks: Iterable[bytes], problems: list[str], notes: list[str]) -> None:
         self.torn = ""
@@ -38,9 +38,9 @@ class Flows:
         self._session = ImportedSession(self._spool)
         self._left_out: Counter[str] = Counter()
         self._handshakes: dict[str, tuple[int, dict[str, Any]]] = {}
-        """Handshakes of WebSockets whose messages have not come yet, by id."""
+        """Handshakes of WebSockets whose messages come later in the file, by id."""
         self._conversations: dict[str, tuple[int, dict[str, Any]]] = {}
-        """Messages whose handshake has not come yet, by its id."""
+        """Messages of WebSockets whose handshake comes later in the file, by the handshake's id."""
 
     def __iter__(self) -> Iterator[bytes]:
         try:
@@ -49,33 +49,33 @@ class Flows:
             for index, flow in self._handshakes.values():
                 self._add(index, flow)
             for index, _ in self._conversations.values():
-                self._tell(f"flow {index} is left out: the handshake of this WebSocket is not in the file")
+                self._report(f"flow {index} is left out: the handshake of this WebSocket is not in the file")
             self.torn = self._stream.torn
             for kind, count in sorted(self._left_out.items()):
-                self._tell(_said_of(kind, count))
-            self._problems += self._session.notes.lost()
-            self._notes += self._session.notes.told()
-            self._session.log("creator", {"name": "mitmproxy"})
+                self._report(_sentence(kind, count))
+            self._problems += self._session.repairs.lost()
+            self._notes += self._session.repairs.repaired()
+            self._session.add_member("creator", {"name": "mitmproxy"})
             yield from self._session.records(cut_off=bool(self.torn))
         finally:
             self._spool.close()
 
     def _take(self, index: int, flow: Any) -> None:
         if not isinstance(flow, dict):
-            self._tell(f"flow {index} is left out: it is no mapping")
+            self._report(f"flow {index} is left out: it is no mapping")
             return
         version = flow.get("version")
         if isinstance(version, int) and version > NEWEST:
             raise SessionError(
                 self._name, f"flow {index} has mitmproxy's flow format {version}, this mockrec reads up to {NEWEST}"
             )
-        kind, metadata = _word(flow.get("type")) or "http", mapping(flow.get("metadata"))
+        kind, metadata = _text(flow.get("type")) or "http", mapping(flow.get("metadata"))
         if kind == "websocket":
-            self._join(self._handshakes, self._conversations, _word(metadata.get("websocket_handshake")), index, flow)
+            self._join(self._handshakes, self._conversations, _text(metadata.get("websocket_handshake")), index, flow)
         elif kind != "http":
             self._left_out[kind] += 1
         elif metadata.get("websocket") and not flow.get("websocket"):
-            self._join(self._conversations, self._handshakes, _word(flow.get("id")), index, flow)
+            self._join(self._conversations, self._handshakes, _text(flow.get("id")), index, flow)
         else:
             self._add(index, flow)
 
@@ -87,7 +87,7 @@ class Flows:
         index: int,
         flow: dict[str, Any],
     ) -> None:
-        """Formats before 12 have the handshake of a WebSocket and its messages in two flows, in any order."""
+        """Join the handshake of a WebSocket and its messages: in formats before 12 they are two flows, in any order."""
         other = others.pop(identity, None)
         if other is None:
             waiting[identity] = index, flow
@@ -97,17 +97,17 @@ class Flows:
                 if flow.get("request"):
                     self._add(index, flow)
                 else:
-                    self._tell(f"flow {index} is left out: the handshake of this WebSocket is not near it")
+                    self._report(f"flow {index} is left out: the handshake of this WebSocket is not near it")
             return
         handshake, messages = (flow, other[1]) if others is self._conversations else (other[1], flow)
-        by_client = _word(messages.get("close_sender")) == "client"
+        by_client = _text(messages.get("close_sender")) == "client"
         self._add(min(index, other[0]), {**handshake, "websocket": {**messages, "closed_by_client": by_client}})
 
     def _add(self, index: int, flow: dict[str, Any]) -> None:
         try:
-            self._session.exchange(index, f"flow {index}", exchange_of(flow))
+            self._session.add_exchange(index, f"flow {index}", exchange_of(flow))
         except ValueError as error:
-            self._tell(f"flow {index} is left out: {error}")
+            self._report(f"flow {index} is left out: {error}")
             return
         for key, noun in _UNKEPT.items():
             if flow.get(key) and not (key == "metadata" and set(mapping(flow[key])) <= {"websocket"}):
@@ -115,12 +115,12 @@ class Flows:
         if any(len(one) > 4 and one[4] for one in _messages(flow)):
             self._left_out["of dropped"] += 1
 
-    def _tell(self, problem: str) -> None:
+    def _report(self, problem: str) -> None:
         if len(self._problems) < MAX_PROBLEMS:
             self._problems.append(problem[:300])
 
 
-def _said_of(kind: str, count: int) -> str:
+def _sentence(kind: str, count: int) -> str:
     if not kind.startswith("of "):
         flows = f"{count} {kind[:20]} flow{'' if count == 1 else 's'}"
         return f"{flows} left out: a session has exchanges of HTTP and WebSockets"
@@ -131,21 +131,21 @@ def _said_of(kind: str, count: int) -> str:
 
 
 def exchange_of(flow: dict[str, Any]) -> ImportedExchange:
-    """One HTTP flow, perhaps with a WebSocket's messages. `ValueError` says why it cannot be one."""
+    """Convert an HTTP flow, perhaps with a WebSocket's messages. Raises `ValueError` if it cannot be converted."""
     request, response = flow.get("request"), mapping(flow.get("response"))
     if not isinstance(request, dict):
         raise ValueError("it has no request")
     client, error = mapping(flow.get("client_conn")), mapping(flow.get("error"))
     start = _seconds(request.get("timestamp_start")) or _seconds(flow.get("timestamp_created")) or 0.0
-    sent = max(start, _seconds(request.get("timestamp_end")) or start)
-    answered = max(sent, _seconds(response.get("timestamp_start")) or sent)
+    request_end = max(start, _seconds(request.get("timestamp_end")) or start)
+    response_start = max(request_end, _seconds(response.get("timestamp_start")) or request_end)
     ended = _seconds(response.get("timestamp_end")) or _seconds(error.get("timestamp"))
     entry: dict[str, Any] = {
         "startedDateTime": iso(start * 1000, digits=6),
-        "time": (max(answered, ended or answered) - start) * 1000,
-        "timings": {"send": (sent - start) * 1000, "wait": (answered - sent) * 1000},
+        "time": (max(response_start, ended or response_start) - start) * 1000,
+        "timings": {"send": (request_end - start) * 1000, "wait": (response_start - request_end) * 1000},
         "request": {
-            "method": _word(request.get("method")) or "GET",
+            "method": _text(request.get("method")) or "GET",
             "url": _url(request),
             "httpVersion": _version(request),
             "headers": _headers(request.get("headers")),
@@ -155,11 +155,11 @@ def exchange_of(flow: dict[str, Any]) -> ImportedExchange:
         **_client(client),
     }
     if error or not response:
-        entry["_error"] = {"message": _word(error.get("msg")) or "the recording has no answer"}
+        entry["_error"] = {"message": _text(error.get("msg")) or "the recording has no answer"}
     if isinstance(flow.get("websocket"), dict):
         entry |= _websocket(flow["websocket"], _messages(flow))
     content = response.get("content")
-    missing = bool(response) and content is None and _word(request.get("method")) != "HEAD"
+    missing = bool(response) and content is None and _text(request.get("method")) != "HEAD"
     return ImportedExchange(
         entry, _content(request), _content(response), missing and entry["response"]["status"] >= 200
     )
@@ -173,7 +173,7 @@ def _response(response: Any) -> dict[str, Any]:
         raise ValueError(f"its status is no status: {status!r:.40}")
     return {
         "status": status,
-        "statusText": _word(response.get("reason", response.get("msg"))),
+        "statusText": _text(response.get("reason", response.get("msg"))),
         "headers": _headers(response.get("headers")),
         "_trailers": _headers(response.get("trailers")),
     }
@@ -184,20 +184,21 @@ def _client(client: Any) -> dict[str, Any]:
     if isinstance(address, dict):  # before format 5
         address = address.get("address")
     made: dict[str, Any] = {}
-    if isinstance(address, list) and len(address) >= 2 and _word(address[0]):
-        made = {"_clientIPAddress": _word(address[0]), "_clientPort": address[1]}
-    if _word(client.get("id")):
-        made["_connectionId"] = _word(client["id"])
+    if isinstance(address, list) and len(address) >= 2 and _text(address[0]):
+        made = {"_clientIPAddress": _text(address[0]), "_clientPort": address[1]}
+    if _text(client.get("id")):
+        made["_connectionId"] = _text(client["id"])
     return made
 
 
 def _url(request: dict[str, Any]) -> str:
-    """What the client asked for, as mitmproxy shows it: a transparent proxy knows the address, the client the name."""
-    scheme, host, port = _word(request.get("scheme")) or "http", _word(request.get("host")), request.get("port")
-    path = _word(request.get("path")) or "/"
+    """Return the URL as mitmproxy shows it: with the host from the request, because a transparent proxy knows only the
+    address."""
+    scheme, host, port = _text(request.get("scheme")) or "http", _text(request.get("host")), request.get("port")
+    path = _text(request.get("path")) or "/"
     named = next((one["value"] for one in _headers(request.get("headers")) if one["name"].lower() == "host"), "")
-    named = _word(request.get("authority")) or named
-    if named and _word(request.get("method")) != "CONNECT":
+    named = _text(request.get("authority")) or named
+    if named and _text(request.get("method")) != "CONNECT":
         host = named.rpartition(":")[0] if named.rpartition(":")[2].isdigit() else named
     if not host:
         raise ValueError("it has no host")
@@ -210,11 +211,11 @@ def _version(message: dict[str, Any]) -> str:
     old = message.get("httpversion")
     if isinstance(old, list) and len(old) == 2:
         return f"HTTP/{old[0]}.{old[1]}"
-    return _word(message.get("http_version")) or "HTTP/1.1"
+    return _text(message.get("http_version")) or "HTTP/1.1"
 
 
-def _headers(told: Any) -> list[dict[str, str]]:
-    pairs = told if isinstance(told, list) else []
+def _headers(listed: Any) -> list[dict[str, str]]:
+    pairs = listed if isinstance(listed, list) else []
     return [
         {"name": _wire(pair[0]), "value": _wire(pair[1])}
         for pair in pairs
@@ -233,18 +234,18 @@ def _content(message: Any) -> bytes:
 
 
 def _messages(flow: dict[str, Any]) -> list[list[Any]]:
-    """[opcode, from the client, content, seconds, …] each."""
-    told = mapping(flow.get("websocket")).get("messages")
-    return [one for one in told if isinstance(one, list) and len(one) >= 4] if isinstance(told, list) else []
+    """Return the messages of a WebSocket, each `[opcode, from the client, content, seconds, …]`."""
+    listed = mapping(flow.get("websocket")).get("messages")
+    return [one for one in listed if isinstance(one, list) and len(one) >= 4] if isinstance(listed, list) else []
 
 
 def _websocket(websocket: dict[str, Any], messages: list[list[Any]]) -> dict[str, Any]:
-    told = []
+    listed = []
     for opcode, from_client, content, moment, *_ in messages:
         binary = opcode == 2
         data = content.encode("utf-8", "replace") if isinstance(content, str) else content
         data = data if isinstance(data, bytes) else b""
-        told.append(
+        listed.append(
             {
                 "type": "send" if from_client else "receive",
                 "time": _seconds(moment) or 0,
@@ -254,24 +255,24 @@ def _websocket(websocket: dict[str, Any], messages: list[list[Any]]) -> dict[str
         )
     close = {
         "code": websocket.get("close_code"),
-        "reason": _word(websocket.get("close_reason")),
+        "reason": _text(websocket.get("close_reason")),
         "timestamp": _seconds(websocket.get("timestamp_end")) or 0,
     }
-    return {"_resourceType": "websocket", "_webSocketMessages": told, "_webSocketClose": close}
+    return {"_resourceType": "websocket", "_webSocketMessages": listed, "_webSocketClose": close}
 
 
 # ── values ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _word(value: Any) -> str:
-    """Text that old formats keep as bytes."""
+def _text(value: Any) -> str:
+    """Return a text, which old formats store as bytes."""
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
     return value if isinstance(value, str) else ""
 
 
 def _wire(value: bytes | str) -> str:
-    """A part of a field as the log has it: each byte a character."""
+    """Return a field's name or value as in the log: one character for each byte."""
     return value.decode("latin-1") if isinstance(value, bytes) else value
 
 

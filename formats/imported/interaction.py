@@ -1,8 +1,8 @@
-"""One interaction of a cassette → an exchange, whatever program has written it.
+"""Convert one interaction of a cassette to an exchange.
 
-Known are VCR.py 0.x to 9 (both serialisers, its httpx form of before 5, Pydantic AI's and other serialisers with
-`parsed_body`), cassetter, Ruby's VCR 1 to 6, betamax, vcr for R, go-vcr 1 to 4 and php-vcr. Values are those of
-`yaml_values.py`, or of JSON.
+Supported are VCR.py 0.x to 9 (both serialisers, its httpx form before version 5, Pydantic AI's and other serialisers
+with `parsed_body`), cassetter, Ruby's VCR 1 to 6, betamax, vcr for R, go-vcr 1 to 4 and php-vcr. The values come from
+`yaml_values.py`, or from JSON.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ _VERSION = re.compile(r"(?:HTTP/|h)?([0-3](?:\.[0-9])?)", re.IGNORECASE)
 
 
 def exchange_of(interaction: Any) -> ImportedExchange:
-    """The exchange of an interaction, without its time. `ValueError` says why it cannot be one."""
+    """Return the exchange of an interaction, without its time. Raises `ValueError` if it cannot be converted."""
     request, response = _mapping(interaction, "request"), _mapping(interaction, "response")
-    told: list[str] = []
+    guessed: list[str] = []
     duration = _duration(response.get("duration"))
     status, reason = _status(response)
     headers = list(_headers(request.get("headers"), "request.headers"))
-    sent, answered = _sent(request, headers, told), _answered(response)
+    request_body, response_body = _request_body(request, headers, guessed), _response_body(response)
     entry: dict[str, Any] = {
         "time": duration,
         "timings": {"wait": duration},
@@ -56,13 +56,13 @@ def exchange_of(interaction: Any) -> ImportedExchange:
     for side, message in (("request", request), ("response", response)):
         if trailers := list(_headers(message.get("trailer"), f"{side}.trailer")):
             entry[side]["_trailers"] = trailers
-    return ImportedExchange(entry, sent, answered, guessed=told)
+    return ImportedExchange(entry, request_body, response_body, guessed=guessed)
 
 
 def moment_of(interaction: Any, found: ImportedExchange) -> float | None:
-    """When it was, in milliseconds: its own time, or that of the Date field; few cassettes have one of their own."""
-    said = interaction.get("recorded_at")
-    moment = None if is_null(said) else _date(str(said))
+    """Return the time in milliseconds: `recorded_at`, which few cassettes have, otherwise the response's Date field."""
+    recorded_at = interaction.get("recorded_at")
+    moment = None if is_null(recorded_at) else _date(str(recorded_at))
     if moment is None:
         headers = found.entry["response"]["headers"]
         moment = _date(next((one["value"] for one in headers if one["name"].lower() == "date"), ""))
@@ -115,23 +115,23 @@ def _url(request: dict[str, Any]) -> str:
     return f"{scheme}://{host}{there}{path or '/'}"
 
 
-def _headers(told: Any, place: str) -> Iterator[dict[str, str]]:
-    """A mapping of names to values or lists of them, a list of pairs, or of lines."""
-    if isinstance(told, UnreadValue):
-        raise ValueError(told.problem)
-    if isinstance(told, dict):
-        for name, values in told.items():
+def _headers(headers: Any, place: str) -> Iterator[dict[str, str]]:
+    """Yield header fields from a mapping of names to values or lists of values, a list of pairs, or a list of lines."""
+    if isinstance(headers, UnreadValue):
+        raise ValueError(headers.problem)
+    if isinstance(headers, dict):
+        for name, values in headers.items():
             for value in values if isinstance(values, list) else [values]:
-                if isinstance(value, list):  # Ruby's VCR nests them sometimes
+                if isinstance(value, list):  # Ruby's VCR sometimes nests lists
                     yield from ({"name": name, "value": _text(one, f"{place}.{name}")} for one in value)
                 elif not is_null(value):
                     yield {"name": name, "value": _text(value, f"{place}.{name}")}
         return
-    if is_null(told):
+    if is_null(headers):
         return
-    if not isinstance(told, list):
+    if not isinstance(headers, list):
         raise ValueError(f"{place} is no mapping")
-    items = told[0] if len(told) == 1 and isinstance(told[0], list) and _is_pairs(told[0]) else told
+    items = headers[0] if len(headers) == 1 and isinstance(headers[0], list) and _is_pairs(headers[0]) else headers
     for item in items:
         if _is_pairs([item]):
             yield {"name": _text(item[0], place), "value": _text(item[1], place)}
@@ -149,14 +149,15 @@ def _is_pairs(items: list[Any]) -> bool:
 
 
 def _status(response: dict[str, Any]) -> tuple[int, str]:
-    """Of `status: {code, message}`, `status: 200 OK` beside `code`, `status_code` beside `reason`, or a number."""
-    told = response.get("status")
-    if isinstance(told, dict):
-        code = told.get("code")
-        reason = _optional(told.get("message"), "response.status.message")
+    """Return status and reason from `status: {code, message}`, from `status: 200 OK` and `code`, from `status_code` and
+    `reason`, or from a number."""
+    status = response.get("status")
+    if isinstance(status, dict):
+        code = status.get("code")
+        reason = _optional(status.get("message"), "response.status.message")
     else:
-        code = next((response[key] for key in ("status_code", "code") if not is_null(response.get(key))), told)
-        line = _STATUS.fullmatch(_optional(told, "response.status"))
+        code = next((response[key] for key in ("status_code", "code") if not is_null(response.get(key))), status)
+        line = _STATUS.fullmatch(_optional(status, "response.status"))
         reason = (line[2] or "") if line else _optional(response.get("reason"), "response.reason")
     found = _STATUS.fullmatch(_optional(code, "response.status.code"))
     if found is None:
@@ -167,19 +168,19 @@ def _status(response: dict[str, Any]) -> tuple[int, str]:
 def _version(proto: Any, response: dict[str, Any]) -> str:
     status = response.get("status")
     of_status = status.get("http_version") if isinstance(status, dict) else None
-    for told in (response.get("http_version"), of_status, proto, response.get("protocol")):
-        if isinstance(told, str) and _VERSION.fullmatch(told):
-            return str(told)
+    for version in (response.get("http_version"), of_status, proto, response.get("protocol")):
+        if isinstance(version, str) and _VERSION.fullmatch(version):
+            return str(version)
     return "HTTP/1.1"
 
 
-def _date(told: str) -> float | None:
-    """RFC 1123 or ISO 8601 (UTC unless it says) → milliseconds since the epoch."""
+def _date(date: str) -> float | None:
+    """Convert a date of RFC 1123 or ISO 8601 (UTC by default) to milliseconds since the epoch; None if invalid."""
     try:
-        moment = datetime.fromisoformat(told)
+        moment = datetime.fromisoformat(date)
     except ValueError:
         try:
-            moment = email.utils.parsedate_to_datetime(told)
+            moment = email.utils.parsedate_to_datetime(date)
         except (ValueError, TypeError, IndexError, OverflowError):
             return None
     try:
@@ -188,9 +189,9 @@ def _date(told: str) -> float | None:
         return None
 
 
-def _duration(told: Any) -> float:
-    """Go's form of a duration → milliseconds."""
-    found = _DURATION.fullmatch(told) if isinstance(told, str) else None
+def _duration(duration: Any) -> float:
+    """Convert a duration in Go's form to milliseconds."""
+    found = _DURATION.fullmatch(duration) if isinstance(duration, str) else None
     if found is None:
         return 0.0
     hours, minutes, seconds = found[1] or 0, found[2] or 0, found[3] or 0
@@ -200,24 +201,24 @@ def _duration(told: Any) -> float:
 # ── bodies ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _sent(request: dict[str, Any], headers: list[dict[str, str]], told: list[str]) -> bytes:
+def _request_body(request: dict[str, Any], headers: list[dict[str, str]], guessed: list[str]) -> bytes:
     body = request.get("body")
     if is_null(body) and "parsed_body" in request:
         return _json(request["parsed_body"])
     data = _bytes(body, "request.body")
     if data is None:
-        # Data of which a client library makes the body, such as aiohttp's `json=` and `data=`.
+        # Data from which a client library makes the body, such as aiohttp's `json=` and `data=`.
         content_type = next((one["value"] for one in headers if one["name"].lower() == "content-type"), "")
         if isinstance(body, dict) and content_type.lower().startswith(_FORM):
             return _form(body)
         if "json" not in content_type.lower():
-            told.append("repaired: request bodies that are data and no text are written as JSON")
+            guessed.append("repaired: request bodies that are data and no text are written as JSON")
         return _json(body)
     form = request.get("form")
     return _form(form) if not data and isinstance(form, dict) else data
 
 
-def _answered(response: dict[str, Any]) -> bytes:
+def _response_body(response: dict[str, Any]) -> bytes:
     for key in ("body", "content"):
         if not is_null(response.get(key)):
             body = response[key]
@@ -231,7 +232,7 @@ def _answered(response: dict[str, Any]) -> bytes:
 
 
 def _bytes(body: Any, place: str) -> bytes | None:
-    """What a body's value is as bytes; None for data of another form."""
+    """Return the bytes of a body's value; None for structured data."""
     if isinstance(body, UnreadValue):
         raise ValueError(body.problem)
     if is_null(body):
@@ -241,19 +242,19 @@ def _bytes(body: Any, place: str) -> bytes | None:
     if isinstance(body, str):
         return body.encode("utf-8", "surrogatepass")
     if isinstance(body, dict):
-        return _of_mapping(body, place)
+        return _bytes_of_mapping(body, place)
     if isinstance(body, list) and all(isinstance(one, (str, bytes)) for one in body):
         return b"".join(one if isinstance(one, bytes) else one.encode("utf-8", "surrogatepass") for one in body)
     return None
 
 
-def _of_mapping(body: dict[str, Any], place: str) -> bytes | None:
+def _bytes_of_mapping(body: dict[str, Any], place: str) -> bytes | None:
     for key in _BASE64_KEYS:
         if not is_null(body.get(key)):
             return _decoded("".join(_text(body[key], f"{place}.{key}").split()), f"{place}.{key}")
     if "string" in body:
         return _encoded(_bytes(body["string"], f"{place}.string"), body.get("encoding"), body["string"])
-    # A BytesIO, as pickled: what it holds, where it is read, what else it has.
+    # A pickled BytesIO: its content, its position, its attributes.
     if isinstance(body.get("state"), list) and body["state"]:
         return _bytes(body["state"][0], f"{place}.state")
     if isinstance(body.get("args"), list) and body["args"]:
@@ -261,19 +262,19 @@ def _of_mapping(body: dict[str, Any], place: str) -> bytes | None:
     return None if body else b""
 
 
-def _encoded(data: bytes | None, encoding: Any, told: Any) -> bytes | None:
-    """A text in the encoding that Ruby's VCR names. ASCII-8BIT is its name for bytes."""
-    if isinstance(encoding, str) and isinstance(told, str) and encoding.upper() not in ("ASCII-8BIT", "UTF-8"):
+def _encoded(data: bytes | None, encoding: Any, text: Any) -> bytes | None:
+    """Encode a text in the encoding that Ruby's VCR names; ASCII-8BIT is Ruby's name for bytes."""
+    if isinstance(encoding, str) and isinstance(text, str) and encoding.upper() not in ("ASCII-8BIT", "UTF-8"):
         try:
-            return told.encode(encoding)
+            return text.encode(encoding)
         except (LookupError, ValueError):
             return data
     return data
 
 
-def _decoded(told: str, place: str) -> bytes:
+def _decoded(encoded: str, place: str) -> bytes:
     try:
-        return base64.b64decode(told + "=" * (-len(told) % 4), validate=True)
+        return base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
     except (binascii.Error, ValueError):
         raise ValueError(f"{place} is no base64") from None
 

@@ -1,4 +1,4 @@
-"""Which format a file has, by its first bytes."""
+"""Recognise the format of a file by its first bytes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ RULES = "this is a rule file, no session: `mockrec run FILE` serves it, `mockrec
 
 _KEY = rb"""["']?(?:http_interactions|interactions|recorded_with)["']?[ \t]*:"""
 _LEADING = re.compile(rb"(?:[ \t]*(?:#[^\n]*|%YAML[^\n]*|---[ \t]*(?:#[^\n]*)?)?\r?(?:\n|\Z))*")
-"""Blank lines, comments and the line that begins a YAML document."""
+"""Blank lines, comments, and the marker that begins a YAML document."""
 _CASSETTE = re.compile(
     rb"(?:---[ \t]+)?(?:"
     + _KEY
@@ -34,9 +34,9 @@ _RULES = re.compile(rb"version[ \t]*:[^\n]*\n(?:[ \t\r]*(?:#[^\n]*)?\n)*[a-z]+[ 
 
 
 def recognise(start: bytes) -> str:
-    """`cassette` (YAML), `json-cassette`, `flows`, `netlog`, `rules`, or nothing for any other file.
+    """Return `cassette` (YAML), `json-cassette`, `flows`, `netlog`, `rules`, or "" for any other file.
 
-    `start` has no byte order mark; some hundred bytes are enough unless comments come before the first key.
+    `start` has no byte order mark; a few hundred bytes are enough unless comments come before the first key.
     """
     if _FLOWS.match(start):
         return "flows"

@@ -1,7 +1,7 @@
-"""Tagged netstrings (tnetstrings.info), the format of mitmproxy's flow files: `12:hello world!,` and so on.
+"""Parse tagged netstrings (tnetstrings.info), the format of mitmproxy's flow files: `12:hello world!,` and so on.
 
-mitmproxy adds `;` for text in UTF-8; `,` are bytes. Values are read where they stand, with a stack of our own, so that
-neither depth nor a length that is not true costs more than the file's size.
+mitmproxy adds the type `;` for text in UTF-8; `,` are bytes. Values are parsed in place, with a stack of our own, so
+that neither nesting nor a wrong length costs more than the file's size.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from typing import Any
 from mockrec.formats.schema.errors import SessionError
 
 MAX_VALUE = 512 * 1024 * 1024
-"""Bytes of one value at the top, which is one flow: bounds the memory a wrong file can take."""
+"""Bytes of one top-level value, which is one flow: limits the memory that a wrong file can take."""
 MAX_DEPTH = 64
 _LONGEST_PREFIX = 12
 _COLON, _LIST, _DICT = ord(":"), ord("]"), ord("}")
 
 
 class TnetReader:
-    """The values of a file, one after another. Iterate it once; then `torn` says whether it ends too early."""
+    """Yields the values of a file, once. Afterwards `torn` is a sentence if the file ends too early."""
 
     def __init__(self, name: str, chunks: Iterable[bytes]) -> None:
         self.torn = ""
@@ -27,10 +27,10 @@ class TnetReader:
         self._chunks = iter(chunks)
         self._data = bytearray()
         self._offset = 0
-        """Bytes of the file before `_data`."""
+        """Offset of `_data` in the file."""
 
     def __iter__(self) -> Iterator[tuple[int, Any]]:
-        """(index, value). `SessionError` where the file stops being one."""
+        """Yield (index, value). Raises `SessionError` at the first invalid value."""
         index = 0
         while self._has(1):
             end = self._length(index)
@@ -53,7 +53,7 @@ class TnetReader:
         return True
 
     def _length(self, index: int) -> int | None:
-        """How many bytes the next value takes, prefix and type included; None at a torn end."""
+        """Return the size of the next value, with prefix and type; None if the file ends in it."""
         self._has(_LONGEST_PREFIX + 1)
         colon = self._data.find(b":", 0, _LONGEST_PREFIX + 1)
         prefix = bytes(self._data[: colon if colon >= 0 else _LONGEST_PREFIX + 1])
@@ -78,10 +78,10 @@ class TnetReader:
 
 
 def parse(data: bytes) -> Any:
-    """The value that `data` holds: bytes, text, numbers, lists, mappings. Raises `ValueError` with the place."""
+    """Parse one value: bytes, text, a number, a list or a mapping. Raises `ValueError` with the place."""
     root: list[Any] = []
     opened: list[tuple[int, list[Any], int]] = []
-    """Of each open list: where it ends, its items, its type."""
+    """For each open list or mapping: end, items and type of the one that contains it."""
     at, end, items, kind = 0, len(data), root, _LIST
     while True:
         if at == end:
@@ -107,7 +107,7 @@ def parse(data: bytes) -> Any:
 
 
 def _head(data: bytes, at: int, end: int) -> tuple[int, int, int]:
-    """Of the value at a place: where its content begins, its size and its type."""
+    """Return the start, size and type of the value at an offset."""
     colon = data.find(b":", at, min(end, at + _LONGEST_PREFIX + 1))
     prefix = data[at:colon] if colon >= 0 else b""
     if not prefix.isdigit():

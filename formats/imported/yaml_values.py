@@ -1,8 +1,8 @@
-"""YAML → plain values of one part of a file after another, bounded in depth, in size and in what aliases repeat.
+"""Read YAML as plain values, one part of a file at a time, with limits for depth, size and the expansion of aliases.
 
-Made of the parser's events: libyaml's composer recurses in C, builds the whole file, and PyYAML's constructors would
-make Python objects of tags. Scalars stay texts as they are written (a body `123` or `yes` is that text); what a plain
-one means is asked for by `plain_value`.
+The values are built from the parser's events: libyaml's composer recurses in C and builds the whole file, and PyYAML's
+constructors would make Python objects of tags. Scalars stay texts as they are written (a body `123` or `yes` is that
+text); `plain_value` interprets a plain scalar.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from mockrec.formats.schema.errors import SessionError
 
 MAX_DEPTH = 100
 MAX_BETWEEN = 128 * 1024 * 1024
-"""Bytes that may be read for one value: bounds the memory a wrong file can take."""
+"""Bytes that may be read for one value: limits the memory that a wrong file can take."""
 ALIASED_RATIO = 10
-"""How many times larger than the file its values may be through aliases."""
-MAX_TOLD = 1000
+"""Limit of the expansion by aliases, as a multiple of the file's size."""
+MAX_PROBLEMS = 1000
 _ALIASED_FREE = 1024 * 1024
 _NODE = 64
-"""What a value counts besides its text."""
+"""Bytes that a value counts in addition to its text."""
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _STANDARD = "tag:yaml.org,2002:"
 _BINARY = frozenset({f"{_STANDARD}binary", f"{_STANDARD}python/bytes", "!binary"})
 _HARMLESS = re.compile(
-    # What the recorders themselves have written. Read as the plain value that stands behind the tag.
+    # Tags that recorders write. They are ignored: the plain value after the tag is read.
     rf"{_STANDARD}(?:str|int|float|bool|null|map|seq|timestamp|set|omap|value|merge)"
     rf"|{_STANDARD}python/(?:str|unicode|tuple|int|long|float|bool|none|list|dict"
     r"|object:vcr\.request\.(?:Request|HeadersDict)|object/apply:(?:__builtin__|builtins)\.(?:frozenset|iter|bytearray)"
@@ -46,13 +46,13 @@ _FLOAT = re.compile(r"[-+]?(?:[0-9]{1,40}\.[0-9]{0,40}|\.[0-9]{1,40}|[0-9]{1,40}
 
 
 class Plain(str):
-    """A text that is written without quotes: may mean a number, a boolean or null."""
+    """A scalar without quotes, which may mean a number, a boolean or null."""
 
     __slots__ = ()
 
 
 class UnreadValue:
-    """A value that is not read, with its reason; what holds it can say where."""
+    """Stands in for a value that is not read, with the reason. Code that needs the value reports the reason."""
 
     __slots__ = ("problem",)
 
@@ -61,7 +61,7 @@ class UnreadValue:
 
 
 def plain_value(value: Any) -> Any:
-    """What a value is in JSON: plain scalars as YAML 1.2's core schema reads them, bytes as text."""
+    """Convert a value for JSON: plain scalars as YAML 1.2's core schema reads them, bytes as text."""
     if isinstance(value, Plain):
         if value in _NULLS:
             return None
@@ -78,25 +78,25 @@ def plain_value(value: Any) -> Any:
 
 
 def is_null(value: Any) -> bool:
-    """Nothing, or a plain `null`."""
+    """True for None and a plain `null`."""
     return value is None or (isinstance(value, Plain) and value in _NULLS)
 
 
-class _Stream:
-    """The file as libyaml asks for it; refuses to go on without end for one value."""
+class _FileStream:
+    """The file, as libyaml reads it, with a limit for one value."""
 
     def __init__(self, name: str, chunks: Iterable[bytes]) -> None:
         self.taken = 0
         self.mark = 0
-        """What was taken when the last value came."""
+        """Value of `taken` at the last event."""
         self.line = 1
-        """Where that was."""
+        """Line of the last event."""
         self._name = name
         self._chunks = iter(chunks)
         self._rest = memoryview(b"")
 
     def read(self, size: int = -1) -> bytes:
-        """The next bytes; none at the end."""
+        """Return the next bytes; b"" at the end."""
         while not self._rest:
             chunk = next(self._chunks, None)
             if chunk is None:
@@ -111,7 +111,7 @@ class _Stream:
         return bytes(part)
 
 
-class _Open:
+class _OpenNode:
     """A mapping or sequence that is being read."""
 
     __slots__ = ("anchor", "height", "key", "tag", "value", "weight")
@@ -123,38 +123,36 @@ class _Open:
         self.key: Any = None
         self.weight = _NODE
         self.height = 1
-        """Levels from here on, through aliases too."""
+        """Levels of nesting inside, also through aliases."""
 
 
-_Known = tuple[Any, int, int]
+_Complete = tuple[Any, int, int]
 """A complete value, its weight and its height."""
 
 
 class YamlValues:
-    """`parts` gives what is in a file, piece by piece. Raises `SessionError` with the line of what is wrong."""
+    """Reads a file; `parts` yields its values. Raises `SessionError` with the line of an error."""
 
     def __init__(self, name: str, chunks: Iterable[bytes]) -> None:
         self.torn = ""
-        """Afterwards: empty, or where the file ends too early."""
+        """Afterwards: a sentence if the file ends too early, otherwise ""."""
         self.repeated: list[tuple[int, str]] = []
-        """Keys that stand twice in a mapping, with their lines; whoever reads them forgets them."""
+        """Keys that occur twice in a mapping, with their lines. The caller clears the list."""
         self._name = name
-        self._stream = _Stream(name, chunks)
+        self._stream = _FileStream(name, chunks)
         self.refused: list[str] = []
-        """What was not read, a sentence each; whoever reads them forgets them."""
-        self._anchors: dict[str, _Known] = {}
+        """Values that were not read, a sentence each. The caller clears the list."""
+        self._anchors: dict[str, _Complete] = {}
         self._aliased = 0
         self._line = 1
 
     def parts(self, lists: frozenset[str]) -> Iterator[tuple[str, int, Any]]:
-        """(key, line, value) for each member of the document's mapping; (`""`, line, item) for each of its list.
-
-        Of members that are named in `lists` each item comes by itself.
-        """
+        """Yield (key, line, value) for each member of the document, if it is a mapping, or ("", line, item) for each
+        item, if it is a list. The items of members that are named in `lists` are yielded one by one."""
         try:
             events = iter(yaml.parse(self._stream, Loader=_LOADER))
             for event in events:
-                self._look_at(event)
+                self._track(event)
                 if isinstance(event, yaml.DocumentStartEvent):
                     self._anchors.clear()
                 elif isinstance(event, yaml.SequenceStartEvent):
@@ -165,18 +163,18 @@ class YamlValues:
                     yield "", self._line, self._scalar(event)
         except yaml.MarkedYAMLError as error:
             self._fail(error)
-        except (yaml.YAMLError, UnicodeDecodeError) as error:  # bytes that are no text, characters that YAML bans
-            raise SessionError(self._name, f"no YAML behind this line: {_said(error)}", self._line) from None
+        except (yaml.YAMLError, UnicodeDecodeError) as error:  # invalid UTF-8, characters that YAML bans
+            raise SessionError(self._name, f"no YAML after this line: {_message_of(error)}", self._line) from None
 
     def _members(self, start: Any, events: Iterator[Any], lists: frozenset[str]) -> Iterator[tuple[str, int, Any]]:
-        self._note(start)
+        self._forget_anchor(start)
         for event in events:
-            self._look_at(event)
+            self._track(event)
             if isinstance(event, yaml.MappingEndEvent):
                 return
             key = _key(self._value(event, events))
             event = next(events)
-            self._look_at(event)
+            self._track(event)
             line = self._line
             if key in lists and isinstance(event, yaml.SequenceStartEvent):
                 yield from self._items(key, event, events)
@@ -188,25 +186,25 @@ class YamlValues:
                 raise SessionError(self._name, f"expected a list of {key}, found {_found(value)}", line)
 
     def _items(self, key: str, start: Any, events: Iterator[Any]) -> Iterator[tuple[str, int, Any]]:
-        self._note(start)
+        self._forget_anchor(start)
         for event in events:
-            self._look_at(event)
+            self._track(event)
             if isinstance(event, yaml.SequenceEndEvent):
                 return
             line = self._line
             yield key, line, self._value(event, events)
 
-    def _note(self, event: Any) -> None:
+    def _forget_anchor(self, event: Any) -> None:
         if event.anchor is not None:
             self._anchors.pop(event.anchor, None)
 
-    def _look_at(self, event: Any) -> None:
+    def _track(self, event: Any) -> None:
         self._line = event.start_mark.line + 1
         self._stream.mark, self._stream.line = self._stream.taken, self._line
 
     def _value(self, event: Any, events: Iterator[Any]) -> Any:
-        """One value with everything in it."""
-        opened: list[_Open] = []
+        """Read one whole value, which begins with `event`."""
+        opened: list[_OpenNode] = []
         while True:
             done = self._step(event, opened)
             if done is not None:
@@ -214,34 +212,34 @@ class YamlValues:
                     return done[0]
                 self._put(opened[-1], *done)
             event = next(events)
-            self._look_at(event)
+            self._track(event)
 
-    def _step(self, event: Any, opened: list[_Open]) -> _Known | None:
-        """A value that is complete, or None where one has begun."""
+    def _step(self, event: Any, opened: list[_OpenNode]) -> _Complete | None:
+        """Take one event. Return a complete value, or None if a mapping or sequence has begun."""
         if isinstance(event, yaml.AliasEvent):
-            known = self._alias(event.anchor or "")
-            self._check_depth(len(opened) + known[2])
-            return known
+            complete = self._alias(event.anchor or "")
+            self._check_depth(len(opened) + complete[2])
+            return complete
         if isinstance(event, yaml.ScalarEvent):
-            known = self._scalar(event), _NODE + len(event.value), 0
+            complete = self._scalar(event), _NODE + len(event.value), 0
         elif isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
             self._check_depth(len(opened) + 1)
-            self._note(event)
+            self._forget_anchor(event)
             empty: Any = {} if isinstance(event, yaml.MappingStartEvent) else []
-            opened.append(_Open(empty, event.anchor, event.tag))
+            opened.append(_OpenNode(empty, event.anchor, event.tag))
             return None
         else:
             event = opened.pop()
-            known = self._tagged(event.value, event.tag), event.weight, event.height
+            complete = self._tagged(event.value, event.tag), event.weight, event.height
         if event.anchor is not None:
-            self._anchors[event.anchor] = known
-        return known
+            self._anchors[event.anchor] = complete
+        return complete
 
     def _check_depth(self, depth: int) -> None:
         if depth > MAX_DEPTH:
             raise SessionError(self._name, f"refused: nested more than {MAX_DEPTH} levels deep", self._line)
 
-    def _put(self, owner: _Open, value: Any, weight: int, height: int) -> None:
+    def _put(self, owner: _OpenNode, value: Any, weight: int, height: int) -> None:
         owner.weight += weight
         owner.height = max(owner.height, height + 1)
         if isinstance(owner.value, list):
@@ -255,17 +253,17 @@ class YamlValues:
                 owner.value.update({name: one for name, one in value.items() if name not in owner.value})
                 return
             named = _key(key)
-            if named in owner.value and len(self.repeated) < MAX_TOLD:
+            if named in owner.value and len(self.repeated) < MAX_PROBLEMS:
                 self.repeated.append((self._line, named))
             owner.value[named] = value
 
-    def _alias(self, anchor: str) -> _Known:
+    def _alias(self, anchor: str) -> _Complete:
         if anchor not in self._anchors:
             raise SessionError(
                 self._name, f"the alias *{anchor[:60]} names nothing that is complete before it", self._line
             )
-        known = self._anchors[anchor]
-        self._aliased += known[1]
+        complete = self._anchors[anchor]
+        self._aliased += complete[1]
         if self._aliased > _ALIASED_FREE + ALIASED_RATIO * self._stream.taken:
             raise SessionError(
                 self._name,
@@ -273,7 +271,7 @@ class YamlValues:
                 "as it is",
                 self._line,
             )
-        return known
+        return complete
 
     def _scalar(self, event: Any) -> Any:
         if event.tag in _BINARY:
@@ -291,28 +289,28 @@ class YamlValues:
         return self._refuse(f"the tag {shown} is refused: a cassette is read as data, no object is made of it")
 
     def _refuse(self, problem: str) -> UnreadValue:
-        if len(self.refused) < MAX_TOLD:
+        if len(self.refused) < MAX_PROBLEMS:
             self.refused.append(f"line {self._line}: {problem}")
         return UnreadValue(f"line {self._line}: {problem}")
 
     def _fail(self, error: yaml.MarkedYAMLError) -> None:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark is not None else (self._line, 1)
-        said = _said(error)
-        if "end of stream" in said or ("document end" in said and not self._stream.read(1)):
+        message = _message_of(error)
+        if "end of stream" in message or ("document end" in message and not self._stream.read(1)):
             self.torn = f"the file ends in the middle of a value (line {line})"
             return
-        raise SessionError(self._name, f"column {column}: no YAML: {said}", line)
+        raise SessionError(self._name, f"column {column}: no YAML: {message}", line)
 
 
 def _found(value: Any) -> str:
-    """What a value is, for a message."""
+    """Describe a value for a message."""
     if isinstance(value, UnreadValue):
         return value.problem
     return "a mapping" if isinstance(value, dict) else f"{value!r:.60}"
 
 
-def _said(error: Exception) -> str:
+def _message_of(error: Exception) -> str:
     problem = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
     context = getattr(error, "context", None)
     return " ".join(f"{f'{context}, ' if context else ''}{problem}".split())[:200]

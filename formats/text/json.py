@@ -21,12 +21,13 @@ def parse(text: bytes | str) -> Any:
     Raises ValueError, of which NestedTooDeepError is a subclass.
     """
     try:
-        return json.loads(text, parse_constant=_refuse)
+        return json.loads(text, parse_constant=refuse_constant)
     except RecursionError:
         raise NestedTooDeepError("the JSON is nested too deeply") from None
 
 
-def _refuse(name: str) -> NoReturn:
+def refuse_constant(name: str) -> NoReturn:
+    """Reject NaN and Infinity: the `parse_constant` of a parser that reads JSON only."""
     raise ValueError(f"{name} is no JSON")
 
 

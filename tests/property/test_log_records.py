@@ -25,7 +25,8 @@ from mockrec.formats.files.jsonl import encode_lines
 from mockrec.formats.schema.body import Body, encode_body
 from mockrec.formats.schema.codec import FreeData, Headers, LogObject, RawHeaders, specs, write_object
 from mockrec.formats.schema.errors import SessionError
-from mockrec.formats.schema.events import EVENT_CLASSES, Event, UnknownEvent, check_record, parse_event, to_record
+from mockrec.formats.schema.events import EVENT_CLASSES, Event, check_record, parse_event, to_record
+from mockrec.formats.schema.session_events import UnknownEvent
 from mockrec.formats.sessions.inputs import Source
 from mockrec.formats.sessions.rows import rows_of
 from mockrec.formats.sessions.session import Session

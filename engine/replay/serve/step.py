@@ -71,7 +71,7 @@ def replay_handler(cassette: Cassette, latency: Latency, limits: SocketSettings)
             await exchange.wait_for_body()
         asked_at = clock.now()
         address = exchange.effective_target
-        proxied = address.is_absolute or address.origin.tunnel is not None
+        proxied = address.is_absolute or address.context.tunnel is not None
         host = address.host.lower() if proxied or "host" in cassette.match.by else None
         found = cassette.find(exchange.view, host)
         if isinstance(found, Miss):

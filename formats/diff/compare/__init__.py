@@ -1,1 +1,1 @@
-"""How two values of one kind are compared: one file for each kind."""
+"""Pair exchanges, and compare their parts: one module for each kind of value (headers, cookies, JSON, XML, …)."""

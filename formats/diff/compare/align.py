@@ -1,4 +1,4 @@
-"""Brings two sequences together: what is equal stands side by side, what is between is paired in turn."""
+"""Align two sequences: equal items are paired, and the unequal items between them are paired one by one."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from difflib import SequenceMatcher
 from mockrec.formats.diff.compare.alike import ItemLikeness, rising
 
 _MOST = 2_000
-"""Items that are looked at in full; the cost of more grows with the square of their number. Longer sequences are cut
-at items that stand there once."""
+"""Items of sequences that are aligned as a whole; the cost grows with the square of their number. Longer sequences are
+divided at items that occur once on either side."""
 _MOST_EQUAL = 500_000
-"""Equal items on both sides, pair by pair, up to which they are: a text of equal lines would take seconds."""
+"""Pairs of equal items in sequences that are aligned as a whole: a text of equal lines would take seconds."""
 
 
 def align(
     a: Sequence[str], b: Sequence[str], weigh: ItemLikeness | None = None
 ) -> Iterator[tuple[int | None, int | None]]:
-    """Pairs of indexes in order; None where the other side has nothing to stand beside it.
+    """Yield pairs of indexes in order; None where an item has no partner on the other side.
 
-    Of unequal runs between equal items those belong together that `weigh` finds alike; the others are paired from the
-    start of their run, so that a changed item is a change and not a removal and an addition. Swapped sequences give
+    In unequal runs between equal items, those that `weigh` finds alike are paired. The remaining items are paired from
+    the start of their run, so that a changed item is a change, not a removal and an addition. Swapped sequences give
     the same pairs, swapped.
     """
     return _align(list(a), list(b), weigh)
@@ -52,19 +52,19 @@ def _align(a: list[str], b: list[str], weigh: ItemLikeness | None) -> Iterator[t
 
 
 def _anchors(a: list[str], b: list[str], run_a: range, run_b: range) -> list[tuple[int, int]]:
-    """Of long sequences: items that stand once on either side, in order. What lies between is looked at in full."""
+    """Return pairs at which long sequences are divided: items that occur once on either side, in order."""
     if max(len(run_a), len(run_b)) <= _MOST:
         return []
     once_a, once_b = (_once(items, run) for items, run in ((a, run_a), (b, run_b)))
     pairs = [(index, once_b[item]) for item, index in once_a.items() if item in once_b]
-    # Of equally good ways the same one is taken from either side.
+    # Among equally good results, choose the same one when the sides are swapped.
     if a > b:
         return [(i, j) for j, i in rising(sorted((j, i) for i, j in pairs))]
     return rising(pairs)
 
 
 def _once(items: list[str], run: range) -> dict[str, int]:
-    """Items of a run that stand there once, with their places."""
+    """Return the items that occur once in a run, with their indexes."""
     counts = Counter(items[run.start : run.stop])
     return {items[index]: index for index in run if counts[items[index]] == 1}
 
@@ -82,7 +82,7 @@ def _equal(a: list[str], b: list[str]) -> int:
 
 
 def _runs(a: list[str], b: list[str]) -> Iterator[tuple[range, range]]:
-    """Runs that stand beside each other, equal or not. What difflib finds depends on the order of its arguments."""
+    """Yield corresponding runs, equal or not. Their order is normalised, because difflib's result depends on it."""
     swapped = a > b
     first, second = (b, a) if swapped else (a, b)
     for _, from_1, to_1, from_2, to_2 in SequenceMatcher(None, first, second, autojunk=False).get_opcodes():
@@ -93,19 +93,19 @@ def _runs(a: list[str], b: list[str]) -> Iterator[tuple[range, range]]:
 def _unequal(
     a: list[str], b: list[str], run_a: range, run_b: range, weigh: ItemLikeness | None
 ) -> Iterator[tuple[int | None, int | None]]:
-    """The items of two runs: those that are alike, and between them in turn."""
+    """Pair the items of two runs: those that are alike, and the items between them one by one."""
     next_a, next_b = run_a.start, run_b.start
     if weigh is not None and max(len(run_a), len(run_b)) > 1 and run_a and run_b:
         items_a, items_b = a[run_a.start : run_a.stop], b[run_b.start : run_b.stop]
         if items_a != items_b:
-            # Of equally good ways the same one is taken from either side.
+            # Among equally good results, choose the same one when the sides are swapped.
             for i, j in weigh.in_order(run_a, run_b, swapped=items_a > items_b):
-                yield from _in_turn(next_a, i, next_b, j)
+                yield from _one_by_one(next_a, i, next_b, j)
                 yield i, j
                 next_a, next_b = i + 1, j + 1
-    yield from _in_turn(next_a, run_a.stop, next_b, run_b.stop)
+    yield from _one_by_one(next_a, run_a.stop, next_b, run_b.stop)
 
 
-def _in_turn(a1: int, a2: int, b1: int, b2: int) -> Iterator[tuple[int | None, int | None]]:
+def _one_by_one(a1: int, a2: int, b1: int, b2: int) -> Iterator[tuple[int | None, int | None]]:
     for offset in range(max(a2 - a1, b2 - b1)):
         yield (a1 + offset if a1 + offset < a2 else None, b1 + offset if b1 + offset < b2 else None)

@@ -1,4 +1,4 @@
-"""Which items of two runs belong together where none is equal to another: those that have most in common, in order.
+"""Pair items of two runs that have no equal items: those with most features in common, in order.
 
 The cost is bounded: the number of comparisons is proportional to the number of items (`ComparisonBudget`), and only
 `FEATURES` members of an item are compared.
@@ -11,31 +11,31 @@ from collections import Counter
 from collections.abc import Callable
 
 _MOST = 4096
-"""Pairs of items that are weighed for one run."""
+"""Pairs of items that are compared for one run."""
 _FOR_EACH = 16
-"""Pairs that are weighed for each item of a document, in the mean."""
+"""Pairs that are compared for each item of a document, on average."""
 _FLOOR = 0.3
-"""Items that have less in common are strangers."""
+"""Share of common features below which items are not paired."""
 FEATURES = 64
-"""Members of an item that are looked at."""
+"""Members of an item that are compared."""
 
 Features = frozenset[object]
-"""What of an item is looked at. Empty for one that has nothing in common with any that is not equal."""
+"""Members of an item, hashed. Empty for an item that is only paired with an equal one."""
 Weigh = Callable[[int, int], float]
 
 
 class ComparisonBudget:
-    """How many pairs may still be weighed in one comparison."""
+    """The number of pairs that may still be compared in one comparison of documents."""
 
     def __init__(self) -> None:
         self._left = _MOST
 
     def earn(self, items: int) -> None:
-        """So many items were met."""
+        """Raise the budget, because a sequence with this number of items was found."""
         self._left += _FOR_EACH * items
 
     def spend(self, pairs: int) -> bool:
-        """Whether so many pairs may be weighed."""
+        """Take this number of pairs from the budget. False, and nothing taken, if there are not enough."""
         if pairs > min(_MOST, self._left):
             return False
         self._left -= pairs
@@ -43,15 +43,15 @@ class ComparisonBudget:
 
 
 class ItemLikeness:
-    """How much items of two sequences have in common; the same from either side."""
+    """The likeness of items of two sequences; symmetric."""
 
     def __init__(self, a: Callable[[int], Features], b: Callable[[int], Features], budget: ComparisonBudget) -> None:
         self._of = (a, b)
-        self._known: tuple[dict[int, Features], dict[int, Features]] = ({}, {})
+        self._cache: tuple[dict[int, Features], dict[int, Features]] = ({}, {})
         self.budget = budget
 
     def __call__(self, i: int, j: int) -> float:
-        """The share of features that both have, from 0 to 1."""
+        """Return the share of features that both items have, from 0 to 1."""
         a, b = self._features(0, i), self._features(1, j)
         if not (a and b):
             return 0.0
@@ -59,16 +59,16 @@ class ItemLikeness:
         return common / (len(a) + len(b) - common)
 
     def difference(self, i: int | None, j: int | None) -> float:
-        """How many members of two items differ, at least one; one for an item that stands alone."""
+        """Return the number of members in which two items differ, at least 1; 1 for an item without a partner."""
         if i is None or j is None:
             return 1.0
         a, b = self._features(0, i), self._features(1, j)
         return max(1.0, (len(a) + len(b)) / 2 - len(a & b))
 
     def in_order(self, run_a: range, run_b: range, *, swapped: bool) -> list[tuple[int, int]]:
-        """Pairs of two runs, both rising, that belong together; strangers are in none of them.
+        """Return pairs of two runs, both rising. Items below the floor of likeness are not paired.
 
-        Of equally good ways the one that is found depends on which side comes first; `swapped`: B does.
+        Among equally good results, the choice depends on the side that comes first; with `swapped` that is B.
         """
         first, second, sides = (run_b, run_a, (1, 0)) if swapped else (run_a, run_b, (0, 1))
         if self.budget.spend(len(first) * len(second)):
@@ -80,14 +80,14 @@ class ItemLikeness:
         return [(i, j) for j, i in found] if swapped else found
 
     def _by_rare_features(self, first: range, second: range, sides: tuple[int, int]) -> list[tuple[int, int]]:
-        """The same in linear time: pairs that have features which no other item of the runs has."""
+        """Return such pairs in linear time: items with features that no other item of the runs has."""
         places: list[dict[object, int]] = []
         for side, run in zip(sides, (first, second), strict=True):
-            known: dict[object, int] = {}
+            owners: dict[object, int] = {}
             for index in run:
                 for feature in self._features(side, index):
-                    known[feature] = -1 if feature in known else index
-            places.append(known)
+                    owners[feature] = -1 if feature in owners else index
+            places.append(owners)
         votes: Counter[tuple[int, int]] = Counter()
         for feature, index in places[0].items():
             other = places[1].get(feature, -1)
@@ -102,18 +102,18 @@ class ItemLikeness:
         return rising(sorted(partners.items()))
 
     def _features(self, side: int, index: int) -> Features:
-        found = self._known[side].get(index)
+        found = self._cache[side].get(index)
         if found is None:
-            found = self._known[side][index] = self._of[side](index)
+            found = self._cache[side][index] = self._of[side](index)
         return found
 
 
 def rising(pairs: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """A longest part of the pairs, which rise in their first number, that rises in the second one too."""
+    """Return a longest subsequence of the pairs, which rise in their first number, that rises in the second one too."""
     ends: list[int] = []
-    """The smallest second number with which a way of each length ends."""
+    """Index: length - 1 of a subsequence; value: the smallest second number with which one of this length ends."""
     last: list[int] = []
-    """Of that way, its last pair."""
+    """The index of that subsequence's last pair."""
     before: list[int] = []
     for number, (_, other) in enumerate(pairs):
         length = bisect_left(ends, other)
@@ -129,11 +129,11 @@ def rising(pairs: list[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 def best_in_order(count_a: int, count_b: int, weigh: Weigh) -> list[tuple[int, int]]:
-    """Pairs of places, both rising, which together have most in common; strangers are in none of them.
+    """Return pairs of indexes, both rising, with the greatest total weight. Pairs below the floor are left out.
 
-    It weighs `count_a * count_b` pairs: ask the budget first.
+    It weighs `count_a * count_b` pairs: take them from the budget first.
     """
-    # best[i][j]: what the first i of A and the first j of B can have in common.
+    # best[i][j]: the greatest total weight of the first i items of A and the first j of B.
     best = [[0.0] * (count_b + 1) for _ in range(count_a + 1)]
     paired = [[0.0] * count_b for _ in range(count_a)]
     for i in range(count_a):
@@ -158,7 +158,7 @@ def best_in_order(count_a: int, count_b: int, weigh: Weigh) -> list[tuple[int, i
 
 
 def best_anywhere(count_a: int, count_b: int, weigh: Weigh, budget: ComparisonBudget) -> list[tuple[int, int]]:
-    """Pairs of places in any order, those that have most in common first; the others in turn."""
+    """Return pairs of indexes in any order: first those with the greatest weights, then the rest one by one."""
     weighed = []
     for i in range(count_a if budget.spend(count_a * count_b) else 0):
         for j in range(count_b):

@@ -1,4 +1,5 @@
-"""Bodies, each as what it is: JSON by path, lines, events, forms, parts, text by line, bytes by hash."""
+"""Compare bodies by their type: JSON and XML by path, lines of JSON, events, forms, parts, text by line, other bytes
+by hash."""
 
 from __future__ import annotations
 
@@ -21,9 +22,9 @@ from mockrec.formats.schema.body import Body
 from mockrec.formats.schema.errors import SessionError
 
 LARGEST = 32 * 1024 * 1024
-"""A body beyond this is compared by its hash: a parsed document takes many times its size."""
+"""Bytes. A larger body is compared by its hash, because a parsed document takes many times its size."""
 _LONGEST_WORD = 4096
-"""Characters in which what changes by nature ends, tokens included."""
+"""Characters at the end of a cut text that are searched for a word: the longest volatile value, tokens included."""
 _LAST_WORD = re.compile(r"[\w.:+/=-]*\Z")
 _LINES_OF_JSON = frozenset(
     {"application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines"}
@@ -32,14 +33,14 @@ _LINES_OF_JSON = frozenset(
 
 @dataclass(frozen=True)
 class ComparedMessage:
-    """A body with what is known of its type."""
+    """A body with its content type."""
 
     body: Body
     content_type: str
 
     @property
     def family(self) -> str:
-        """How it is compared."""
+        """The way in which it is compared; `json?` without a content type."""
         media = media_type(self.content_type)
         if media == "application/json" or media.endswith("+json"):
             return "json"
@@ -55,11 +56,11 @@ class ComparedMessage:
 
 
 def compare(a: ComparedMessage, b: ComparedMessage, values: ValueComparer, side: str) -> Iterator[Finding]:
-    """What differs between two bodies; `side` is `request` or `response`."""
+    """Yield the differences between two bodies. `side` is `request` or `response`."""
     try:
         yield from _compare(a, b, values, side)
     except SessionError as error:
-        # What cannot be read is the same only where the hashes of both are known, and are.
+        # Unreadable bodies are equal only if both hashes are known and equal.
         if _known_hash(a.body) != _known_hash(b.body) or _known_hash(a.body) is None:
             why = f"cannot be read: {error.message}"
             yield Finding(DifferenceKind.value, Severity.changed, f"{side}.body", Subject(side, "body"), why, why)
@@ -92,7 +93,7 @@ def _texts(
 ) -> Iterator[Finding]:
     family = a.family
     if family != b.family:
-        # Of two types nothing can be brought together; the header tells of them.
+        # Bodies of two types cannot be compared in detail; the Content-Type field is a finding of its own.
         if not values.same_text(text_a, text_b):
             yield Finding(DifferenceKind.type, Severity.breaking, f"{side}.body", Subject(side, "body"), text_a, text_b)
     elif family == "json" or family == "json?":
@@ -119,7 +120,8 @@ def _is_xml(content_type: str) -> bool:
 
 
 def documents(text_a: str, text_b: str, values: ValueComparer, side: str, place: str) -> Iterator[Finding]:
-    """What differs between two texts that should be JSON; as lines of text when neither is, or one is too deep."""
+    """Yield the differences between two texts that should be JSON. They are compared by line if neither is, or if one
+    is nested too deep."""
     document_a = document_b = ABSENT
     deep = False
     try:
@@ -129,8 +131,8 @@ def documents(text_a: str, text_b: str, values: ValueComparer, side: str, place:
     if deep or (document_a is ABSENT and document_b is ABSENT):
         yield from compare_lines(text_a, text_b, values, side, f"{place}.text")
     elif document_a is ABSENT or document_b is ABSENT:
-        words = ["no JSON" if found is ABSENT else "JSON" for found in (document_a, document_b)]
-        yield Finding(DifferenceKind.type, Severity.breaking, f"{place}.body", Subject(side, "body"), *words)
+        sides = ["no JSON" if found is ABSENT else "JSON" for found in (document_a, document_b)]
+        yield Finding(DifferenceKind.type, Severity.breaking, f"{place}.body", Subject(side, "body"), *sides)
     else:
         for change in tree.compare(document_a, document_b, values):
             subject = Subject(side, "json", locations=change.locations)
@@ -138,7 +140,7 @@ def documents(text_a: str, text_b: str, values: ValueComparer, side: str, place:
 
 
 def items(a: list[str], b: list[str], values: ValueComparer, side: str, place: str) -> Iterator[Finding]:
-    """What differs between two sequences of texts, each of which may be JSON."""
+    """Yield the differences between two sequences of texts, each of which may be JSON."""
     masked_a, masked_b = [values.masked(item, 0) for item in a], [values.masked(item, 1) for item in b]
     for index_a, index_b in align(masked_a, masked_b):
         if index_a is None or index_b is None:
@@ -148,7 +150,7 @@ def items(a: list[str], b: list[str], values: ValueComparer, side: str, place: s
 
 
 def lone_item(index_a: int | None, index_b: int | None, a: Any, b: Any, side: str, place: str) -> Finding:
-    """An item of a sequence that only one side has; the other one is `ABSENT`."""
+    """Return the finding for an item that only one side of a sequence has; the other side is `ABSENT`."""
     subject = Subject(side, "body")
     if index_b is None:
         return Finding(DifferenceKind.removed, Severity.breaking, f"{place}[{index_a}]", subject, a, ABSENT)
@@ -156,7 +158,7 @@ def lone_item(index_a: int | None, index_b: int | None, a: Any, b: Any, side: st
 
 
 def _at(items: Sequence[object], index: int | None) -> Any:
-    """An item as text."""
+    """Return an item as text."""
     return ABSENT if index is None else str(items[index])
 
 
@@ -172,19 +174,19 @@ def _events(text_a: str, text_b: str, values: ValueComparer, side: str) -> Itera
         a, b = events_a[index_a], events_b[index_b]
         here = f"{place}[{index_a}]"
         for name in ("event", "id", "retry"):
-            there_a, there_b = getattr(a, name), getattr(b, name)
-            if not values.same_text(there_a, there_b):
+            value_a, value_b = getattr(a, name), getattr(b, name)
+            if not values.same_text(value_a, value_b):
                 subject = Subject(side, "event", name)
-                yield Finding(DifferenceKind.value, Severity.changed, f"{here}.{name}", subject, there_a, there_b)
+                yield Finding(DifferenceKind.value, Severity.changed, f"{here}.{name}", subject, value_a, value_b)
         if not values.same_text(a.data, b.data):
             yield from documents(a.data, b.data, values, side, here)
     if is_ended(text_a) != is_ended(text_b):
-        words = ["its last event is complete" if is_ended(text) else "breaks off" for text in (text_a, text_b)]
-        yield Finding(DifferenceKind.value, Severity.changed, f"{side}.body", Subject(side, "body"), *words)
+        sides = ["its last event is complete" if is_ended(text) else "breaks off" for text in (text_a, text_b)]
+        yield Finding(DifferenceKind.value, Severity.changed, f"{side}.body", Subject(side, "body"), *sides)
 
 
 def _lines(text: str) -> list[str]:
-    """Only line feeds end them: a JSON text may hold what Python takes for other line ends."""
+    """Split lines of JSON at line feeds only: a JSON text may contain characters that Python takes for line ends."""
     return [line.removesuffix("\r") for line in text.removeprefix("\ufeff").split("\n") if line.strip()]
 
 
@@ -202,7 +204,7 @@ def _severity(change: tree.ValueChange) -> Severity:
         return Severity.breaking
     if change.kind is DifferenceKind.removed:
         location = change.locations[0]
-        # A field that is gone is missed; a list is allowed to be shorter.
+        # A client may need a field that is removed; a list is allowed to be shorter.
         return Severity.changed if location and isinstance(location[-1], int) else Severity.breaking
     return Severity.changed
 
@@ -216,27 +218,30 @@ def _cut(body: Body) -> bool:
 
 
 def _cut_bodies(a: Body, b: Body, values: ValueComparer, side: str) -> Iterator[Finding]:
-    """What was recorded of them decides, where that can: one beginning has to be the beginning of the other."""
+    """Compare bodies of which at least one is cut, as far as they are recorded: one beginning has to begin the
+    other."""
     if a.size == b.size and a.sha256 is not None and a.sha256 == b.sha256:
-        return  # a note says how many bodies were cut
+        return  # the result has a note with the number of cut bodies
     bytes_a, bytes_b = a.bytes, b.bytes
     length = min(len(bytes_a), len(bytes_b))
     if bytes_a[:length] != bytes_b[:length]:
         if a.text is None or b.text is None or not _same_start(a.text, b.text, values):
-            said = [f"{shown(body)}, of which {len(kept)} were recorded" for body, kept in ((a, bytes_a), (b, bytes_b))]
-            yield Finding(DifferenceKind.value, Severity.changed, f"{side}.body", Subject(side, "body"), *said)
+            sides = [
+                f"{shown(body)}, of which {len(kept)} were recorded" for body, kept in ((a, bytes_a), (b, bytes_b))
+            ]
+            yield Finding(DifferenceKind.value, Severity.changed, f"{side}.body", Subject(side, "body"), *sides)
             return
     elif a.size == b.size:
         return
     elif not (a.incomplete or b.incomplete):
-        # Nothing in it changes by nature, so a length does not either.
+        # The beginnings are equal, so nothing volatile explains the different sizes.
         yield _whole(a, b, side, Severity.changed)
         return
-    yield _unknown(side, "only the beginning was recorded, so nobody knows")
+    yield _not_comparable(side, "not comparable: only the beginning was recorded")
 
 
 def _same_start(a: str, b: str, values: ValueComparer) -> bool:
-    """Whether one text begins as the other; the word at the end of each may be cut, and does not count."""
+    """True if one text begins with the other. The last word of each is ignored, because it may be cut."""
     masked_a, masked_b = (
         values.masked(text[: _LAST_WORD.search(text, max(0, len(text) - _LONGEST_WORD)).start()], place)  # type: ignore[union-attr]
         for place, text in enumerate((a, b))
@@ -244,7 +249,7 @@ def _same_start(a: str, b: str, values: ValueComparer) -> bool:
     return masked_a.startswith(masked_b) or masked_b.startswith(masked_a)
 
 
-def _unknown(side: str, why: str) -> Finding:
+def _not_comparable(side: str, why: str) -> Finding:
     return Finding(DifferenceKind.value, Severity.info, f"{side}.body", Subject(side, "body"), why, why)
 
 
@@ -253,12 +258,12 @@ def _whole(a: Body, b: Body, side: str, severity: Severity) -> Finding:
 
 
 def shown(body: Body) -> str:
-    """A body of which only size and hash can be told."""
+    """Describe a body by size and hash."""
     return f"{body.size} bytes, sha256 {_hash(body)[:16]}…" if body.size else "empty"
 
 
 def _known_hash(body: Body) -> str | None:
-    """The hash of the whole content, if that is there or says it."""
+    """Return the hash of the whole content, from the record or the content itself; None if neither is available."""
     if body.inline_text is None and body.inline_base64 is None:
         return body.sha256
     try:

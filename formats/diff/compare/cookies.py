@@ -1,4 +1,4 @@
-"""Cookies: those a response sets, by name and attribute, and those a request carries, by name."""
+"""Compare cookies: of Set-Cookie fields by name and attribute, of Cookie fields by name."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from mockrec.formats.diff.model.finding import ABSENT, DifferenceKind, Finding, 
 
 _LIFETIME_SLACK = 0.01
 _LIFETIME_SLACK_SECONDS = 5.0
-"""A lifetime that is given as a date is compared as a duration, up to this."""
+"""`Expires` is compared as a duration from the response's Date, with this tolerance."""
 _SAFETY = frozenset({"secure", "httponly", "samesite"})
 
 Fields = Mapping[str, Any]
 
 
 def set_cookies(a: Fields, b: Fields, values: ValueComparer) -> Iterator[Finding]:
-    """What differs between the cookies that two responses set."""
+    """Yield the differences between the cookies that two responses set."""
     set_a, set_b = _parsed(a), _parsed(b)
     for name in (*set_a, *(name for name in set_b if name not in set_a)):
         attributes_a, attributes_b = set_a.get(name), set_b.get(name)
@@ -31,26 +31,27 @@ def set_cookies(a: Fields, b: Fields, values: ValueComparer) -> Iterator[Finding
             yield Finding(DifferenceKind.header, gone, path, subject, _shown(attributes_a), _shown(attributes_b))
             continue
         for attribute in (*attributes_a, *(key for key in attributes_b if key not in attributes_a)):
-            there_a, there_b = attributes_a.get(attribute, ABSENT), attributes_b.get(attribute, ABSENT)
-            if _same(attribute, there_a, there_b, (a, b), values):
+            value_a, value_b = attributes_a.get(attribute, ABSENT), attributes_b.get(attribute, ABSENT)
+            if _same(attribute, value_a, value_b, (a, b), values):
                 continue
             severity = Severity.breaking if attribute in _SAFETY else Severity.changed
             where = path if attribute == "" else f"{path} ({attribute})"
-            yield Finding(DifferenceKind.header, severity, where, subject, there_a, there_b)
+            yield Finding(DifferenceKind.header, severity, where, subject, value_a, value_b)
 
 
 def request_cookies(a: Fields, b: Fields, values: ValueComparer) -> Iterator[Finding]:
-    """What differs between the cookies that two requests carry."""
+    """Yield the differences between the cookies of two requests."""
     sent_a, sent_b = _pairs(a.get("cookie", "")), _pairs(b.get("cookie", ""))
     for name in (*sent_a, *(name for name in sent_b if name not in sent_a)):
-        there_a, there_b = sent_a.get(name, ABSENT), sent_b.get(name, ABSENT)
-        if there_a is ABSENT or there_b is ABSENT or not _same_value(str(there_a), str(there_b), values):
+        value_a, value_b = sent_a.get(name, ABSENT), sent_b.get(name, ABSENT)
+        if value_a is ABSENT or value_b is ABSENT or not _same_value(str(value_a), str(value_b), values):
             subject = Subject("request", "cookie", name)
-            yield Finding(DifferenceKind.header, Severity.changed, f"request.cookie:{name}", subject, there_a, there_b)
+            yield Finding(DifferenceKind.header, Severity.changed, f"request.cookie:{name}", subject, value_a, value_b)
 
 
 def _parsed(headers: Fields) -> dict[str, dict[str, str]]:
-    """Name → its value under "" and its attributes; the last one of a name counts, as it does for browsers."""
+    """Return name → its value under "" and its attributes. Of several cookies with one name the last one counts, as
+    for browsers."""
     lines = headers.get("set-cookie", ())
     found: dict[str, dict[str, str]] = {}
     for line in lines if isinstance(lines, Sequence) and not isinstance(lines, str) else [str(lines)]:
@@ -86,7 +87,7 @@ def _same(attribute: str, a: Any, b: Any, headers: tuple[Fields, Fields], values
         one, two = _lifetime(a, headers[0]), _lifetime(b, headers[1])
         if one is not None and two is not None:
             slack = max(_LIFETIME_SLACK_SECONDS, _LIFETIME_SLACK * max(abs(one), abs(two)))
-            return abs(one - two) <= slack or max(one, two) < 0  # a date in the past deletes
+            return abs(one - two) <= slack or max(one, two) < 0  # a date in the past deletes the cookie
     if attribute == "samesite":
         return str(a).lower() == str(b).lower()
     if attribute == "domain":  # RFC 6265, 5.2.3: no leading dot, no case
@@ -101,7 +102,7 @@ def _same_value(a: str, b: str, values: ValueComparer) -> bool:
 
 
 def _lifetime(expires: str, headers: Fields) -> float | None:
-    """Seconds from the response to the end of the cookie; None when one of the dates is none."""
+    """Return the seconds from the response to the cookie's end; None if one of the dates is invalid."""
     try:
         return (_date(expires) - _date(str(headers.get("date", "")))).total_seconds()
     except (ValueError, TypeError):

@@ -1,6 +1,6 @@
-"""JSON as it was written: integers of any size, exact decimals, and keys that are repeated.
+"""Read and write JSON without loss: integers of any size, exact decimals, and repeated keys.
 
-No function here calls itself: how deep a document is nested is up to whoever sent it.
+No function here is recursive, because the sender decides how deep a document is nested.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from mockrec.formats.diff.model.finding import Location
-from mockrec.formats.text.json import is_deeper
+from mockrec.formats.text.json import is_deeper, refuse_constant
 
 MAX_DEPTH = 500
-"""Levels of a document that is compared by path, whatever Python's own parser takes. Deeper ones are text."""
+"""Levels of a document that is compared by path, whatever Python's parser accepts. Deeper documents are compared as
+text."""
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -24,10 +25,10 @@ class TooDeep(ValueError):
 
 
 def parse(text: str) -> Any:
-    """A document. `TooDeep` for one that is nested too deep, `ValueError` when it is none.
+    """Parse a document. Raises `TooDeep` if it is nested too deep, and `ValueError` if it is not JSON.
 
-    A byte order mark before it means nothing (RFC 8259, 8.1).
-    A key that stands twice in an object is `key` and then `(key, 2)`, so that nothing is lost.
+    A byte order mark before it is ignored (RFC 8259, 8.1). A key that occurs twice in an object becomes `key` and
+    `(key, 2)`, so that nothing is lost.
     """
     try:
         document = json.loads(
@@ -35,7 +36,7 @@ def parse(text: str) -> Any:
             object_pairs_hook=_object,
             parse_float=_decimal,
             parse_int=_integer,
-            parse_constant=_refuse,
+            parse_constant=refuse_constant,
         )
     except RecursionError:
         raise TooDeep("nested too deep") from None
@@ -70,12 +71,8 @@ def _decimal(digits: str) -> Decimal:
         raise ValueError(f"no number: {digits[:40]}") from None
 
 
-def _refuse(word: str) -> Any:
-    raise ValueError(f"{word} is no JSON")
-
-
 def plain(value: Any, number: Callable[[Decimal], Any] = str) -> Any:
-    """A value as `json.dumps` takes it; `number` gives what stands for a decimal that no float says exactly."""
+    """Convert a value for `json.dumps`. `number` converts decimals that no float represents exactly."""
     root: list[Any] = [None]
     waiting: list[tuple[Any, Any, Any]] = [(root, 0, value)]
     while waiting:
@@ -97,19 +94,19 @@ def _name(key: Any) -> str:
 
 
 def is_float(value: Decimal) -> bool:
-    """Whether a float is shown as the same number."""
+    """True if a float with this value prints as the same number."""
     return Decimal(repr(float(value))) == value
 
 
 def _scalar(value: Any) -> str:
-    """JSON text of a value that holds no others. Numbers are shown as numbers, with all their digits."""
+    """Return the JSON text of a scalar. Numbers have all their digits."""
     if not isinstance(value, Decimal):
         return json.dumps(value, ensure_ascii=False)
     return json.dumps(float(value)) if is_float(value) else str(value)
 
 
 def dump(value: Any) -> str:
-    """A value as JSON text, repeated keys and all."""
+    """Return the JSON text of a value, with repeated keys."""
     if not isinstance(value, (Mapping, list, tuple)):
         return _scalar(value)
     pieces: list[str] = []
@@ -140,12 +137,12 @@ def _named(members: Mapping[Any, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def path_of(location: Location, start: str = "$") -> str:
-    """`$.items[3]['odd name']`."""
+    """Format a path: `$.items[3]['odd name']`."""
     return start + "".join(step(part) for part in location)
 
 
 def step(part: str | int | tuple[str, int]) -> str:
-    """One step of a path."""
+    """Format one step of a path."""
     if isinstance(part, int):
         return f"[{part}]"
     if isinstance(part, tuple):
@@ -156,7 +153,7 @@ def step(part: str | int | tuple[str, int]) -> str:
 
 
 def type_name(value: Any) -> str:
-    """The type of a value in JSON's words."""
+    """Return the name of a value's type in JSON."""
     if value is None:
         return "null"
     if isinstance(value, bool):

@@ -1,4 +1,4 @@
-"""What differs between two exchanges. Contents that are equal at first sight are not read again."""
+"""Compare two exchanges. Contents with equal keys are not read from the spool."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _OUTCOMES = {"response": "answered", "websocket-close": "closed", "abort": "abor
 
 
 class Comparer:
-    """Compares pairs of exchanges of two sessions whose contents are in a spool."""
+    """Compares pairs of exchanges of two sessions, whose contents are in a spool."""
 
     def __init__(
         self, spool: ContentSpool, options: DiffOptions, values: ValueComparer, folders: tuple[Path | None, Path | None]
@@ -34,7 +34,7 @@ class Comparer:
         self._folders = folders
 
     def shape(self, digest: Digest, side: int) -> tuple[object, ...]:
-        """What an exchange was answered with, volatile values aside."""
+        """Return a hashable summary of an exchange's response and messages, without volatile values."""
         messages = [self._shape(number, side, self._values) for number in digest.messages or () if number >= 0]
         return digest.status, self._shape(digest.response, side, self._values), *messages
 
@@ -42,7 +42,7 @@ class Comparer:
         return self._spool.shape(number, lambda key: _masked(key, side, values))
 
     def may_differ(self, pair: Pair) -> bool:
-        """False for two exchanges whose contents are the very same: most pairs of a session that did not change."""
+        """False if the contents of two exchanges are identical, as most pairs are in a session without changes."""
         a, b = pair.a, pair.b
         return (
             a.response != b.response
@@ -52,7 +52,7 @@ class Comparer:
         )
 
     def findings(self, pair: Pair) -> Iterator[Finding]:
-        """What differs; nothing that was asked to be left out is left out yet."""
+        """Yield all differences of a pair, before ignore rules and other filters."""
         a, b = pair.a, pair.b
         values = self._values if a.host == b.host else self._values.with_hosts(a.host, b.host)
         if self._options.requests:
@@ -63,12 +63,12 @@ class Comparer:
             yield from self._conversation(a, b, values)
 
     def _alike(self, a: int, b: int, values: ValueComparer) -> bool:
-        """Whether two contents are the same but for volatile values: much cheaper than to look at each value."""
+        """True if two contents are equal apart from volatile values. Much cheaper than comparing value by value."""
         if values is self._values and self._spool.has_shape(a) and self._spool.has_shape(b):
             return self._shape(a, 0, values) == self._shape(b, 1, values)
         head_a, rest_a, exact_a = self._spool.key(a).decode().split("\n")
         head_b, rest_b, exact_b = self._spool.key(b).decode().split("\n")
-        # All of it is looked at in any case: what a rule hides is counted.
+        # Both parts are always compared, because rules count what they hide.
         same_head = _masked_head(head_a, 0, values) == _masked_head(head_b, 1, values)
         same_rest = values.same_masked(rest_a, rest_b)
         return same_head and same_rest and exact_a == exact_b
@@ -126,7 +126,7 @@ class Comparer:
             yield from self._messages(received_a, received_b, values, "request")
 
     def _messages(self, a: list[int], b: list[int], values: ValueComparer, side: str) -> Iterator[Finding]:
-        """One direction of a WebSocket, message by message."""
+        """Compare one direction of a WebSocket, message by message."""
         shapes_a = [self._shape(number, 0, self._values).hex() for number in a]
         shapes_b = [self._shape(number, 1, self._values).hex() for number in b]
         place = f"{side}.message"
@@ -159,14 +159,14 @@ class Comparer:
 
 
 def _masked(key: bytes, side: int, values: ValueComparer) -> bytes:
-    """What of a content is compared at first sight."""
+    """Return a content's key without volatile values."""
     head, rest, exact = key.decode().split("\n")
     return f"{_masked_head(head, side, values)}\n{values.masked(rest, side)}\n{exact}".encode()
 
 
 def _masked_head(head: str, side: int, values: ValueComparer) -> str:
     masked = values.masked_head(head, side)
-    # How long a cookie lives has to be worked out, so where one is set the dates count.
+    # A cookie's lifetime depends on the dates, so they count where a cookie with `Expires` is set.
     return masked + head if '"set-cookie"' in head and "xpires=" in head else masked
 
 
@@ -181,7 +181,7 @@ def _or_absent(value: Any) -> Any:
 
 
 def _interim(a: Any, b: Any, values: ValueComparer) -> Iterator[Finding]:
-    """Interim responses: which, in which order, and their fields."""
+    """Compare interim responses: their statuses in order, then their fields."""
     statuses_a, statuses_b = [str(status) for status, _ in a], [str(status) for status, _ in b]
     if statuses_a != statuses_b:
         shown = [" ".join(statuses) or ABSENT for statuses in (statuses_a, statuses_b)]

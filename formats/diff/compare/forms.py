@@ -1,4 +1,4 @@
-"""Form fields by name, and multipart bodies by part."""
+"""Compare form fields by name, and multipart bodies by part."""
 
 from __future__ import annotations
 
@@ -17,42 +17,42 @@ _BOUNDARY = re.compile(r'boundary=(?:"([^"]+)"|([^;\s]+))', re.IGNORECASE)
 
 
 def fields(a: str, b: str, values: ValueComparer, side: str) -> Iterator[Finding]:
-    """What differs between two url-encoded forms. Repeated fields are compared in their order."""
+    """Yield the differences between two url-encoded forms. Repeated fields are compared in their order."""
     yield from named(pairs(a), pairs(b), values, side, "form")
 
 
 def pairs(text: str) -> list[tuple[str, str]]:
-    """Names and values of a query or form, in order."""
-    # Bytes that are no UTF-8 stay apart: replaced by one sign they would all be equal.
+    """Return names and values of a query or form, in order."""
+    # Bytes that are not UTF-8 stay distinct: with one replacement character they would all be equal.
     return parse_qsl(text, keep_blank_values=True, errors="surrogateescape")
 
 
 def named(
     a: list[tuple[str, str]], b: list[tuple[str, str]], values: ValueComparer, side: str, area: str
 ) -> Iterator[Finding]:
-    """What differs between two lists of named values (`area` is `form` or `query`)."""
-    there_a, there_b = _counted(a), _counted(b)
-    for key in (*there_a, *(key for key in there_b if key not in there_a)):
-        value_a, value_b = there_a.get(key, ABSENT), there_b.get(key, ABSENT)
+    """Yield the differences between two lists of named values. `area` is `form` or `query`."""
+    counted_a, counted_b = _counted(a), _counted(b)
+    for key in (*counted_a, *(key for key in counted_b if key not in counted_a)):
+        value_a, value_b = counted_a.get(key, ABSENT), counted_b.get(key, ABSENT)
         if value_a is not ABSENT and value_b is not ABSENT and values.same_text(value_a, value_b):
             continue
         yield _finding(side, area, key, value_a, value_b)
 
 
 def parts(a: tuple[bytes, str], b: tuple[bytes, str], values: ValueComparer, side: str) -> Iterator[Finding]:
-    """What differs between two multipart bodies, each with its content type."""
+    """Yield the differences between two multipart bodies, each with its content type."""
     if _canonical(*a) == _canonical(*b):
         return
     parts_a, parts_b = _parts(*a), _parts(*b)
     if parts_a is None or parts_b is None:
-        # One is no multipart body at all; then nothing is a part.
+        # One is not a multipart body: compare both as a whole.
         yield from _finding_unless_same(_Part("", "", "", b"", a[0]), _Part("", "", "", b"", b[0]), values, side)
         return
     found = False
-    there_a = _counted([(part.name, part) for part in parts_a])
-    there_b = _counted([(part.name, part) for part in parts_b])
-    for key in (*there_a, *(key for key in there_b if key not in there_a)):
-        part_a, part_b = there_a.get(key), there_b.get(key)
+    counted_a = _counted([(part.name, part) for part in parts_a])
+    counted_b = _counted([(part.name, part) for part in parts_b])
+    for key in (*counted_a, *(key for key in counted_b if key not in counted_a)):
+        part_a, part_b = counted_a.get(key), counted_b.get(key)
         if part_a is not None and part_b is not None and _same(part_a, part_b, values):
             continue
         shown = [ABSENT if part is None else part.shown for part in (part_a, part_b)]
@@ -65,12 +65,16 @@ def parts(a: tuple[bytes, str], b: tuple[bytes, str], values: ValueComparer, sid
 
 
 def _between(a: bytes, b: bytes, values: ValueComparer, side: str) -> Iterator[Finding]:
-    """All parts are the same: what differs is their order, or what is before, between and after them."""
+    """Compare bodies whose parts are equal: their order, or the bytes before, between and after them, may differ."""
     texts = [data.decode("utf-8", "surrogateescape") for data in (a, b)]
     if not values.same_text(*texts):
-        said = [f"{len(data)} bytes, {_digest(data)}" for data in (a, b)]
+        sides = [f"{len(data)} bytes, {_digest(data)}" for data in (a, b)]
         yield Finding(
-            DifferenceKind.value, Severity.changed, f"{side}.body (around the parts)", Subject(side, "body"), *said
+            DifferenceKind.value,
+            Severity.changed,
+            f"{side}.body (around the parts)",
+            Subject(side, "body"),
+            *sides,
         )
 
 
@@ -85,7 +89,7 @@ class _Part:
     file: str
     content_type: str
     head: bytes
-    """All its fields, as they stand there."""
+    """The header fields as bytes."""
     content: bytes
 
     @property
@@ -114,17 +118,17 @@ def _boundary(content_type: str) -> bytes | None:
 
 
 def _canonical(data: bytes, content_type: str) -> bytes:
-    """The body with a boundary that is always the same."""
+    """Return the body with its boundary replaced by a fixed one."""
     boundary = _boundary(content_type)
     return data if boundary is None else data.replace(boundary, b"--boundary")
 
 
 def _parts(data: bytes, content_type: str) -> list[_Part] | None:
-    """The parts; None for a body that is not made of parts as RFC 2046 (5.1.1) has them."""
+    """Return the parts; None if the body is not valid by RFC 2046 (5.1.1)."""
     boundary = _boundary(content_type)
     if boundary is None:
         return None
-    # A delimiter is a line of its own: the boundary of a multipart body inside this one may begin with ours.
+    # A delimiter is a line of its own: the boundary of a multipart body in a part may begin with this one.
     pieces = re.split(rb"(?:\A|\r\n)" + re.escape(boundary) + rb"(--)?[ \t]*(?=\r\n|\Z)", data)
     found: list[_Part] = []
     for piece, last in zip(pieces[2::2], [*pieces[1::2], None], strict=False):

@@ -1,4 +1,4 @@
-"""Header fields by class: what says how bytes travel, what changes by nature, what keeps people safe, the rest."""
+"""Compare header fields by class: hop-by-hop fields, volatile fields, security fields, all others."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ HOP_BY_HOP = _names(
     "connection keep-alive proxy-connection te trailer transfer-encoding upgrade via content-length "
     "sec-websocket-key sec-websocket-accept"
 )
-"""How the bytes travel. The length is a body's, and bodies are compared decoded; the key of a WebSocket is drawn anew,
-and browsers do not save what is made of it."""
+"""Never compared: they concern the connection. Content-Length depends on the coding, and bodies are compared decoded.
+The key of a WebSocket is random, and browsers do not save the accept value that depends on it."""
 VOLATILE = _names(
     "date age expires last-modified etag x-request-id request-id x-correlation-id correlation-id x-trace-id "
     "traceparent tracestate x-b3-traceid x-b3-spanid x-b3-parentspanid x-b3-sampled x-cloud-trace-context "
@@ -30,7 +30,7 @@ VOLATILE = _names(
     "x-ratelimit-reset x-ratelimit-used ratelimit-remaining ratelimit-reset x-rate-limit-remaining "
     "x-rate-limit-reset"
 )
-"""That it is there and of its type is compared, not what it says."""
+"""Compared only by presence and type, not by value."""
 DATES = frozenset({"date", "expires", "last-modified"})
 _LENGTH_OF_DATE = 29
 """`Sun, 06 Nov 1994 08:49:37 GMT`."""
@@ -42,7 +42,7 @@ SECURITY = _names(
     "access-control-allow-credentials access-control-allow-methods access-control-allow-headers www-authenticate "
     "proxy-authenticate clear-site-data x-xss-protection"
 )
-"""Never left out silently."""
+"""A changed or removed field is a breaking difference."""
 _ENCODING = "content-encoding"
 _NONCE = re.compile(r"'nonce-[^']*'")
 _BOUNDARY = re.compile(r'boundary=(?:"[^"]*"|[^;\s]*)', re.IGNORECASE)
@@ -53,19 +53,19 @@ _LISTS = _names(
     "access-control-expose-headers access-control-request-headers timing-allow-origin clear-site-data content-language "
     "surrogate-control cdn-cache-control permissions-policy"
 )
-"""Lists in which the order says nothing, or is outweighed by `q` (RFC 9110, 12.4)."""
+"""Lists whose order is meaningless, or overruled by `q` (RFC 9110, 12.4)."""
 _ONE_TYPE = frozenset({"content-type", "content-disposition"})
 _DIRECTIVES = frozenset({"strict-transport-security", "x-xss-protection"})
 """Directives between semicolons, in any order (RFC 6797, 6.1)."""
 _CASE_COUNTS = frozenset({"allow", "access-control-allow-methods", "timing-allow-origin"})
-"""Methods and origins: their case counts."""
+"""Lists of methods and origins, which are case-sensitive."""
 _WEIGHT = re.compile(r"[01](?:\.\d{0,3})?")
 
 Fields = Mapping[str, Any]
 
 
 def for_key(headers: Fields, strict: bool) -> dict[str, Any]:
-    """What of the fields makes two messages different at first sight; equal ones need no second look."""
+    """Return the fields for a content's key: messages with equal keys need no further comparison."""
     if strict:
         return {name: value for name, value in headers.items() if name not in HOP_BY_HOP}
     kept: dict[str, Any] = {}
@@ -76,32 +76,32 @@ def for_key(headers: Fields, strict: bool) -> dict[str, Any]:
 
 
 def is_kept(name: str, strict: bool) -> bool:
-    """Whether `for_key` keeps a field with its value, whatever that is."""
+    """True if `for_key` keeps a field with its value, whatever the value is."""
     return name not in HOP_BY_HOP and (strict or name not in VOLATILE)
 
 
 def without_date(value: str) -> str:
-    """Nothing for a date; a date that is none is a difference of type, see `_same_type`."""
+    """Return "" for a date, otherwise the value: an invalid date is a difference of type, see `_same_type`."""
     return "" if len(value) == _LENGTH_OF_DATE else value
 
 
 def compare(
     a: Fields, b: Fields, values: ValueComparer, message: str, area: str = "header", skip: frozenset[str] = frozenset()
 ) -> Iterator[Finding]:
-    """What differs, in A's order, then what only B has. Cookies are compared elsewhere."""
+    """Yield the differences of fields, in A's order, then fields that only B has. Cookies: see `cookies.py`."""
     for name in (*a, *(name for name in b if name not in a)):
         if name in HOP_BY_HOP or name in skip or name in ("set-cookie", "cookie"):
             continue
-        there_a, there_b = a.get(name, ABSENT), b.get(name, ABSENT)
-        severity = _severity(name, there_a, there_b, values)
+        value_a, value_b = a.get(name, ABSENT), b.get(name, ABSENT)
+        severity = _severity(name, value_a, value_b, values)
         if severity is not None:
             subject = Subject(message, area, name)
             path = f"{message}.{area}:{name}"
-            yield Finding(DifferenceKind.header, severity, path, subject, there_a, there_b)
+            yield Finding(DifferenceKind.header, severity, path, subject, value_a, value_b)
 
 
 def _severity(name: str, a: Any, b: Any, values: ValueComparer) -> Severity | None:
-    """How much a field's difference matters; None when there is none."""
+    """Return the severity of a field's difference; None if the values are equal."""
     if a is ABSENT or b is ABSENT:
         return _severity_of_presence(name, b is ABSENT)
     if a == b or (name in VOLATILE and not values.strict and _same_type(name, a, b)):
@@ -151,10 +151,8 @@ def _comparable(name: str, value: str) -> str:
 
 
 def _plain_item(value: str, header: str) -> str:
-    """Without what means nothing: blanks around `;` and `=`, quotes, the case of names, of types and of charsets.
-
-    RFC 9110, 5.6.6 and 8.3.1: types, names of parameters and charsets know no case.
-    """
+    """Return a list item in a normal form: without blanks around `;` and `=`, without quotes, in lower case where case
+    is meaningless (types, names of parameters, charsets; RFC 9110, 5.6.6 and 8.3.1)."""
     first, *parameters = (piece.strip() for piece in _items(value, ";"))
     plain = [_setting(first, whole=header not in _CASE_COUNTS)]
     named = [_setting(parameter, whole=False) for parameter in parameters if parameter]
@@ -162,7 +160,7 @@ def _plain_item(value: str, header: str) -> str:
 
 
 def _setting(text: str, *, whole: bool) -> str:
-    """`Name = "value"` → `name=value`; `whole`: a word alone knows no case either."""
+    """Normalise `Name = "value"` to `name=value`. `whole`: a single word is case-insensitive too."""
     name, equals, content = (piece.strip() for piece in text.partition("="))
     if not equals:
         return name.lower() if whole else name
@@ -177,7 +175,7 @@ def _setting(text: str, *, whole: bool) -> str:
 
 
 def _items(value: str, separator: str) -> list[str]:
-    """The pieces of a field, in order; a separator between quotes is none."""
+    """Split a field's value, but not at separators between quotes."""
     if '"' not in value:
         return value.split(separator)
     pieces, start = [], 0
@@ -189,5 +187,5 @@ def _items(value: str, separator: str) -> list[str]:
 
 
 def media_type(content_type: str) -> str:
-    """`Text/HTML; charset=utf-8` → `text/html`."""
+    """Return the media type without parameters, in lower case: `Text/HTML; charset=utf-8` → `text/html`."""
     return content_type.partition(";")[0].strip().lower()

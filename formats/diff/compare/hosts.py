@@ -1,4 +1,4 @@
-"""Hosts that are the same in both sessions under different names: the recorder itself, mapped ones, free ports."""
+"""Map hosts that have different names in the two sessions: the recorder itself, `--map-host`, random free ports."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ _LOOPBACK = re.compile(r"(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])(?::\d+)?", re.
 
 
 class Hosts:
-    """The canonical name of each host of one session. Empty is the recorder itself."""
+    """Canonical names of one session's hosts; "" for the recorder itself."""
 
     def __init__(self, header: Mapping[str, Any] | None, renamed: Mapping[str, str], kept: frozenset[str]) -> None:
         self.own = own_names(header)
         self._renamed = renamed
-        """Name here → name in the other session."""
+        """Name in this session → name in the other one."""
         self._kept = kept
-        """Hosts that both sessions know by the same name and port."""
-        self._known: dict[str, str] = {}
+        """Hosts with the same name and port in both sessions."""
+        self._canonical_names: dict[str, str] = {}
 
     def canonical(self, host: str) -> str:
-        """The name under which both sessions know a host."""
-        found = self._known.get(host)
+        """Return the name of a host for both sessions."""
+        found = self._canonical_names.get(host)
         if found is None:
-            found = self._known[host] = self._canonical(host)
+            found = self._canonical_names[host] = self._canonical(host)
         return found
 
     def _canonical(self, host: str) -> str:
@@ -37,12 +37,13 @@ class Hosts:
             renamed = self._renamed[name]
             return renamed if ":" in renamed.rpartition("]")[2] else f"{renamed}:{port}"
         if host not in self._kept and _LOOPBACK.fullmatch(host):
-            return "localhost"  # a server of the test's own, on whatever port was free
+            return "localhost"  # a test's own server, on a free port
         return host
 
 
 def own_names(header: Mapping[str, Any] | None) -> tuple[str, ...]:
-    """How a session's requests call the recorder itself: always as many names, in the same order."""
+    """Return the names of the recorder in a session's requests; every session has the same number, in the same
+    order."""
     listen = (header or {}).get("listen")
     port = listen.get("port") if isinstance(listen, Mapping) else None
     if not isinstance(listen, Mapping) or not isinstance(port, int):

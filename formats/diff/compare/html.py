@@ -1,4 +1,4 @@
-"""HTML as a sequence of tags and texts: how its lines are broken does not count, nor do tokens against forgery."""
+"""Compare HTML as a sequence of tags and texts: line breaks between words and CSRF tokens do not count."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from mockrec.formats.diff.compare.values import ValueComparer
 from mockrec.formats.diff.compare.volatile import looks_like_token
 from mockrec.formats.diff.model.finding import Finding
 
-_KEPT = re.compile(r"<(pre|textarea|script|style|xmp|listing)\b[^<>]*>", re.IGNORECASE)
-"""Begins an element in which blanks count, and `<` may mean something else."""
+_PREFORMATTED = re.compile(r"<(pre|textarea|script|style|xmp|listing)\b[^<>]*>", re.IGNORECASE)
+"""The start tag of an element in which blanks count, and `<` may not begin a tag."""
 _KEEPS_BLANKS = re.compile(r"white-space\s*:\s*(?:pre|break-spaces)", re.IGNORECASE)
-"""A style under which they may count anywhere."""
+"""A style that makes blanks count in any element."""
 _TAG = re.compile("(<[^<>]*>)")
 _TOKEN = re.compile("csrf|xsrf|token|nonce", re.IGNORECASE)
 _ATTRIBUTE = re.compile(r'\b(value|content|nonce)=(["\'])([^"\']{16,})\2')
 
 
 def compare_pages(a: str, b: str, values: ValueComparer, side: str, place: str) -> Iterator[Finding]:
-    """The tags and texts that differ between two pages, each with its line."""
+    """Yield the tags and texts that differ between two pages, each with its line."""
     read = _by_line if _KEEPS_BLANKS.search(a) or _KEEPS_BLANKS.search(b) else _in_pieces
     yield from compare_pieces(read(a, values, 0), read(b, values, 1), values, side, place)
 
@@ -45,11 +45,11 @@ def _in_pieces(text: str, values: ValueComparer, side: int) -> Pieces:
 
 
 def _split(text: str) -> Iterator[tuple[str, bool]]:
-    """The tags and the texts between them, and whether the blanks in one count. Looks at each character once."""
+    """Yield tags and the texts between them, each with True if its blanks count. Reads each character once."""
     lowered = text.lower()
-    same_length = len(lowered) == len(text)  # a few letters have a longer form
+    same_length = len(lowered) == len(text)  # some letters have a longer lower-case form
     start = 0
-    while found := _KEPT.search(text, start):
+    while found := _PREFORMATTED.search(text, start):
         for piece in _TAG.split(text[start : found.end()]):
             yield piece, False
         closing = f"</{found[1].lower()}"
@@ -63,7 +63,7 @@ def _split(text: str) -> Iterator[tuple[str, bool]]:
 
 
 def _one_line(piece: str) -> str:
-    """A tag or a text without the blanks that break lines; a blank between two words stays one."""
+    """Normalise the blanks of a tag or text: line breaks at its ends are dropped, other runs become one blank."""
     bare = piece.strip()
     before, after = piece[: len(piece) - len(piece.lstrip())], piece[len(piece.rstrip()) :]
     first, last = (" " if blanks and "\n" not in blanks else "" for blanks in (before, after))
@@ -72,7 +72,7 @@ def _one_line(piece: str) -> str:
 
 def _masked(piece: str, values: ValueComparer, side: int) -> str:
     if _TOKEN.search(piece):
-        # A token against forgery is new in each page, and stands in an attribute.
+        # A CSRF token is an attribute's value, different in each page.
         piece = _ATTRIBUTE.sub(_without_token, piece)
     return values.masked(piece, side)
 

@@ -1,4 +1,4 @@
-"""What exchanges are paired by: their endpoint, and keys that are exact or forgive what changes by nature."""
+"""The keys by which exchanges are paired: their endpoint, an exact key, and a key without volatile values."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _MOST_PATHS = 16_384
 _MOST_HOSTS = 1024
 _LONGEST_HOST = 300
 _hosts: dict[str, tuple[str, int]] = {}
-"""What a URL begins with, up to its path → its host, and where the path begins."""
+"""Beginning of a URL, up to its path → its host, and the index at which the path begins."""
 
 
 class EndpointParts(NamedTuple):
-    """A URL, as far as pairing needs it."""
+    """The parts of a URL that pairing needs."""
 
     host: str
     path: str
@@ -30,11 +30,11 @@ class EndpointParts(NamedTuple):
 
 
 def host_of(url: str) -> tuple[str, int]:
-    """The host of a URL, and where its path begins. Hosts are few, so each is kept once."""
+    """Return the host of a URL, and the index at which its path begins. Cached, because hosts are few."""
     begin = url[: url.find("/", 8) + 1]
-    known = _hosts.get(begin)
-    if known is not None:
-        return known
+    cached = _hosts.get(begin)
+    if cached is not None:
+        return cached
     match = _URL.match(url)
     if match is None or match[1] is None:
         return "", 0
@@ -45,7 +45,7 @@ def host_of(url: str) -> tuple[str, int]:
 
 
 def split(url: str) -> EndpointParts:
-    """Host, path and query; user and password are left out."""
+    """Return host, path and query, without user and password."""
     match = _URL.match(url)
     if match is None:
         return EndpointParts("", url, "")
@@ -53,36 +53,36 @@ def split(url: str) -> EndpointParts:
 
 
 class Keys:
-    """Makes keys and endpoints; one for both sessions, so that equal endpoints are one object."""
+    """Makes keys and endpoints of both sessions; equal endpoints are one object."""
 
     def __init__(self, ignored_query: frozenset[str], mask: Callable[[str, int], str]) -> None:
         self._ignored = ignored_query
         self._mask = mask
         self.left_out: Counter[str] = Counter()
-        """How often each ignored parameter was met."""
+        """Ignored parameter → number of its occurrences."""
         self._endpoints: dict[Endpoint, Endpoint] = {}
-        self._asked: dict[tuple[str, str, str], Endpoint] = {}
-        """Method, host and path → endpoint, of the requests that came last."""
+        self._latest: dict[tuple[str, str, str], Endpoint] = {}
+        """Method, host and path → endpoint, of the latest requests."""
 
     def endpoint(self, method: str, host: str, path: str) -> Endpoint:
-        """The endpoint of a request."""
-        asked = (method, host, path)
-        found = self._asked.get(asked)
+        """Return the endpoint of a request."""
+        request = (method, host, path)
+        found = self._latest.get(request)
         if found is None:
             made = Endpoint(method, host, template(path))
             found = self._endpoints.setdefault(made, made)
-            if len(self._asked) >= _MOST_PATHS:
-                self._asked.clear()
-            self._asked[asked] = found
+            if len(self._latest) >= _MOST_PATHS:
+                self._latest.clear()
+            self._latest[request] = found
         return found
 
     def exact(self, digest: Digest, side: int) -> object:
-        """Method, URL (its host under the common name) and body."""
+        """Return a key of method, URL (with the canonical host) and body."""
         assert digest.endpoint is not None
         return digest.method, digest.endpoint.host, digest.url[digest.target :], digest.request_body
 
     def normalised(self, digest: Digest, side: int) -> object:
-        """The endpoint, and the query without ignored parameters and volatile values."""
+        """Return a key of the endpoint, and the query without ignored parameters and volatile values."""
         query = digest.url[digest.target :].partition("#")[0].partition("?")[2]
         if not query:
             return digest.endpoint

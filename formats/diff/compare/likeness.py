@@ -1,4 +1,4 @@
-"""The last stage of pairing: within an endpoint, those that have most in common, above a floor."""
+"""The last stage of pairing: within an endpoint, pair the exchanges that are most alike."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from mockrec.formats.diff.compare.keys import split
 from mockrec.formats.diff.model.exchange import Digest
 
 _FLOOR = 0.35
-"""Below this two exchanges are strangers."""
+"""Likeness below which two exchanges are not paired."""
 _WINDOW = 64
-"""Exchanges that are weighed against each other at a time; more would cost the square of their number."""
+"""Exchanges of either side that are compared at a time, because the cost grows with the square of their number."""
 
-_PATH, _QUERY, _BODY, _STATUS, _ANSWER, _ORDER = 0.15, 0.25, 0.15, 0.15, 0.2, 0.1
+_PATH, _QUERY, _BODY, _STATUS, _RESPONSE, _ORDER = 0.15, 0.25, 0.15, 0.15, 0.2, 0.1
 
 
 class ExchangeLikeness:
-    """Weighs exchanges of one endpoint."""
+    """Computes the likeness of exchanges of one endpoint."""
 
     def __init__(self, a: list[Digest], b: list[Digest], shape: Callable[[Digest, int], Hashable]) -> None:
         self._a = a
@@ -25,9 +25,9 @@ class ExchangeLikeness:
         self._shape = shape
 
     def best(self, ours: list[int], theirs: list[int]) -> Iterator[tuple[int, int]]:
-        """Pairs, the most similar first, then the nearest; the same when the sides are swapped.
+        """Yield pairs of indexes: the most similar first, then the nearest. Swapped sides give the same pairs, swapped.
 
-        Windows of both sides move in step.
+        Exchanges are compared in windows, which move over both sides in step.
         """
         for start in range(0, max(len(ours), len(theirs)), _WINDOW):
             yield from self._window(ours[start : start + _WINDOW], theirs[start : start + _WINDOW])
@@ -56,12 +56,12 @@ class ExchangeLikeness:
         weight += _QUERY * _query(parts_a.query, parts_b.query)
         weight += _BODY * (a.request_body == b.request_body)
         weight += _STATUS * (a.status == b.status)
-        weight += _ANSWER * (self._shape(a, 0) == self._shape(b, 1))
+        weight += _RESPONSE * (self._shape(a, 0) == self._shape(b, 1))
         return weight
 
 
 def _query(a: str, b: str) -> float:
-    """How much of two queries is the same: half for a name, half for its value."""
+    """Return the common share of two queries: half for names, half for pairs of name and value."""
     if a == b:
         return 1.0
     pairs_a, pairs_b = parse_qsl(a, keep_blank_values=True), parse_qsl(b, keep_blank_values=True)

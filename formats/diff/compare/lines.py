@@ -1,4 +1,4 @@
-"""Text, line by line, up to a number of lines that people would read."""
+"""Compare text line by line, up to a number of differences that people would read."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from mockrec.formats.diff.compare.values import ValueComparer
 from mockrec.formats.diff.model.finding import ABSENT, DifferenceKind, Finding, Severity, Subject
 
 _MOST = 20
-"""Lines that are told of one text; the rest is a number."""
+"""Differences of one text that are listed; the rest is only counted."""
 _END = re.compile("\r\n|\n|\r")
 _END_NAMES = (("\r\n", "CR LF"), ("\n", "LF"), ("\r", "CR"))
 
 
 def compare_lines(a: str, b: str, values: ValueComparer, side: str, place: str) -> Iterator[Finding]:
-    """The lines that differ. Where one side has lines more, they are added or removed."""
+    """Yield the lines that differ; lines of one side only are added or removed."""
     lines_a, lines_b = split_lines(a), split_lines(b)
     masked_a = [values.masked(line, 0) for line in lines_a]
     masked_b = [values.masked(line, 1) for line in lines_b]
@@ -28,27 +28,27 @@ def compare_lines(a: str, b: str, values: ValueComparer, side: str, place: str) 
         yield finding
     ends_a, ends_b = _END.findall(a), _END.findall(b)
     if not found and ends_a != ends_b:
-        said = [_ends(text, ends) for text, ends in ((a, ends_a), (b, ends_b))]
-        yield Finding(DifferenceKind.value, Severity.changed, f"{place} (line ends)", Subject(side, "text"), *said)
+        sides = [_ends(text, ends) for text, ends in ((a, ends_a), (b, ends_b))]
+        yield Finding(DifferenceKind.value, Severity.changed, f"{place} (line ends)", Subject(side, "text"), *sides)
 
 
 @dataclass(frozen=True)
 class Pieces:
-    """A text in pieces: lines, or the tags and texts of a page."""
+    """A text in pieces: lines, or tags and texts of an HTML page."""
 
     shown: list[str]
     compared: list[str]
-    """What of each of them counts."""
+    """The part of each piece that counts."""
     lines: list[int] | None = None
-    """The line in which each begins, from 0; None where each is a line."""
+    """The line of each piece, from 0; None if each piece is a line."""
 
     def line(self, index: int) -> int:
-        """The number of a piece's line, from 1."""
+        """Return the line number of a piece, from 1."""
         return 1 + (index if self.lines is None else self.lines[index])
 
 
 def compare_pieces(a: Pieces, b: Pieces, values: ValueComparer, side: str, place: str) -> Iterator[Finding]:
-    """The pieces that differ, up to a number of them; of the rest only how many there are."""
+    """Yield the pieces that differ, up to a limit; the rest is one finding with their number."""
     subject = Subject(side, "text")
     more = 0
     pairs: Iterable[_Run] = (_run(pair) for pair in _unequal(a.compared, b.compared, values))
@@ -58,10 +58,10 @@ def compare_pieces(a: Pieces, b: Pieces, values: ValueComparer, side: str, place
             continue
         kind = DifferenceKind.added if not run_a else DifferenceKind.removed if not run_b else DifferenceKind.value
         line = a.line(run_a.start) if run_a else b.line(run_b.start)
-        said = [
+        sides = [
             "".join(pieces.shown[run.start : run.stop]) if run else ABSENT for pieces, run in ((a, run_a), (b, run_b))
         ]
-        yield Finding(kind, Severity.changed, f"{place} (line {line})", subject, *said)
+        yield Finding(kind, Severity.changed, f"{place} (line {line})", subject, *sides)
     if more:
         yield Finding(
             DifferenceKind.value, Severity.changed, f"{place} (more lines)", subject, f"{more} lines", f"{more} lines"
@@ -69,7 +69,7 @@ def compare_pieces(a: Pieces, b: Pieces, values: ValueComparer, side: str, place
 
 
 _Run = tuple[range, range]
-"""Pieces of A and of B; empty where one has nothing there."""
+"""Indexes of adjacent pieces in A and in B; empty on a side that has none."""
 
 
 def _run(pair: tuple[int | None, int | None]) -> _Run:
@@ -78,7 +78,7 @@ def _run(pair: tuple[int | None, int | None]) -> _Run:
 
 
 def _joined(runs: Iterable[_Run]) -> Iterator[_Run]:
-    """What only one side has, next to each other: an element that is new is one difference, not three."""
+    """Join adjacent pieces that only one side has: an added element is one difference, not three."""
     last: _Run | None = None
     for run in runs:
         if last is not None:
@@ -97,18 +97,18 @@ def _joined(runs: Iterable[_Run]) -> Iterator[_Run]:
 
 
 def split_lines(text: str) -> list[str]:
-    """The lines. What else Python takes for a line end stays in them."""
+    """Split at LF, CR LF and CR only, not at other characters that Python takes for line ends."""
     lines = _END.split(text)
     return lines if lines[-1] else lines[:-1]
 
 
 def _ends(text: str, ends: list[str]) -> str:
-    """How the lines of a text end."""
+    """Describe the line ends of a text."""
     counts = Counter(ends)
-    said = [f"{counts[end]} × {name}" for end, name in _END_NAMES if counts[end]]
+    parts = [f"{counts[end]} × {name}" for end, name in _END_NAMES if counts[end]]
     if text and not _END.search(text[-1]):
-        said.append("none at the end")
-    return ", ".join(said)
+        parts.append("none at the end")
+    return ", ".join(parts)
 
 
 def _unequal(a: list[str], b: list[str], values: ValueComparer) -> Iterator[tuple[int | None, int | None]]:

@@ -1,12 +1,12 @@
-"""Which exchange of A belongs to which of B, in four stages; the first that fits decides.
+"""Pair the exchanges of A and B in four stages; the first stage with a partner decides.
 
 1. a name: the tag of a replay, or the header that `--pair-header` names
 2. the same method, URL and body
-3. the same endpoint and query, ids and ignored parameters aside
-4. the most similar one of the same endpoint (`likeness.py`)
+3. the same endpoint and query, without ids and ignored parameters
+4. the most similar exchange of the same endpoint (`likeness.py`)
 
-Within a key, exchanges that were answered alike belong together whatever their order, because concurrent
-requests have none; the others are paired n-th to n-th. All of it is linear in the number of exchanges.
+Within equal keys, exchanges with equal responses are paired in any order, because concurrent requests have no order.
+The rest is paired n-th to n-th. All stages are linear in the number of exchanges.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from mockrec.formats.diff.compare.likeness import ExchangeLikeness
 from mockrec.formats.diff.model.exchange import Digest, Pair
 
 Shape = Callable[[Digest, int], Hashable]
-"""What an exchange was answered with, volatile values aside. The number is 0 for A and 1 for B."""
+"""Digest and side (0 for A, 1 for B) → a summary of the response without volatile values."""
 
 
 @dataclass
 class Pairing:
-    """All pairs in the order of A, and what is left over in the order of its session."""
+    """All pairs in A's order, and the exchanges without a partner, in their session's order."""
 
     pairs: list[Pair]
     only_a: list[Digest] = field(default_factory=list)
@@ -32,7 +32,7 @@ class Pairing:
 
 
 def pair(a: list[Digest], b: list[Digest], keys: Keys, shape: Shape) -> Pairing:
-    """Pair what belongs together."""
+    """Pair the exchanges of two sessions."""
     stage = _Stages(a, b, shape)
     stage.by_name()
     stage.by_key("exact", keys.exact)
@@ -48,12 +48,12 @@ class _Stages:
         self._b = b
         self._shape = shape
         self.found: dict[int, tuple[int, str]] = {}
-        """Index in A → index in B, and how."""
+        """Index in A → index in B, and the name of the stage."""
         self.left_a: list[int] = list(range(len(a)))
         self.left_b: list[int] = list(range(len(b)))
 
     def by_name(self) -> None:
-        """Replays of each other, or of the same exchange; then equal values of the chosen header."""
+        """Pair replays of each other, or of the same exchange; then exchanges with equal values of the header."""
         if any(digest.replay_of for digest in (*self._a, *self._b)):
             ids = {digest.id for digest in (*self._a, *self._b)}
             replayed = {digest.replay_of for digest in (*self._a, *self._b)} & ids
@@ -66,14 +66,14 @@ class _Stages:
             self.by_key("header", lambda digest, side: digest.marker or None)
 
     def by_key(self, by: str, key: Callable[[Digest, int], Hashable]) -> None:
-        """Pair within equal keys; what has None for a key waits for the next stage."""
+        """Pair within equal keys. Exchanges with the key None are left for the next stage."""
         if not (self.left_a and self.left_b):
             return
         keys_a, keys_b = (
             [key(digests[index], side) for index in left]
             for side, digests, left in ((0, self._a, self.left_a), (1, self._b, self.left_b))
         )
-        self._very_same(keys_a, keys_b, by)
+        self._pair_identical(keys_a, keys_b, by)
         groups: dict[Hashable, tuple[list[int], list[int]]] = {}
         paired_b = {other for other, _ in self.found.values()}
         for made, index in zip(keys_a, self.left_a, strict=True):
@@ -87,26 +87,26 @@ class _Stages:
                 self._within(ours, theirs, by)
         self._forget_paired()
 
-    def _very_same(self, keys_a: list[Hashable], keys_b: list[Hashable], by: str) -> None:
-        """Of equal keys, pair those that were answered with the very same, in turn."""
+    def _pair_identical(self, keys_a: list[Hashable], keys_b: list[Hashable], by: str) -> None:
+        """Pair exchanges with equal keys and identical responses, one by one."""
         waiting: dict[Hashable, list[int]] = {}
         for made, other in zip(reversed(keys_b), reversed(self.left_b), strict=True):
             digest = self._b[other]
             same = (made, digest.response, None if digest.messages is None else tuple(digest.messages))
-            known = waiting.get(same)
-            if known is None:
+            same_answer = waiting.get(same)
+            if same_answer is None:
                 waiting[same] = [other]
             else:
-                known.append(other)
+                same_answer.append(other)
         for made, index in zip(keys_a, self.left_a, strict=True):
             digest = self._a[index]
             same = (made, digest.response, None if digest.messages is None else tuple(digest.messages))
-            alike = waiting.get(same)
-            if alike and made is not None:
-                self.found[index] = (alike.pop(), by)
+            similar = waiting.get(same)
+            if similar and made is not None:
+                self.found[index] = (similar.pop(), by)
 
     def by_likeness(self) -> None:
-        """The rest, within each endpoint."""
+        """Pair the rest by likeness, within each endpoint."""
         if not (self.left_a and self.left_b):
             return
         groups: dict[Hashable, tuple[list[int], list[int]]] = {}
@@ -120,23 +120,23 @@ class _Stages:
         self._forget_paired()
 
     def _within(self, ours: list[int], theirs: list[int], by: str) -> None:
-        """Pair those that were answered alike, then the others, in turn."""
+        """Pair exchanges with responses that are alike, then the rest one by one."""
         if len(ours) > 1 or len(theirs) > 1:
             ours, theirs = self._alike(ours, theirs, by)
         for index, other in zip(ours, theirs, strict=False):
             self.found[index] = (other, by)
 
     def _alike(self, ours: list[int], theirs: list[int], by: str) -> tuple[list[int], list[int]]:
-        """Pair those that were answered alike but for volatile values; returns the others."""
+        """Pair exchanges whose responses are equal apart from volatile values. Return the rest."""
         waiting: dict[Hashable, list[int]] = {}
         for other in reversed(theirs):
             waiting.setdefault(self._shape(self._b[other], 1), []).append(other)
         rest = []
         taken = set()
         for index in ours:
-            alike = waiting.get(self._shape(self._a[index], 0))
-            if alike:
-                other = alike.pop()
+            similar = waiting.get(self._shape(self._a[index], 0))
+            if similar:
+                other = similar.pop()
                 taken.add(other)
                 self.found[index] = (other, by)
             else:

@@ -1,4 +1,4 @@
-"""The events of a `text/event-stream`, as the HTML standard reads them."""
+"""Parse a `text/event-stream` into events, as the HTML standard does."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ class ServerEvent:
 
 
 def is_ended(text: str) -> bool:
-    """Whether a blank line ends the last event: clients do not see one that breaks off."""
+    """True if a blank line ends the last event: clients drop an incomplete one."""
     lines = re.split("\r\n|\n|\r", text)
     return "".join(lines[-2:]) == "" or not text
 
 
 def events(text: str) -> list[ServerEvent]:
-    """All events of a stream, also the last one of a stream that was cut; comments are left out."""
+    """Return all events of a stream, also an incomplete last one; comments are left out."""
     found: list[ServerEvent] = []
     fields: dict[str, list[str]] = {}
     for line in [*text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n"), ""]:

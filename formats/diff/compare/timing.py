@@ -1,4 +1,4 @@
-"""Whether an endpoint became slower or faster: by how much, and surely enough to say so."""
+"""Find endpoints that became slower or faster, by a relevant amount and with statistical significance."""
 
 from __future__ import annotations
 
@@ -12,24 +12,25 @@ from mockrec.formats.diff.model.exchange import Endpoint
 from mockrec.formats.diff.model.finding import DifferenceKind, Finding, Severity, Subject
 
 ENOUGH = 10
-"""Exchanges on each side, below which nothing is said."""
+"""Minimum of exchanges on each side."""
 RELATIVE = 0.2
 ABSOLUTE = 20.0
-"""Both have to be exceeded: a fifth, and so many milliseconds."""
+"""Minimal difference: more than this share, and more than this number of milliseconds."""
 _SURE = 3.0
-"""Standard deviations of the rank sum: one in a thousand is by chance."""
+"""Minimal deviation of the rank sum, in standard deviations: one in a thousand exceeds it by chance."""
 
 
 @dataclass
 class Samples:
-    """What one endpoint took, in milliseconds: of A and of B."""
+    """Durations of one endpoint's exchanges in A and in B, in milliseconds."""
 
     duration: tuple[array[float], array[float]] = field(default_factory=lambda: (array("d"), array("d")))
     first_byte: tuple[array[float], array[float]] = field(default_factory=lambda: (array("d"), array("d")))
 
 
 def compare(samples: dict[Endpoint, Samples]) -> Iterator[tuple[Endpoint, Finding]]:
-    """What became slower or faster. The time to the first byte is told only where the whole says nothing."""
+    """Yield the endpoints that became slower or faster. The time to the first byte is reported only if the whole
+    duration shows no difference."""
     for endpoint, taken in samples.items():
         for name, (a, b) in (("duration", taken.duration), ("firstByte", taken.first_byte)):
             finding = _finding(name, a, b)
@@ -39,7 +40,7 @@ def compare(samples: dict[Endpoint, Samples]) -> Iterator[tuple[Endpoint, Findin
 
 
 def too_few(samples: dict[Endpoint, Samples]) -> int:
-    """Endpoints without enough samples."""
+    """Count endpoints without enough samples."""
     return sum(1 for taken in samples.values() if min(map(len, taken.duration)) < ENOUGH)
 
 
@@ -61,7 +62,7 @@ def _shown(taken: array[float]) -> str:
 
 
 def rank_sum(a: array[float], b: array[float]) -> float:
-    """How far the ranks of B lie from what chance would make of them, in standard deviations (Mann and Whitney)."""
+    """Return the deviation of B's rank sum from its expected value, in standard deviations (Mann and Whitney)."""
     ranked = sorted([(value, 0) for value in a] + [(value, 1) for value in b])
     total = ties = 0.0
     start = 0
@@ -76,6 +77,6 @@ def rank_sum(a: array[float], b: array[float]) -> float:
     count_a, count_b = len(a), len(b)
     expected = count_b * (count_a + count_b + 1) / 2
     count = count_a + count_b
-    # Equal values leave less to chance (Lehmann, Nonparametrics, 1.4); where all are equal there is none.
+    # Ties reduce the variance (Lehmann, Nonparametrics, 1.4); if all values are equal, it is 0.
     variance = count_a * count_b / 12 * ((count + 1) - ties / (count * (count - 1)))
     return (total - expected) / math.sqrt(variance) if variance > 0 else 0.0

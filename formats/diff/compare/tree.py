@@ -1,7 +1,4 @@
-"""What differs between two JSON documents, by path. Arrays of objects are compared by their ids.
-
-Containers wait in a stack of our own until their members' turn comes: documents may be nested as deep as they like.
-"""
+"""Compare two JSON documents by path. Arrays of objects are compared by the objects' ids."""
 
 from __future__ import annotations
 
@@ -16,10 +13,11 @@ from mockrec.formats.diff.compare.alike import FEATURES, ComparisonBudget, Featu
 from mockrec.formats.diff.compare.digests import Digests
 from mockrec.formats.diff.compare.documents import dump, step, type_name
 from mockrec.formats.diff.compare.values import ValueComparer
+from mockrec.formats.diff.compare.walk import Place, ValuePair, walk
 from mockrec.formats.diff.model.finding import ABSENT, DifferenceKind, Item, Location
 
 _KEYS = ("id", "_id", "uuid", "key", "slug", "code", "name")
-"""Members that may tell the items of an array apart, the best first."""
+"""Members that may identify the items of an array, the best first."""
 
 
 class ValueChange(NamedTuple):
@@ -27,88 +25,67 @@ class ValueChange(NamedTuple):
 
     kind: DifferenceKind
     path: str
-    """From A's document, or B's where A has no such place."""
+    """Path in A's document, or in B's if A has no such place."""
     locations: tuple[Location | None, Location | None]
     a: Any
     b: Any
 
 
-class _Place:
-    """Where two values stand: the way to it is written down only for what differs, and once for all in a container."""
-
-    __slots__ = ("_way", "a", "above", "b")
-
-    def __init__(self, above: _Place | None, a: Any, b: Any) -> None:
-        self.above = above
-        self.a = a
-        self.b = b
-        self._way: _Way | None = None
-
-    @property
-    def location(self) -> Location:
-        """Where it is in A's document."""
-        return self.way().a
-
-    def way(self) -> _Way:
-        """The whole way to it; kept for all that it lies in, because most differences have siblings."""
-        steps: list[_Place] = []
-        place = self
-        while place._way is None and place.above is not None:
-            steps.append(place)
-            place = place.above
-        way = place._way or _Way("$", (), ())
-        for one in reversed(steps):
-            step_shown = _shown(one.b if one.a is ABSENT else one.a)
-            way = one._way = _Way(way.shown + step_shown, (*way.a, one.a), (*way.b, one.b))
-        return way
-
-    def change(self, kind: DifferenceKind, a: Any, b: Any) -> ValueChange:
-        """A difference at this place; the side that has nothing there has no location."""
-        way = self.way()
-        return ValueChange(kind, way.shown, (None if a is ABSENT else way.a, None if b is ABSENT else way.b), a, b)
-
-
-class _Way(NamedTuple):
-    """The way to a place: as it is shown, and in each document."""
+class _TreePath(NamedTuple):
+    """The path to a place: as it is shown, and the location in each document."""
 
     shown: str
     a: Location
     b: Location
 
 
-class _Couple(NamedTuple):
-    """Two values that are still to be compared."""
+class _TreePlace(Place[_TreePath]):
+    """The place of two values in their documents."""
 
-    a: Any
-    b: Any
-    place: _Place
+    __slots__ = ("a", "b")
+
+    def __init__(self, parent: _TreePlace | None, a: Any, b: Any) -> None:
+        """`a` and `b`: key or index of the value in either container, or `ABSENT`."""
+        self.parent = parent
+        self.known_path = None if parent is not None else _TreePath("$", (), ())
+        self.a = a
+        self.b = b
+
+    def extend(self, path: _TreePath) -> _TreePath:
+        """See `Place`."""
+        shown = _shown(self.b if self.a is ABSENT else self.a)
+        return _TreePath(path.shown + shown, (*path.a, self.a), (*path.b, self.b))
+
+    @property
+    def location(self) -> Location:
+        """The location in A's document."""
+        return self.path().a
+
+    def change(self, kind: DifferenceKind, a: Any, b: Any) -> ValueChange:
+        """Return a difference at this place; a side without a value there has no location."""
+        path = self.path()
+        locations = None if a is ABSENT else path.a, None if b is ABSENT else path.b
+        return ValueChange(kind, path.shown, locations, a, b)
+
+
+_TreePair = ValuePair[Any, _TreePlace]
+_Found = Iterator[ValueChange | _TreePair]
 
 
 def compare(a: Any, b: Any, values: ValueComparer) -> Iterator[ValueChange]:
-    """The differences between two parsed documents, in A's order."""
-    comparison = _Comparison(values)
-    waiting: list[Iterator[ValueChange | _Couple]] = [iter([_Couple(a, b, _Place(None, None, None))])]
-    while waiting:
-        found = next(waiting[-1], None)
-        if found is None:
-            waiting.pop()
-        elif isinstance(found, ValueChange):
-            yield found
-        else:
-            members = comparison.members(found)
-            if members is not None:
-                waiting.append(members)
+    """Yield the differences between two parsed documents, in A's order."""
+    return walk(ValuePair(a, b, _TreePlace(None, None, None)), _TreeComparison(values).members)
 
 
-class _Comparison:
+class _TreeComparison:
     def __init__(self, values: ValueComparer) -> None:
         self._values = values
         self._digests = Digests(values)
         self._budget = ComparisonBudget()
 
-    def members(self, couple: _Couple) -> Iterator[ValueChange | _Couple] | None:
-        """What there is to say of two values, and what of them is to be compared; None for equal ones."""
-        a, b, place = couple
+    def members(self, pair: _TreePair) -> _Found | None:
+        """Yield changes of two values, and pairs of their members; None for equal scalars. See `walk`."""
+        a, b, place = pair
         if type_name(a) != type_name(b):
             return iter([place.change(DifferenceKind.type, a, b)])
         if isinstance(a, dict):
@@ -117,21 +94,22 @@ class _Comparison:
             return self._arrays(a, b, place)
         return None if self._values.same(a, b) else iter([place.change(DifferenceKind.value, a, b)])
 
-    def _objects(self, a: dict[Any, Any], b: dict[Any, Any], place: _Place) -> Iterator[ValueChange | _Couple]:
+    def _objects(self, a: dict[Any, Any], b: dict[Any, Any], place: _TreePlace) -> _Found:
         partners = self._partners(a, b)
         for key, value in a.items():
             other = key if key in b else partners.get(key, ABSENT)
             if other is ABSENT:
-                yield _Place(place, key, ABSENT).change(DifferenceKind.removed, value, ABSENT)
+                yield _TreePlace(place, key, ABSENT).change(DifferenceKind.removed, value, ABSENT)
             elif value is not b[other]:
-                yield _Couple(value, b[other], _Place(place, key, other))
+                yield ValuePair(value, b[other], _TreePlace(place, key, other))
         taken = set(partners.values())
         for key, value in b.items():
             if key not in a and key not in taken:
-                yield _Place(place, ABSENT, key).change(DifferenceKind.added, ABSENT, value)
+                yield _TreePlace(place, ABSENT, key).change(DifferenceKind.added, ABSENT, value)
 
     def _partners(self, a: dict[Any, Any], b: dict[Any, Any]) -> dict[Any, Any]:
-        """Names that change by nature (an object by ids), in A and in B: of one form, each the only one of it."""
+        """Pair volatile names in A and in B, as in an object whose keys are ids. Names are paired if they have the same
+        form, and no other name of their side has it."""
         only_a = [key for key in a if key not in b and isinstance(key, str)]
         only_b = [key for key in b if key not in a and isinstance(key, str)] if only_a else []
         if not only_b:
@@ -142,7 +120,7 @@ class _Comparison:
         )
         return {name: forms_b[form] for form, name in forms_a.items() if form in forms_b}
 
-    def _arrays(self, a: list[Any], b: list[Any], place: _Place) -> Iterator[ValueChange | _Couple]:
+    def _arrays(self, a: list[Any], b: list[Any], place: _TreePlace) -> _Found:
         key = _key_of(a, b)
         any_order = bool(self._values.any_order) and any(holds(place.location) for holds in self._values.any_order)
         if key is not None:
@@ -156,16 +134,16 @@ class _Comparison:
         for index_a, index_b in self._side_by_side(a, b, digests_a, digests_b):
             if index_a is None:
                 assert index_b is not None
-                yield _Place(place, ABSENT, index_b).change(DifferenceKind.added, ABSENT, b[index_b])
+                yield _TreePlace(place, ABSENT, index_b).change(DifferenceKind.added, ABSENT, b[index_b])
             elif index_b is None:
-                yield _Place(place, index_a, ABSENT).change(DifferenceKind.removed, a[index_a], ABSENT)
+                yield _TreePlace(place, index_a, ABSENT).change(DifferenceKind.removed, a[index_a], ABSENT)
             elif digests_a[index_a] != digests_b[index_b]:
-                yield _Couple(a[index_a], b[index_b], _Place(place, index_a, index_b))
+                yield ValuePair(a[index_a], b[index_b], _TreePlace(place, index_a, index_b))
 
     def _side_by_side(
         self, a: list[Any], b: list[Any], digests_a: list[str], digests_b: list[str]
     ) -> Sequence[tuple[int | None, int | None]]:
-        """The items that belong together. By place, unless less is different when some are taken to be new or gone."""
+        """Pair the items of two arrays: by index, unless fewer members differ if some items are added or removed."""
         by_place = [(index, index) for index in range(len(a))] if len(a) == len(b) else None
         if by_place is not None and sum(map(ne, digests_a, digests_b)) < 2:
             return by_place
@@ -186,17 +164,18 @@ class _Comparison:
         return ItemLikeness(lambda i: self._features(a[i], 0), lambda j: self._features(b[j], 1), self._budget)
 
     def _features(self, item: Any, side: int) -> Features:
-        """What an item holds; scalars that differ have nothing in common."""
+        """Return the features of an item; a scalar has none, because unequal scalars are never alike."""
         if isinstance(item, dict):
             named = islice(item.items(), FEATURES)
-            # That it has a member says something, too: objects of one sort are nearer than strangers.
+            # The name alone is a feature too: objects of one type are more alike than others.
             return frozenset([part for key, value in named for part in (key, (key, self._digests.of(value, side)))])
         if isinstance(item, list):
             return frozenset([self._digests.of(value, side) for value in item[:FEATURES]])
         return frozenset()
 
-    def _multisets(self, a: list[Any], b: list[Any], place: _Place) -> Iterator[ValueChange | _Couple]:
-        """Equal items belong together wherever they stand; scalars are there or not, other items are paired."""
+    def _multisets(self, a: list[Any], b: list[Any], place: _TreePlace) -> _Found:
+        """Compare arrays in any order: equal items are paired, then other containers by likeness; scalars without an
+        equal are added or removed."""
         waiting: dict[str, list[int]] = {}
         for index in reversed(range(len(b))):
             waiting.setdefault(self._digests.of(b[index], 1), []).append(index)
@@ -215,13 +194,13 @@ class _Comparison:
         couples = {inner_a[i]: inner_b[j] for i, j in pairs}
         for index in left_a:
             if index in couples:
-                yield _Couple(a[index], b[couples[index]], _Place(place, index, couples[index]))
+                yield ValuePair(a[index], b[couples[index]], _TreePlace(place, index, couples[index]))
             else:
-                yield _Place(place, index, ABSENT).change(DifferenceKind.removed, a[index], ABSENT)
+                yield _TreePlace(place, index, ABSENT).change(DifferenceKind.removed, a[index], ABSENT)
         taken = set(couples.values())
         for index in left_b:
             if index not in taken:
-                yield _Place(place, ABSENT, index).change(DifferenceKind.added, ABSENT, b[index])
+                yield _TreePlace(place, ABSENT, index).change(DifferenceKind.added, ABSENT, b[index])
 
 
 def _shown(part: Any) -> str:
@@ -229,7 +208,7 @@ def _shown(part: Any) -> str:
 
 
 def _by_form(names: list[str], forms: list[str]) -> dict[str, str]:
-    """Form → name, of forms that one name alone has."""
+    """Return form → name, for forms that only one name has."""
     found: dict[str, str] = {}
     several = set()
     for name, form in zip(names, forms, strict=True):
@@ -239,20 +218,20 @@ def _by_form(names: list[str], forms: list[str]) -> dict[str, str]:
     return {form: name for form, name in found.items() if form not in several}
 
 
-def _keyed(a: list[Any], b: list[Any], key: str, place: _Place, *, any_order: bool) -> Iterator[ValueChange | _Couple]:
+def _keyed(a: list[Any], b: list[Any], key: str, place: _TreePlace, *, any_order: bool) -> _Found:
     places_b = {item[key]: index for index, item in enumerate(b)}
     places_a = {item[key]: index for index, item in enumerate(a)}
     for index, item in enumerate(a):
-        told = f"{key}=={dump(item[key])}"
+        label = f"{key}=={dump(item[key])}"
         other = places_b.get(item[key])
         if other is None:
-            yield _Place(place, Item.of(index, told), ABSENT).change(DifferenceKind.removed, item, ABSENT)
+            yield _TreePlace(place, Item.of(index, label), ABSENT).change(DifferenceKind.removed, item, ABSENT)
         else:
-            yield _Couple(item, b[other], _Place(place, Item.of(index, told), Item.of(other, told)))
+            yield ValuePair(item, b[other], _TreePlace(place, Item.of(index, label), Item.of(other, label)))
     for index, item in enumerate(b):
         if item[key] not in places_a:
-            told = f"{key}=={dump(item[key])}"
-            yield _Place(place, ABSENT, Item.of(index, told)).change(DifferenceKind.added, ABSENT, item)
+            label = f"{key}=={dump(item[key])}"
+            yield _TreePlace(place, ABSENT, Item.of(index, label)).change(DifferenceKind.added, ABSENT, item)
     order_a = [item[key] for item in a if item[key] in places_b]
     order_b = [item[key] for item in b if item[key] in places_a]
     if order_a != order_b and not any_order:
@@ -260,9 +239,10 @@ def _keyed(a: list[Any], b: list[Any], key: str, place: _Place, *, any_order: bo
 
 
 def _key_of(a: Sequence[Any], b: Sequence[Any]) -> str | None:
-    """The member by which items are told apart: unique on both sides, and shared by half of the shorter one.
+    """Return the member that identifies the items: unique on both sides, and half of the shorter side's values are on
+    the other side too.
 
-    None for arrays of other things, and where ids are new in each run: then the place decides.
+    None for arrays of other types, and if ids are new in each run: then items are paired by index.
     """
     if not (a and b and isinstance(a[0], dict)) or not all(isinstance(item, dict) for item in (*a, *b)):
         return None

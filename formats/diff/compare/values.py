@@ -1,4 +1,4 @@
-"""Whether two scalar values say the same: as they are, or by type where they are volatile."""
+"""Compare two scalar values: exactly, or only by type if they are volatile."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ Number = (int, float, Decimal)
 
 _MOST_HEADS = 2048
 _LONGEST_HEAD = 4096
-"""Header fields that are remembered masked, and the characters of one."""
+"""Masked header fields that are cached, and the characters of one."""
 
 
 @dataclass
-class Hidden:
-    """A text that does not count wherever it stands: `--ignore text:REGEX`."""
+class HiddenText:
+    """A pattern that is ignored in every text: `--ignore text:REGEX`."""
 
     pattern: Any
-    """An expression of RE2."""
+    """A compiled RE2 expression."""
     count: int = 0
-    """How often it was found."""
+    """Number of matches so far."""
 
-    def without(self, text: str) -> str:
-        """The text without it."""
+    def remove_from(self, text: str) -> str:
+        """Return the text with each match replaced."""
         text, count = self.pattern.subn("<ignored>", text)
         self.count += count
         return text
@@ -37,12 +37,13 @@ class Hidden:
 
 @lru_cache(maxsize=1024)
 def _host(name: str) -> re.Pattern[str]:
-    """A host, but not in the middle of a longer name or number; what stands before it may be written as `%2F`."""
+    """Return a pattern for a host that is not part of a longer name or number; before it may be an escape like
+    `%2F`."""
     return re.compile(rf"(?:(?<![\w.-])|(?<=%[0-9A-Fa-f]{{2}})){re.escape(name)}(?![\w-]|\.\w)")
 
 
 class ValueComparer:
-    """The rules for values in one comparison of two sessions."""
+    """Compares scalar values, by the rules of one comparison of two sessions."""
 
     def __init__(
         self,
@@ -51,23 +52,23 @@ class ValueComparer:
         strict: bool = False,
         marks_comparable: bool = False,
         own: tuple[Sequence[str], Sequence[str]] = ((), ()),
-        hidden: Sequence[Hidden] = (),
+        hidden: Sequence[HiddenText] = (),
         any_order: tuple[AnyOrder, ...] = (),
     ) -> None:
         self.strict = strict
         self.any_order = any_order
-        """Places of arrays in which the order does not count."""
+        """Predicates for the places of arrays whose order does not count."""
         self._window = window
         self._marks_comparable = marks_comparable
         self._own = own
-        """Names of hosts in A and in B that mean the same host in turn."""
+        """Names of hosts in A and in B; names with the same index mean the same host."""
         self._hidden = tuple(hidden)
         self._in_parts = not self._hidden and '"' not in "".join((*own[0], *own[1]))
         self._heads: dict[tuple[int, str], str] = {}
         self.with_hosts = lru_cache(maxsize=256)(self._with_hosts)
 
     def _with_hosts(self, a: str, b: str) -> ValueComparer:
-        """The same rules for a pair of exchanges of two hosts: one's name in A is the other's in B."""
+        """Return a comparer for a pair of exchanges whose host is named `a` in A and `b` in B."""
         if a == b:
             return self
         own = ((a, *self._own[0]), (b, *self._own[1]))
@@ -81,7 +82,7 @@ class ValueComparer:
         )
 
     def same_text(self, a: str, b: str) -> bool:
-        """Whether two texts say the same."""
+        """True if two texts are equal, apart from volatile values unless `strict`."""
         if a == b:
             return True
         masked_a, masked_b = self.masked(a, 0), self.masked(b, 1)
@@ -91,12 +92,12 @@ class ValueComparer:
             return True
         if bool(MARK.search(a)) == bool(MARK.search(b)):
             return False
-        # One session was recorded with another redaction than the other.
+        # The sessions were recorded with different redactions.
         marked, plain = (a, b) if MARK.search(a) else (b, a)
         return fits_mark(marked, plain)
 
     def same(self, a: Any, b: Any) -> bool:
-        """Whether two scalars of JSON say the same. True and 1 are of different types."""
+        """True if two scalars of JSON are equal, see `same_text`. True and 1 have different types."""
         if isinstance(a, str) and isinstance(b, str):
             return self.same_text(a, b)
         if isinstance(a, bool) or isinstance(b, bool) or a is None or b is None:
@@ -113,14 +114,15 @@ class ValueComparer:
             return False
 
     def whole(self, text: str, side: int) -> str:
-        """What of a value is compared; also of one that is an id by its shape, where nothing stands around it."""
+        """Return the comparable part of a whole value: like `masked`, but also ids that only their shape reveals are
+        replaced."""
         return ("" if self.strict else shape_of(text)) or self.masked(text, side)
 
     def same_masked(self, a: str, b: str) -> bool:
-        """Whether `masked` makes the same of a text of A and one of B.
+        """True if a text of A and one of B are equal when masked.
 
-        Nothing that it replaces holds a quotation mark, so of texts that have some only the parts between them that
-        differ are masked: for a long body that is much less than all of it.
+        No volatile value contains a quotation mark, so texts are split at these marks, and only parts that differ are
+        masked: in a long body that is a small share of it.
         """
         if not self._in_parts or (self._own[0] != self._own[1] and self._names_host(a, b)):
             return self.masked(a, 0) == self.masked(b, 1)
@@ -132,27 +134,28 @@ class ValueComparer:
         )
 
     def _names_host(self, a: str, b: str) -> bool:
-        """Whether one text holds a host that has another name in the other session."""
+        """True if one text contains a host that has another name in the other session."""
         return any(name in text for text, names in ((a, self._own[0]), (b, self._own[1])) for name in names)
 
     def masked_head(self, text: str, side: int) -> str:
-        """As `masked`, for header fields: the same ones come again and again."""
+        """Like `masked`, but cached, for header fields, which are often the same."""
         if self._hidden or len(text) > _LONGEST_HEAD:
-            return self.masked(text, side)  # what is hidden is counted each time
-        known = self._heads.get((side, text))
-        if known is None:
+            return self.masked(text, side)  # hidden texts are counted each time
+        cached = self._heads.get((side, text))
+        if cached is None:
             if len(self._heads) >= _MOST_HEADS:
                 self._heads.clear()
-            known = self._heads[side, text] = self.masked(text, side)
-        return known
+            cached = self._heads[side, text] = self.masked(text, side)
+        return cached
 
     def masked(self, text: str, side: int) -> str:
-        """What of a text is compared. `side` is 0 for A, 1 for B."""
+        """Return the comparable form of a text: hosts, hidden texts and volatile values replaced. `side` is 0 for A, 1
+        for B."""
         for number, name in enumerate(self._own[side]):
             if name in text:
                 text = _host(name).sub(f"<host-{len(self._own[side]) - number}>", text)
         for hidden in self._hidden:
-            text = hidden.without(text)
+            text = hidden.remove_from(text)
         if not self._marks_comparable:
             text = mask_marks(text)
         return text if self.strict else mask(text, self._window)

@@ -1,7 +1,7 @@
-"""Values that differ from run to run by their nature: ids, times, digests, tokens, redaction marks.
+"""Volatile values, which differ in each run: ids, times, hashes, tokens, placeholders of redacted secrets.
 
-They are compared as typed placeholders: a UUID equals any UUID, never a number. `mask` replaces them also
-in the middle of a text, so that `/users/<uuid>` compares too.
+They are compared as typed placeholders: a UUID equals any UUID, never a number. `mask` replaces them in the middle of a
+text too, so `/users/<uuid>` is comparable.
 """
 
 from __future__ import annotations
@@ -15,23 +15,24 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 MARK = re.compile(r"redacted-[0-9a-f]{8}")
-"""What a recording has in the place of a secret."""
+"""The placeholder of a secret in a recording."""
 
 _DAY = 86400.0
 _WINDOW = 400 * _DAY
-"""How far from the recording a number may be to be taken for a time."""
+"""Seconds from the recording's start within which a number is taken for a time."""
 _CLAIMS_THAT_CHANGE = frozenset({"iat", "exp", "nbf", "jti", "auth_time"})
 
 _FIRST = "0-9a-fA-FMTWS"
-"""What any of them begins with. A pattern that begins with a set of characters is searched for several times faster
-than one that begins by looking around, so the first character is taken first and judged after that."""
+"""First characters of volatile values. Searching for a pattern that begins with a set of characters is several times
+faster than for one that begins with a lookaround, so the first character is matched first, then checked by a
+lookbehind."""
 _ALTERNATIVES = (
     r"(?P<uuid>(?<=[0-9a-fA-F])[0-9a-fA-F]{7}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12})",
     r"(?P<time>(?<=\d)\d{3}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)",
     r"(?P<jwt>(?<=e)yJ[A-Za-z0-9_-]{4,}\.[A-Za-z0-9_-]{4,}\.[A-Za-z0-9_-]*)",
     r"(?P<ulid>(?<=[0-7])[0-9A-HJKMNP-TV-Z]{25})",
     r"(?P<ksuid>(?<=[0-9])(?=[0-9A-Za-z]{26}(?![\w-]))(?=[0-9A-Z]*[a-z])(?=[0-9a-z]*[A-Z])[0-9A-Za-z]{26})",
-    # What has the length of an id of MongoDB, but is a word or a number, is none.
+    # A word or a number with the length of a MongoDB id is not one.
     r"(?P<objectid>(?<=[0-9a-f])(?=[0-9a-f]{23}(?![\w-]))(?=[0-9a-f]*[0-9])(?<=[a-f])[0-9a-f]{23}"
     r"|(?<=[0-9])(?=[0-9]*[a-f])[0-9a-f]{23})",
     r"(?P<hex>(?<=[0-9a-f])(?:[0-9a-f]{127}|[0-9a-f]{95}|[0-9a-f]{63}|[0-9a-f]{55}|[0-9a-f]{39}|[0-9a-f]{31})"
@@ -41,7 +42,7 @@ _ALTERNATIVES = (
     r"\d{2,4} \d\d:\d\d:\d\d (?:GMT|[+-]\d{4}))",
 )
 _LONG = r"(?=[\w-]{6}|[a-z]{2},)"
-"""What follows the first character in all of them: a short word is none, whatever it begins with."""
+"""Follows the first character of all volatile values: quickly rules out short words."""
 _VOLATILE = re.compile(rf"[{_FIRST}](?<![\w-].){_LONG}(?:{'|'.join(_ALTERNATIVES)})(?![\w-])", re.ASCII | re.DOTALL)
 _PLACEHOLDERS = {name: f"<{name}>" for name in _VOLATILE.groupindex if name not in ("jwt", "epoch")}
 _SCALES = (1.0, 1e3, 1e6, 1e9)
@@ -49,21 +50,22 @@ _SCALES = (1.0, 1e3, 1e6, 1e9)
 
 @dataclass(frozen=True)
 class Window:
-    """The times that may be of a recording, in seconds since the epoch."""
+    """The range of times that may occur in a recording, in seconds since the epoch."""
 
     low: float
     high: float
 
     @classmethod
     def around(cls, *starts: float | None) -> Window:
-        """Around the starts of the sessions that are known; every time of our century if none is."""
-        known = [start for start in starts if start is not None]
-        if not known:
+        """Return a window around the sessions' starts, or the years 2000 to 2099 if no start is known."""
+        given_starts = [start for start in starts if start is not None]
+        if not given_starts:
             return cls(946_684_800.0, 4_102_444_800.0)
-        return cls(min(known) - _WINDOW, max(known) + _WINDOW)
+        return cls(min(given_starts) - _WINDOW, max(given_starts) + _WINDOW)
 
     def unit(self, number: float) -> float:
-        """The unit in which a number is a time of the window: 1 seconds, 1000 milliseconds, …; 0 for none."""
+        """Return the unit in which a number is a time of the window: 1 for seconds, 1000 for milliseconds, …; 0 for no
+        time."""
         for scale in _SCALES:
             if self.low <= number / scale <= self.high:
                 return scale
@@ -71,7 +73,7 @@ class Window:
 
 
 def mask(text: str, window: Window) -> str:
-    """The text with each volatile value replaced by its type, as in `/users/<uuid>`."""
+    """Replace each volatile value in a text by its type, as in `/users/<uuid>`."""
 
     def replaced(match: re.Match[str]) -> str:
         name = match.lastgroup or ""
@@ -87,17 +89,18 @@ def mask(text: str, window: Window) -> str:
 
 
 def mask_marks(text: str) -> str:
-    """The text with every redaction mark the same."""
+    """Replace all placeholders of secrets in a text by the same one."""
     return MARK.sub("<redacted>", text) if "redacted-" in text else text
 
 
 def fits_mark(marked: str, plain: str) -> bool:
-    """Whether a text without marks may be what was redacted: a mark stands for any text of one character or more."""
+    """True if `plain` may be the text of which `marked` is the redacted form: a placeholder stands for any text of at
+    least one character."""
     first, *between, last = MARK.split(marked)
     if not plain.startswith(first):
         return False
     place = len(first)
-    # The first place where each piece fits is as good as any later one, so no way has to be tried twice.
+    # The first place where a piece fits is as good as any later one, so no backtracking is needed.
     for piece in between:
         found = plain.find(piece, place + 1)
         if found < 0:
@@ -108,7 +111,7 @@ def fits_mark(marked: str, plain: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def _jwt(token: str) -> str:
-    """A token's claims count, but for those that say when and which one it is."""
+    """Return a placeholder with a hash of the token's claims, without those that differ in each token."""
     try:
         part = token.split(".")[1]
         claims = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
@@ -125,12 +128,12 @@ _TOKEN = re.compile(r"(?=.*\d)(?=.*[A-Za-z])[A-Za-z0-9_.~+/=%:-]{16,}")
 
 
 def looks_like_token(text: str) -> bool:
-    """Long, and with letters and digits: what session cookies and request ids look like."""
+    """True for a long text of letters and digits, like session cookies and request ids."""
     return _TOKEN.fullmatch(text) is not None
 
 
 _NANOID = 21
-"""Characters of a nanoid, unless somebody has chosen others."""
+"""Length of a nanoid by default."""
 _BASE64 = re.compile(r"[A-Za-z0-9+/]{54,86}={0,2}")
 _S3_LENGTHS = frozenset({64, 76})
 _S3_REQUEST = re.compile(r"(?=(?:[A-Z]*[0-9]){3})(?=(?:[0-9]*[A-Z]){3})[0-9A-Z]{16}")
@@ -138,11 +141,12 @@ _CHANGES = re.compile(r"(?<=[a-z])[A-Z0-9_-]|(?<=[A-Z])[0-9_-]|(?<=[0-9])[A-Za-z
 _RUN = re.compile(r"[a-z]{6}|[A-Z]{6}|[0-9]{6}")
 _NANOID_SHAPE = re.compile(r"(?=[^A-Z]*[A-Z])(?=[^a-z]*[a-z])(?=[^0-9]*[0-9])[\w-]{21}", re.ASCII)
 _ENOUGH_CHANGES = 5
-"""Of the kind of character, in one nanoid: a name in camel case has fewer, or longer runs."""
+"""Minimal changes between kinds of characters in a nanoid: a name in camel case has fewer, or longer runs."""
 
 
 def shape_of(text: str) -> str:
-    """The type of an id that is known only by its shape as a whole, or empty. Both sides have to have it."""
+    """Return the type of an id that only the shape of the whole text reveals, or "". Compare such ids only if both
+    sides have this type."""
     length = len(text)
     if length == _NANOID:
         if _NANOID_SHAPE.fullmatch(text) and not _RUN.search(text) and len(_CHANGES.findall(text)) >= _ENOUGH_CHANGES:

@@ -1,9 +1,9 @@
-"""What an XML document says (its infoset), as a tree of elements.
+"""Parse an XML document (its infoset) to a tree of elements.
 
 The order of attributes, quotes, prefixes of namespaces, character references, CDATA sections, comments, the
 declaration, empty elements in either form and blanks between elements do not count (Canonical XML 1.1, and RFC 7303).
-Expat reads it as a stream, and a document with entities of its own, or of very many nodes or levels, is not read: no
-text makes work grow faster than its size.
+Expat reads the text as a stream. A document that declares entities, or has very many nodes or levels, is not parsed, so
+the work never grows faster than the size of the text.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from xml.sax.saxutils import escape, quoteattr
 _MOST_BYTES = 8 * 1024 * 1024
 _MOST_NODES = 200_000
 _MOST_LEVELS = 500
-"""Beyond these a text is compared by its lines. What differs is told with the whole way to it, and without a bound on
-the levels the ways of a nested document would grow with its square."""
+"""Beyond these limits a text is compared by line. Each difference has a whole path, and without a limit of levels the
+paths of a nested document would grow with the square of its size."""
 _LONGEST_SHOWN = 1_000
 
 
@@ -31,7 +31,7 @@ class Instruction:
 
 @dataclass(slots=True)
 class Element:
-    """An element. Its name, and those of its attributes, have their namespace before a line feed."""
+    """An element. Its name, and those of its attributes, are `namespace`, a line feed and the local name."""
 
     name: str
     attributes: dict[str, str]
@@ -41,12 +41,13 @@ class Element:
 Node = Element | Instruction | str
 
 
-class _NoPlainXml(Exception):
-    """It has entities of its own, whose texts may be made to grow, or too many nodes or levels."""
+class _RefusedXml(Exception):
+    """The document declares entities, which may expand without bound, or has too many nodes or levels."""
 
 
 def parse(text: str) -> Element | None:
-    """The document: an element without a name, in which the root and what stands beside it lie. None for no XML."""
+    """Return the document: an element without a name that contains the root and its siblings. None if the text is not
+    XML, or is refused."""
     if len(text) > _MOST_BYTES:
         return None
     reader = _XmlReader()
@@ -59,7 +60,7 @@ def parse(text: str) -> Element | None:
     parser.EntityDeclHandler = reader.refuse
     try:
         parser.Parse(text.removeprefix("\ufeff").encode("utf-8", "surrogatepass"), True)
-    except (expat.ExpatError, _NoPlainXml):
+    except (expat.ExpatError, _RefusedXml):
         return None
     return reader.document
 
@@ -73,7 +74,7 @@ class _XmlReader:
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
         if len(self._open) > _MOST_LEVELS:
-            raise _NoPlainXml
+            raise _RefusedXml
         element = Element(name, attributes)
         self._add(element)
         self._open.append(element)
@@ -89,17 +90,17 @@ class _XmlReader:
         self._add(Instruction(target, data))
 
     def refuse(self, *_: object) -> None:
-        raise _NoPlainXml
+        raise _RefusedXml
 
     def _add(self, node: Node) -> None:
         self._flush()
         self._nodes += 1 + (len(node.attributes) if isinstance(node, Element) else 0)
         if self._nodes > _MOST_NODES:
-            raise _NoPlainXml
+            raise _RefusedXml
         self._open[-1].children.append(node)
 
     def _flush(self) -> None:
-        """Blanks that stand alone between elements are how it is written."""
+        """Add the collected text, unless it is only blanks, which are formatting."""
         if self._texts:
             text = "".join(self._texts)
             self._texts.clear()
@@ -108,18 +109,18 @@ class _XmlReader:
 
 
 def local(name: str) -> str:
-    """A name without its namespace."""
+    """Return a name without its namespace."""
     return name.rpartition("\n")[2]
 
 
 def qualified(name: str) -> str:
-    """`{namespace}name`."""
+    """Return a name as `{namespace}name`."""
     space, found, short = name.rpartition("\n")
     return f"{{{space}}}{short}" if found else short
 
 
 def shown(node: Node) -> str:
-    """A node as XML, without prefixes; of a long one the beginning."""
+    """Return a node as XML, without prefixes, cut to `_LONGEST_SHOWN` characters."""
     pieces: list[str] = []
     size = 0
     for piece in _pieces(node):

@@ -1,7 +1,7 @@
-"""Where contents wait while both sessions are read: a file without a name, each different content once.
+"""Contents of exchanges, in an unnamed temporary file: each different content once.
 
-A session may be larger than memory, may come from a pipe or may be compressed, so what is needed again
-for a comparison cannot be read from it a second time. The file is unlinked when it is made.
+A session may be larger than memory, come from a pipe or be compressed, so contents cannot be read from it a second time
+for the comparison. The file is unlinked when it is created.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _BUFFER = 1 << 20
 
 
 class ContentSpool:
-    """Contents by number, each after its key. `put` gives the same number for the same key."""
+    """Stores contents by number, each after its key. `put` returns the same number for equal keys."""
 
     def __init__(self) -> None:
         self._file = tempfile.TemporaryFile(prefix="mockrec-diff-", buffering=_BUFFER)  # noqa: SIM115 - closed by close
@@ -31,11 +31,11 @@ class ContentSpool:
         self._shapes: dict[int, bytes] = {}
 
     def close(self) -> None:
-        """Give the disk space back."""
+        """Free the disk space."""
         self._file.close()
 
     def put(self, key: bytes, content: Any) -> int:
-        """The number of a content. `key` is what makes it different from others; equal keys share the first content."""
+        """Store a content unless its key is already stored. Return the number of the key's content."""
         digest = hashlib.blake2b(key, digest_size=16).digest()
         number = self._numbers.get(digest)
         if number is None:
@@ -49,15 +49,15 @@ class ContentSpool:
         return number
 
     def key(self, number: int) -> bytes:
-        """The key that a content came with."""
+        """Return the key of a content."""
         return self._piece(2 * number)
 
     def get(self, number: int) -> Any:
-        """A content."""
+        """Return a content."""
         return json.loads(self._piece(2 * number + 1))
 
     def _piece(self, index: int) -> bytes:
-        """Read by place, past the buffer: a buffered file would read a megabyte each time."""
+        """Read with `pread`: the buffered file would read a megabyte each time."""
         if not self._written:
             self._file.flush()
             self._written = True
@@ -65,15 +65,15 @@ class ContentSpool:
         return os.pread(self._file.fileno(), self._ends[index] - start, start)
 
     def forget_shapes(self) -> None:
-        """Another comparison begins, with other rules for values."""
+        """Drop the shapes, because another comparison has other rules for values."""
         self._shapes.clear()
 
     def has_shape(self, number: int) -> bool:
-        """Whether the shape of a content is known already."""
+        """True if the shape of a content is cached."""
         return number in self._shapes
 
     def shape(self, number: int, make: Callable[[bytes], bytes]) -> bytes:
-        """A hash of what `make` leaves of a key, made once."""
+        """Return the shape of a content, a hash of `make(key)`; cached."""
         found = self._shapes.get(number)
         if found is None:
             found = self._shapes[number] = hashlib.blake2b(make(self.key(number)), digest_size=12).digest()

@@ -1,1 +1,1 @@
-"""The reports of a comparison: for people, programs and CI servers."""
+"""Reports of a comparison: for people, programs and CI servers."""

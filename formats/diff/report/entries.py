@@ -1,4 +1,4 @@
-"""What reports for people are made of: per endpoint, one entry a difference, in words."""
+"""The entries of reports for people: one for each difference, in words, grouped by endpoint."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from mockrec.formats.diff.model.finding import ABSENT, Difference, DifferenceKin
 from mockrec.formats.diff.result import Result
 
 _EVERYWHERE = 3
-"""Endpoints at which the same difference is told once."""
+"""Endpoints from which on a common difference is reported once for all."""
 _NAMED = 4
-"""Of those, how many are named in a title."""
+"""Endpoints that a title names."""
 _ORDER = (Severity.breaking, Severity.changed, Severity.info)
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
 
@@ -32,25 +32,25 @@ class Entry:
     occurrences: int
     fingerprint: str
     example: str
-    """Method, URL and ids of the first exchanges in question."""
+    """Method, URL and ids of the first exchanges with the difference."""
 
     values: int = 1
-    """How many different differences it stands for."""
+    """Number of merged differences."""
 
     @property
     def is_short(self) -> bool:
-        """Whether both values are numbers or words that stand beside the path."""
+        """True if the values are short enough to follow the path."""
         return self.kind in ("status", "count")
 
     @property
     def times(self) -> str:
-        """How often it was met, and what that means."""
+        """The number of occurrences, as `× 3, 2 different values`; "" for one."""
         various = f", {self.values} different values" if self.values > 1 else ""
         return f"× {self.occurrences}{various}" if self.occurrences > 1 else ""
 
     @property
     def words(self) -> str:
-        """What is different, and how; with the values where they are short: `status 201 → 200`."""
+        """Path and kind or, if they are short, path and values: `status 201 → 200`."""
         if self.is_short:
             return f"{self.path} {self.a} → {self.b}"
         return f"{self.path} {self.kind}"
@@ -59,30 +59,30 @@ class Entry:
     def sentence(self) -> str:
         """The entry in one line."""
         if self.is_short:
-            said = self.words
+            line = self.words
         elif self.kind == "removed":
-            said = f"{self.path} removed: {self.a}"
+            line = f"{self.path} removed: {self.a}"
         elif self.kind == "added":
-            said = f"{self.path} added: {self.b}"
+            line = f"{self.path} added: {self.b}"
         elif self.kind in ("type", "moved"):
-            said = f"{self.path} {self.kind}: {self.a} → {self.b}"
+            line = f"{self.path} {self.kind}: {self.a} → {self.b}"
         else:
-            said = f"{self.path} {self.a} → {self.b}"
-        return f"{said} ({self.times})" if self.times else said
+            line = f"{self.path} {self.a} → {self.b}"
+        return f"{line} ({self.times})" if self.times else line
 
 
 @dataclass
 class Group:
-    """What differs at one endpoint, or in the same way at several."""
+    """The differences of one endpoint, or those that several endpoints have in common."""
 
     endpoint: Endpoint
-    """The first of them."""
+    """The (first) endpoint."""
     entries: list[Entry] = field(default_factory=list)
     others: tuple[Endpoint, ...] = ()
 
     @property
     def title(self) -> str:
-        """The endpoint, or how many there are with the first of them."""
+        """The endpoint, or the number of endpoints and the first names."""
         if not self.others:
             return str(self.endpoint)
         named = [str(endpoint) for endpoint in (self.endpoint, *self.others)[:_NAMED]]
@@ -91,14 +91,15 @@ class Group:
 
     @property
     def severity(self) -> Severity:
-        """The worst of its entries."""
+        """The severity of the worst entry."""
         return min((entry.severity for entry in self.entries), key=_ORDER.index)
 
 
 def groups(result: Result, *, apart: bool = False) -> list[Group]:
-    """The worst endpoints first, otherwise in the order of A; within them likewise.
+    """Return the groups, the worst first, otherwise in A's order; their entries likewise.
 
-    What is different in the same way at several endpoints is told once, before them, unless all are to stand `apart`.
+    A difference that several endpoints have in common is reported once, in a group before theirs. `apart`: each
+    endpoint has all its differences.
     """
     found: dict[tuple[Endpoint, ...], Group] = {}
     for same in [[one] for one in result.differences] if apart else rolled_up(result.differences):
@@ -113,15 +114,16 @@ def groups(result: Result, *, apart: bool = False) -> list[Group]:
 
 
 def rolled_up(differences: Sequence[Difference]) -> list[list[Difference]]:
-    """Differences of several endpoints that say the same stand together; the others alone. In their order."""
+    """Join differences that several endpoints have in common; each other difference is alone in its list. The order
+    stays."""
     found: dict[object, list[Difference]] = {}
     for number, difference in enumerate(differences):
         finding = difference.finding
         if finding.kind in (DifferenceKind.calls, DifferenceKind.timing):
             found[number] = [difference]
             continue
-        said = shown(finding) if difference.values == 1 else ("", "")
-        found.setdefault((finding.kind, finding.severity, general_path(finding.path), said), []).append(difference)
+        values = shown(finding) if difference.values == 1 else ("", "")
+        found.setdefault((finding.kind, finding.severity, general_path(finding.path), values), []).append(difference)
     together: list[list[Difference]] = []
     for same in found.values():
         endpoints = {difference.endpoint for difference in same}
@@ -133,18 +135,18 @@ def rolled_up(differences: Sequence[Difference]) -> list[list[Difference]]:
 
 
 def headline(result: Result) -> str:
-    """The outcome in one line."""
+    """Return the outcome in one line."""
     pairs = _count(sum(result.paired.values()), "pair")
     numbers = [f"{result.by_severity[word]} {word}" for word in _ORDER if result.by_severity.get(word)]
-    told = [f"{_count(result.total, 'difference')} in {pairs}"] if result.total else []
+    parts = [f"{_count(result.total, 'difference')} in {pairs}"] if result.total else []
     for letter, only in (("A", result.only_a), ("B", result.only_b)):
         if only:
-            told.append(f"{_count(sum(one.occurrences for one in only), 'exchange')} only in {letter}")
-    return "; ".join([*(told or [f"no difference in {pairs}"]), *([", ".join(numbers)] if numbers else [])])
+            parts.append(f"{_count(sum(one.occurrences for one in only), 'exchange')} only in {letter}")
+    return "; ".join([*(parts or [f"no difference in {pairs}"]), *([", ".join(numbers)] if numbers else [])])
 
 
 def remarks(result: Result) -> list[str]:
-    """What was left out, and what else should be known."""
+    """Return remarks on the comparison, and the numbers of differences that were left out."""
     found = list(result.notes)
     for count, words in (
         (sum(rule.hidden for rule in result.rules), "ignored by rules"),
@@ -159,27 +161,27 @@ def remarks(result: Result) -> list[str]:
 
 
 def escaped(text: str) -> str:
-    """Without characters that steer terminals or that XML cannot hold."""
+    """Escape characters that control terminals or are not allowed in XML."""
     return _CONTROL.sub(lambda match: f"\\u{ord(match[0]):04x}" if match[0] not in "\n\t" else match[0], text)
 
 
 def one_line(text: str, most: int) -> str:
-    """Escaped, in one line of at most so many characters."""
+    """Escape a text to one line of at most `most` characters."""
     text = escaped(text).replace("\n", "\\n").replace("\t", "\\t")
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def shown(finding: Finding) -> tuple[str, str]:
-    """Both values in words: those of JSON as JSON."""
-    said = [
+    """Return both values as text; JSON values as JSON."""
+    sides = [
         "(absent)" if value is ABSENT else dump(value) if finding.subject.area == "json" else rendered(value)
         for value in (finding.a, finding.b)
     ]
-    return said[0], said[1]
+    return sides[0], sides[1]
 
 
 def _difference(same: Sequence[Difference]) -> Entry:
-    """The entry of differences that say the same; the first of them is the example."""
+    """Return the entry for a list of common differences; the first one is the example."""
     difference = same[0]
     finding = difference.finding
     a, b = shown(finding)
@@ -201,12 +203,12 @@ def _difference(same: Sequence[Difference]) -> Entry:
 
 def _only(only: OnlyIn, letter: str) -> Entry:
     status = "an exchange" if only.status is None else f"{only.method} {only.url} → {only.status}"
-    said = (status, "(absent)") if letter == "A" else ("(absent)", status)
+    sides = (status, "(absent)") if letter == "A" else ("(absent)", status)
     near = f"; nearest: {only.nearest}" if only.nearest else ""
     kind = "removed" if letter == "A" else "added"
     example = f"{only.method} {only.url} ({letter} {only.id})"
     path = f"only in {letter}{near}"
-    return Entry(only.severity, kind, path, *said, only.occurrences, only.fingerprint, example)
+    return Entry(only.severity, kind, path, *sides, only.occurrences, only.fingerprint, example)
 
 
 def _count(number: int, noun: str) -> str:

@@ -1,4 +1,4 @@
-"""The report as annotations of GitHub Actions: lines on stdout that the runner reads as commands."""
+"""The report for GitHub Actions: annotations, as lines on stdout that the runner reads as commands."""
 
 from __future__ import annotations
 
@@ -10,23 +10,24 @@ from mockrec.formats.diff.result import Result
 
 _LEVELS = {Severity.breaking: "error", Severity.changed: "warning", Severity.info: "notice"}
 _MOST = 9
-"""GitHub shows ten of each level a step; the last one says how many are missing."""
+"""GitHub shows ten annotations of each level for a step; the tenth has the number of the missing ones."""
 
 
 def report(result: Result) -> str:
-    """One line an annotation. Nothing that was recorded can end its line or become a command."""
+    """Return one line for each annotation. Recorded text is escaped, so it can neither end the line nor be a
+    command."""
     return "".join(f"{line}\n" for line in _lines(result))
 
 
 def _lines(result: Result) -> Iterator[str]:
-    told = dict.fromkeys(_LEVELS.values(), 0)
+    counts = dict.fromkeys(_LEVELS.values(), 0)
     for group in groups(result):
         for entry in group.entries:
             level = _LEVELS[entry.severity]
-            told[level] += 1
-            if told[level] <= _MOST:
+            counts[level] += 1
+            if counts[level] <= _MOST:
                 yield _command(level, f"{group.title} {entry.kind}", entry.sentence)
-    for level, count in told.items():
+    for level, count in counts.items():
         if count > _MOST:
             yield _command(level, "mockrec diff", f"and {count - _MOST} more; {headline(result)}")
 

@@ -1,4 +1,4 @@
-"""The report for programs, and what `--baseline` takes. Its schema is in docs/diff.md."""
+"""The report for programs, which `--baseline` reads too. Its schema is in docs/diff.md."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SCHEMA_VERSION = 1
 
 
 def report(result: Result) -> str:
-    """One JSON object, indented."""
+    """Return one JSON object, indented."""
     numbers = _Numbers()
     document = {
         "schemaVersion": SCHEMA_VERSION,
@@ -34,13 +34,13 @@ def report(result: Result) -> str:
         "onlyInA": [_only(only) for only in result.only_a],
         "onlyInB": [_only(only) for only in result.only_b],
     }
-    # A lone surrogate has no form in UTF-8; as an escape it has one in JSON.
+    # UTF-8 cannot encode a lone surrogate, but JSON can escape it.
     text = numbers.put_in(json.dumps(document, indent=2, ensure_ascii=False))
     return text.encode("utf-8", "backslashreplace").decode() + "\n"
 
 
 def summary(result: Result) -> dict[str, Any]:
-    """Numbers only."""
+    """Return the summary, mostly numbers."""
     return {
         "exchanges": {"a": result.a.exchanges, "b": result.b.exchanges},
         "complete": {"a": not result.a.cut_off, "b": not result.b.cut_off},
@@ -60,36 +60,36 @@ def summary(result: Result) -> dict[str, Any]:
 
 
 class _Numbers:
-    """Numbers that no float is: a text stands for each until the report is written."""
+    """Exact decimals, which `json` cannot write: each is a marked text until the report is written."""
 
     def __init__(self) -> None:
-        self._mark = secrets.token_hex(16)  # nothing that was recorded holds it
+        self._mark = secrets.token_hex(16)  # no recorded text contains it
 
-    def taken(self, number: Decimal) -> str:
-        """What stands for a number."""
+    def marked(self, number: Decimal) -> str:
+        """Return the marked text for a number."""
         return f"{self._mark}{number}"
 
     def put_in(self, text: str) -> str:
-        """The text with the numbers as they are."""
+        """Replace the marked texts in a report by the numbers."""
         return re.sub(rf'"{self._mark}([^"]*)"', r"\1", text)
 
 
 def _differences(same: Sequence[Difference], numbers: _Numbers) -> dict[str, Any]:
-    """Differences that say the same as one: the first of them, with all endpoints."""
-    told = _difference(same[0], numbers)
+    """Return common differences as one: the first one, with all endpoints."""
+    entry = _difference(same[0], numbers)
     if len(same) > 1:
-        told["path"] = general_path(told["path"])
-        told["occurrences"] = sum(one.occurrences for one in same)
-        told["endpoints"] = [
+        entry["path"] = general_path(entry["path"])
+        entry["occurrences"] = sum(one.occurrences for one in same)
+        entry["endpoints"] = [
             {"endpoint": str(one.endpoint), "fingerprint": one.fingerprint, "occurrences": one.occurrences}
             for one in same
         ]
-    return told
+    return entry
 
 
 def _difference(difference: Difference, numbers: _Numbers) -> dict[str, Any]:
     finding = difference.finding
-    told: dict[str, Any] = {
+    entry: dict[str, Any] = {
         "kind": finding.kind,
         "severity": finding.severity,
         "path": finding.path,
@@ -97,8 +97,8 @@ def _difference(difference: Difference, numbers: _Numbers) -> dict[str, Any]:
     }
     for name, value in (("a", finding.a), ("b", finding.b)):
         if value is not ABSENT:
-            told[name] = plain(value, numbers.taken)
-    return told | {
+            entry[name] = plain(value, numbers.marked)
+    return entry | {
         "fingerprint": difference.fingerprint,
         "exchange": {"method": difference.method, "url": difference.url, **_ids(difference)},
         "pairedBy": difference.paired_by,
@@ -108,12 +108,12 @@ def _difference(difference: Difference, numbers: _Numbers) -> dict[str, Any]:
 
 
 def _ids(difference: Difference) -> dict[str, str]:
-    """What `mockrec show` takes; a difference of a whole endpoint has none."""
+    """Return the ids of the exchanges, for `mockrec show`; a difference of a whole endpoint has none."""
     return {name: found for name, found in (("a", difference.id_a), ("b", difference.id_b)) if found}
 
 
 def _only(only: OnlyIn) -> dict[str, Any]:
-    told: dict[str, Any] = {
+    entry: dict[str, Any] = {
         "method": only.method,
         "url": only.url,
         "endpoint": str(only.endpoint),
@@ -123,7 +123,7 @@ def _only(only: OnlyIn) -> dict[str, Any]:
         "occurrences": only.occurrences,
     }
     if only.status is not None:
-        told["status"] = only.status
+        entry["status"] = only.status
     if only.nearest:
-        told["nearest"] = only.nearest
-    return told
+        entry["nearest"] = only.nearest
+    return entry

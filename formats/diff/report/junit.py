@@ -1,4 +1,5 @@
-"""The report for CI servers: one test case an endpoint, in the form that GitLab, Jenkins and GitHub actions read."""
+"""The report for CI servers: one test case for each endpoint, in the form that GitLab, Jenkins and GitHub Actions
+read."""
 
 from __future__ import annotations
 
@@ -9,19 +10,20 @@ from mockrec.formats.diff.report.entries import Group, escaped, groups, headline
 from mockrec.formats.diff.result import Result
 
 _MOST = 5_000
-"""Test cases; what passed beyond them is left out."""
+"""Test cases; passed ones beyond them are left out."""
 _MOST_LINES = 200
 
 
 def report(result: Result, fail_on: Severity = Severity.changed) -> str:
-    """An XML document. An endpoint has failed if something there is as severe as `fail_on`, like the exit code."""
+    """Return an XML document. An endpoint has failed if it has a difference of severity `fail_on` or worse, like the
+    exit code."""
     found = {group.endpoint: group for group in groups(result, apart=True)}
     failing = (Severity.breaking,) if fail_on is Severity.breaking else (Severity.breaking, Severity.changed)
     failed = {endpoint: group for endpoint, group in found.items() if group.severity in failing}
     passed = [endpoint for endpoint in result.endpoints if endpoint not in failed]
     passed = passed[: max(0, _MOST - len(failed))]
-    # The schema that GitLab and Jenkins name has no `skipped` at the top, and wants a name and a class for each case.
-    # Differences that are only counted belong to no endpoint that could fail.
+    # The schema that GitLab and Jenkins use has no `skipped` at the top, and requires a name and a class of each case.
+    # Differences that are only counted have no endpoint, so they fail a test case of their own.
     unlisted = result.failed(fail_on) and not failed
     failures = len(failed) + unlisted
     numbers = {"tests": str(failures + len(passed)), "failures": str(failures), "errors": "0"}
@@ -47,7 +49,7 @@ def report(result: Result, fail_on: Severity = Severity.changed) -> str:
 
 
 def _case(suite: ElementTree.Element, endpoint: str, named: set[str]) -> ElementTree.Element:
-    """`named`: the names that are taken. GitLab takes cases of one name for one."""
+    """Add a test case. `named`: names that are used already, because GitLab merges cases with the same name."""
     name = one_line(endpoint, 500)
     if name in named:
         name = f"{name} ({len(named) + 1})"

@@ -1,4 +1,4 @@
-"""The report for job summaries and comments of pull requests: never longer than such places take."""
+"""The report for job summaries and comments of pull requests, within their size limits."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from mockrec.formats.diff.report.entries import Entry, Group, groups, headline, 
 from mockrec.formats.diff.result import Result
 
 MOST_BYTES = 60_000
-"""Comments of GitHub end at 65,536 characters."""
+"""Comments on GitHub have at most 65,536 characters."""
 _CELL = 160
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|#&~])")
 
 
 def report(result: Result) -> str:
-    """Markdown with one table an endpoint; where there is no more room, it says how much is missing."""
+    """Return Markdown with one table for each endpoint. At the size limit it ends with the number of missing
+    entries."""
     head = [f"## mockrec diff: {_text(headline(result), 300)}", ""]
     for letter, side, end in (("A", result.a, "<br>"), ("B", result.b, "")):
         word = "exchange" if side.exchanges == 1 else "exchanges"
@@ -50,12 +51,12 @@ def _rows(group: Group) -> list[str]:
 
 
 def _how(entry: Entry) -> str:
-    """The kind of difference, where the path does not say it."""
+    """Return the kind of difference, unless the path shows it."""
     return "" if entry.is_short else f" {entry.kind}"
 
 
 def _code(text: str) -> str:
-    """Text between backticks that can hold anything, in a cell of a table."""
+    """Format any text as code in a cell of a table, between enough backticks."""
     line = one_line(text, _CELL)
     if not line:
         return ""

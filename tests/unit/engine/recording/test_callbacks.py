@@ -14,7 +14,9 @@ from anyio import wait_all_tasks_blocked
 from mockrec.engine.recording import callbacks as module
 from mockrec.engine.recording.callbacks import Callbacks
 from mockrec.formats.files.jsonl import encode_lines
-from mockrec.formats.schema.events import Abort, Gap, check_record
+from mockrec.formats.schema.events import check_record
+from mockrec.formats.schema.exchange_events import Abort
+from mockrec.formats.schema.session_events import Gap
 
 pytestmark = pytest.mark.anyio
 

@@ -21,13 +21,13 @@ def partial(
     raw: bytes = b"",
     exchange: Any = None,
     *,
-    origin: ConnectionContext = PLAIN,
+    context: ConnectionContext = PLAIN,
     fields: Any = (),
     version: str = "",
     tls: Any = None,
 ) -> dict[str, Any]:
     peer = replace(PEER, tls=tls)
-    broken = FaultyRequest("i", peer, Fault("X", raw=raw, raw_headers=fields), origin, version, exchange)
+    broken = FaultyRequest("i", peer, Fault("X", raw=raw, raw_headers=fields), context, version, exchange)
     return partial_request(broken, BodyEncoder("decoded", 64), {}, ["t"])
 
 
@@ -133,13 +133,13 @@ def test_what_the_fields_of_http2_show(fields: list[list[str]], found: dict[str,
 
 def test_what_the_connection_determines() -> None:
     tls = {"sniHostname": "a.test"}
-    origin = ConnectionContext("https", ("a.test", 8443), "a.test")
+    context = ConnectionContext("https", ("a.test", 8443), "a.test")
     tunnel = {"protocol": "https", "destination": {"hostname": "a.test", "port": 8443}, "tlsMetadata": tls}
-    nothing = partial(b"\x00", origin=origin, tls=tls)
+    nothing = partial(b"\x00", context=context, tls=tls)
     assert nothing.items() >= tunnel.items() and "method" not in nothing
-    assert partial(version="2.0", origin=origin, tls=tls).items() >= {**tunnel, "httpVersion": "2.0"}.items()
-    bad = partial(b"GET /x HTTP/1.1\r\nHost: a.test\r\nb c: d\r\n\r\n", origin=origin, tls=tls)
+    assert partial(version="2.0", context=context, tls=tls).items() >= {**tunnel, "httpVersion": "2.0"}.items()
+    bad = partial(b"GET /x HTTP/1.1\r\nHost: a.test\r\nb c: d\r\n\r\n", context=context, tls=tls)
     assert bad.items() >= {**tunnel, "url": "https://a.test:8443/x", "method": "GET"}.items()
-    direct = partial(b"GET /x HTTP/1.1\r\nb c: d\r\n\r\n", origin=ConnectionContext("https", None, "b.test"))
+    direct = partial(b"GET /x HTTP/1.1\r\nb c: d\r\n\r\n", context=ConnectionContext("https", None, "b.test"))
     assert direct["url"] == "https://b.test/x"
     assert partial(b"GET / HTTP/1.1\r\nHost: z\r\nb c\r\n")["protocol"] == "http"

@@ -15,7 +15,8 @@ import pytest
 from mockrec.formats import frame, read
 from mockrec.formats.query import FilterError
 from mockrec.formats.schema.errors import RecordError, SessionError
-from mockrec.formats.schema.events import Request, Response, SessionStarted
+from mockrec.formats.schema.exchange_events import Request, Response
+from mockrec.formats.schema.session_events import SessionStarted
 from mockrec.formats.sessions.outputs import open_sink
 
 

@@ -1,4 +1,4 @@
-"""Sessions made of a few words, and their comparison."""
+"""Make small sessions, and compare them."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from mockrec.formats.schema.body import encode_body
 Record = dict[str, Any]
 
 START = 1_767_600_000.0
-"""When the sessions of these tests are recorded."""
+"""Time of the recordings in these tests."""
 
 
 class Maker:
-    """Makes the records of exchanges."""
+    """Makes records of exchanges."""
 
     def __init__(self) -> None:
         self._numbers = count(1)
@@ -48,15 +48,15 @@ class Maker:
         identity: str | None = None,
         **changes: Any,
     ) -> list[Record]:
-        """A request and its response. Anything but text and bytes is JSON; `changes` are the response's."""
+        """Return the records of a request and its response. A body other than text and bytes is JSON; `changes` are members of the response."""
         identity = identity or self.identity()
-        content, told = _body(body)
-        request, told_request = _body(sent)
+        content, differences = _body(body)
+        request, request_content = _body(sent)
         head = {
             "id": identity,
             "method": method,
             "url": url,
-            "headers": {**told_request, **(sent_headers or {})},
+            "headers": {**request_content, **(sent_headers or {})},
             "tags": list(tags),
         }
         response = {
@@ -66,7 +66,7 @@ class Maker:
             "url": url,
             "statusCode": status,
             "statusMessage": "",
-            "headers": {**told, **(headers or {})},
+            "headers": {**differences, **(headers or {})},
             "duration": 3.0,
             "timingEvents": {"startTimestamp": 1.0, "headersSentTimestamp": 2.0},
             "body": content,
@@ -81,9 +81,9 @@ class Maker:
     def websocket(self, messages: Iterable[tuple[str, Any]], *, close: int = 1000) -> list[Record]:
         """A conversation on ws://api.test/chat; each message is `sent` or `received` and a text or bytes."""
         identity = self.identity()
-        told = {"id": identity, "method": "GET", "url": "ws://api.test/chat", "headers": {}, "tags": []}
+        differences = {"id": identity, "method": "GET", "url": "ws://api.test/chat", "headers": {}, "tags": []}
         records: list[Record] = [
-            {"type": "websocket-request", **told, "body": {"size": 0, "text": ""}},
+            {"type": "websocket-request", **differences, "body": {"size": 0, "text": ""}},
             {"type": "websocket-accepted", "id": identity, "statusCode": 101, "headers": {"upgrade": "websocket"}},
         ]
         for direction, content in messages:
@@ -96,7 +96,10 @@ class Maker:
                     "isBinary": isinstance(content, bytes),
                 }
             )
-        return [*records, {"type": "websocket-close", **told, "closeCode": close, "closeReason": "", "duration": 9.0}]
+        return [
+            *records,
+            {"type": "websocket-close", **differences, "closeCode": close, "closeReason": "", "duration": 9.0},
+        ]
 
 
 def _body(value: Any) -> tuple[Record, dict[str, str]]:
@@ -114,7 +117,7 @@ def make() -> Maker:
 
 @pytest.fixture
 def write(tmp_path: Path) -> Callable[..., str]:
-    """Writes a session of exchanges and gives its path; None in `header` leaves a key out."""
+    """Write a session of exchanges and return its path; None in `header` leaves a key out."""
     numbers = count()
 
     def written(exchanges: Iterable[list[Record]], *, ended: bool = True, **header: Any) -> str:
@@ -131,7 +134,7 @@ def write(tmp_path: Path) -> Callable[..., str]:
 
 @pytest.fixture
 def compare(write: Callable[..., str]) -> Callable[..., Result]:
-    """Compares two lists of exchanges: `ignore` is rules as texts, `noise` a third list, the rest is options."""
+    """Compare two lists of exchanges. `ignore`: rules as texts; `noise`: a third list; other keywords: options."""
 
     def compared(
         a: Iterable[list[Record]],
@@ -152,21 +155,21 @@ def compare(write: Callable[..., str]) -> Callable[..., Result]:
 
 
 @pytest.fixture
-def told() -> Callable[[Result], list[tuple[str, str, str]]]:
-    """Kind, severity and path of all differences."""
+def differences() -> Callable[[Result], list[tuple[str, str, str]]]:
+    """Return kind, severity and path of all differences."""
 
-    def tell(result: Result) -> list[tuple[str, str, str]]:
+    def summarise(result: Result) -> list[tuple[str, str, str]]:
         return [
             (str(difference.finding.kind), str(difference.finding.severity), difference.finding.path)
             for difference in result.differences
         ]
 
-    return tell
+    return summarise
 
 
 @pytest.fixture
 def values() -> ValueComparer:
-    """The rules for values in recordings of one day."""
+    """The comparer of values for recordings of one day."""
     return ValueComparer(Window.around(START))
 
 

@@ -1,4 +1,4 @@
-"""Noise, baselines, fingerprints, and reports that stay bounded."""
+"""Noise, baselines, fingerprints, and bounded reports."""
 
 from __future__ import annotations
 
@@ -16,47 +16,50 @@ from mockrec.formats.diff.report.json import report as report_json
 from mockrec.formats.diff.result import Result
 
 Compare = Callable[..., Result]
-Told = Callable[[Result], list[tuple[str, str, str]]]
+Differences = Callable[[Result], list[tuple[str, str, str]]]
 
 
-def test_noise_is_values_only(make: Any, compare: Compare, told: Told) -> None:
+def test_noise_is_values_only(make: Any, compare: Compare, differences: Differences) -> None:
     def session(n: int, **more: Any) -> Any:
         return [make.exchange(body={"n": n, "list": [{"v": n}], **more})]
 
     again = [make.exchange(status=201, body={"n": "text", "list": [{"v": 2}]})]
     result = compare(session(1), session(3), noise=session(2))
-    assert (told(result), result.noise, result.same) == ([], 2, True)
-    # a status, another type and a field that is missing are never noise
-    assert [path for _, _, path in told(compare(session(1), again, noise=again))] == ["status", "response.json:$.n"]
-    assert [kind for kind, _, _ in told(compare(session(1, x=1), session(1), noise=session(1)))] == ["removed"]
+    assert (differences(result), result.noise, result.same) == ([], 2, True)
+    # a status, another type and a missing field are never noise
+    assert [path for _, _, path in differences(compare(session(1), again, noise=again))] == [
+        "status",
+        "response.json:$.n",
+    ]
+    assert [kind for kind, _, _ in differences(compare(session(1, x=1), session(1), noise=session(1)))] == ["removed"]
 
 
 @pytest.mark.parametrize("host", ["old.test", "old.test:8080"])
-def test_noise_of_a_mapped_host(make: Any, compare: Compare, told: Told, host: str) -> None:
+def test_noise_of_a_mapped_host(make: Any, compare: Compare, differences: Differences, host: str) -> None:
     """A and its second recording have the host's name in A, in URLs and in bodies."""
 
     def session(host: str, run: int) -> Any:
         return [make.exchange(url=f"http://{host}/a", body={"run": run, "self": f"http://{host}/a"})]
 
     result = compare(session(host, 1), session("new.test", 3), noise=session(host, 2), map_host={host: "new.test"})
-    assert (told(result), result.noise, result.same) == ([], 1, True)
+    assert (differences(result), result.noise, result.same) == ([], 1, True)
     result = compare(session(host, 1), session("new.test", 1), noise=session(host, 1), map_host={host: "new.test"})
-    assert (told(result), result.noise, result.same) == ([], 0, True)
+    assert (differences(result), result.noise, result.same) == ([], 0, True)
 
 
-def test_a_baseline_accepts_what_is_known(make: Any, compare: Compare, told: Told) -> None:
+def test_a_baseline_accepts_its_fingerprints(make: Any, compare: Compare, differences: Differences) -> None:
     a = [make.exchange(url=f"http://x.test/u/{number}", body={"n": 1}) for number in range(3)]
     b = [make.exchange(url=f"http://x.test/u/{number}", body={"n": 2}) for number in range(2)]
     first = compare(a, b)
     known = [one.fingerprint for one in (*first.differences, *first.only_a)]
-    assert len(known) == 3  # equal ones are one
+    assert len(known) == 3  # equal differences have the same fingerprint
     accepted = compare(a, b, baseline=[*known, "gone"])
     assert (accepted.same, accepted.accepted, accepted.gone) == (True, 4, 1)
     other = [make.exchange(url=f"http://x.test/u/{number}", body={"n": 3}) for number in range(2)]
-    assert told(compare(a, other, baseline=known)) == [("value", "changed", "response.json:$.n")]
+    assert differences(compare(a, other, baseline=known)) == [("value", "changed", "response.json:$.n")]
 
 
-def test_fingerprints_forget_what_changes_from_run_to_run(make: Any, compare: Compare) -> None:
+def test_fingerprints_without_volatile_values(make: Any, compare: Compare) -> None:
     def fingerprint(port: int, uuid: str, index: int) -> str:
         url = f"http://127.0.0.1:{port}/u/{uuid}"
         a = [make.exchange(url=url, body={"list": [0] * 9})]
@@ -69,7 +72,7 @@ def test_fingerprints_forget_what_changes_from_run_to_run(make: Any, compare: Co
     assert one == fingerprint(5000, "650e8400-e29b-41d4-a716-446655440000", 3)
 
 
-def test_equal_differences_are_told_once(make: Any, compare: Compare) -> None:
+def test_equal_differences_are_reported_once(make: Any, compare: Compare) -> None:
     a = [make.exchange(url=f"http://x.test/u/{number}", body={"n": 1}) for number in range(9)]
     b = [make.exchange(url=f"http://x.test/u/{number}", body={"n": 2}) for number in range(9)]
     result = compare(a, b)
@@ -112,19 +115,19 @@ def test_a_baseline_by_hand(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text", ["", "[]", "{}", '{"accepted": 7}', '{"accepted": [7]}', '{"differences": [{}]}', "[" * 100_000]
 )
-def test_what_is_no_baseline(tmp_path: Path, text: str) -> None:
+def test_invalid_baselines(tmp_path: Path, text: str) -> None:
     path = tmp_path / "baseline.json"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(BaselineError):
         read_baseline(str(path))
 
 
-def test_a_baseline_that_is_not_there(tmp_path: Path) -> None:
+def test_a_missing_baseline(tmp_path: Path) -> None:
     with pytest.raises(BaselineError, match="No such file"):
         read_baseline(str(tmp_path / "none.json"))
 
 
-def test_a_session_that_was_cut_off_is_told(write: Any, make: Any) -> None:
+def test_a_session_that_was_cut_off_is_reported(write: Any, make: Any) -> None:
     from mockrec.formats.diff.collect import Filters
     from mockrec.formats.diff.comparison import compare_sessions
     from mockrec.formats.diff.model.options import DiffOptions

@@ -1,4 +1,4 @@
-"""Records → digests: one for each exchange, tunnel and fault, whatever their order."""
+"""Records → digests: one for each exchange, tunnel and client error, in any order."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_an_answer_before_its_request_is_complete(spool: ContentSpool, make: Any
     assert all(digest.request_body == (digest.method == "POST") * digest.request_body for digest in digests)
 
 
-def test_what_never_ended_comes_last(spool: ContentSpool, make: Any) -> None:
+def test_open_exchanges_come_last(spool: ContentSpool, make: Any) -> None:
     opened = make.exchange()[0]
     digests = fold(spool, [opened, *make.exchange()])
     assert [digest.kind for digest in digests] == ["response", "open"]
@@ -112,7 +112,7 @@ def test_values_of_wrong_types_are_no_reason_to_fail(spool: ContentSpool) -> Non
 @pytest.mark.parametrize("alone", [False, True])
 @pytest.mark.parametrize("key", ["trailers", "error", "rawTrailers"])
 def test_nesting_counts_only_where_it_is_compared(spool: ContentSpool, make: Any, key: str, *, alone: bool) -> None:
-    """A line says the same whether it is read in a block or by itself, as one is whose body is not complete."""
+    """A line gives the same digest whether it is read in a block or alone, as a line with an incomplete body is."""
     request, response = make.exchange(**{key: json.loads("[" * 300 + "]" * 300)})[1:]
     if alone:
         response["body"]["truncated"] = True

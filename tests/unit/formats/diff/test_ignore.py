@@ -1,4 +1,4 @@
-"""Rules that leave things out: selectors, endpoints, files, and rules that hid nothing."""
+"""Ignore rules: selectors, endpoints, files, and rules that hid nothing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Compare = Callable[..., Result]
 
 @pytest.fixture
 def left(make: Any, compare: Compare) -> Callable[..., list[str]]:
-    """Paths of what differs in spite of a rule, between two answers with much that differs."""
+    """Return the paths of differences that a rule does not hide, between two responses with many differences."""
     a = {"meta": {"ts": 1, "by": "x"}, "items": [{"id": 1, "n": 1}, {"id": 2, "n": 1}], "list": [1, 2]}
     b = {"meta": {"ts": 2, "by": "y"}, "items": [{"id": 1, "n": 2}, {"id": 2, "n": 3}], "list": [1, 3]}
 
@@ -109,7 +109,7 @@ def test_calls_that_do_not_count(make: Any, compare: Compare) -> None:
     ["", "nothing", "header:", "status:200", "json:meta", "json:$[?@.a>1]", "json:$[1:2]", "json:$[-1]", "text:(",
      "x:y", "GET /a text:b"],
 )  # fmt: skip
-def test_what_is_no_rule(text: str) -> None:
+def test_invalid_rules(text: str) -> None:
     with pytest.raises(SelectorError):
         parse_rule(text)
 
@@ -141,7 +141,7 @@ def test_a_file_of_rules(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("[]", "expected `ignore:`"),
         ("ignore: 7", "expected `ignore:`"),
@@ -160,12 +160,12 @@ def test_a_file_of_rules(tmp_path: Path) -> None:
         ("[" * 5000, "not YAML"),
     ],
 )
-def test_what_is_wrong_with_a_file(tmp_path: Path, text: str, said: str) -> None:
+def test_errors_in_a_file(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(SelectorError, match=".*") as raised:
         read_rules(file_of(tmp_path, text), date(2026, 1, 1))
-    assert said in str(raised.value)
+    assert message in str(raised.value)
 
 
-def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+def test_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(SelectorError, match="No such file"):
         read_rules(str(tmp_path / "none.yaml"), date(2026, 1, 1))

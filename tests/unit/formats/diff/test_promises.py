@@ -1,4 +1,4 @@
-"""What docs/diff.md promises of matching and noise: a row each, with what is equal and what is not."""
+"""Promises of docs/diff.md about matching and noise: a row for each, with equal and unequal values."""
 
 from __future__ import annotations
 
@@ -129,9 +129,9 @@ def test_arrays_in_any_order(make: Any, compare: Compare, place: str, a: Any, b:
     assert result.same is equal
 
 
-def test_a_multiset_names_what_is_gone_and_new(make: Any, compare: Compare, told: Any) -> None:
+def test_a_multiset_names_what_is_gone_and_new(make: Any, compare: Compare, differences: Any) -> None:
     a, b = ([make.exchange(body=value)] for value in ([1, 2, 2], [2, 1, 3]))
-    found = told(compare(a, b, any_order=(lambda location: True,)))
+    found = differences(compare(a, b, any_order=(lambda location: True,)))
     assert found == [("removed", "changed", "response.json:$[2]"), ("added", "changed", "response.json:$[2]")]
 
 
@@ -179,22 +179,22 @@ def test_numbers_are_shown_as_numbers(make: Any, compare: Compare) -> None:
 
 
 def outcomes(make: Any) -> dict[str, tuple[list[Any], list[Any]]]:
-    """Sessions that differ in one way each."""
+    """Pairs of sessions, each with one kind of difference."""
 
     def calls(*answers: Any, path: str = "a") -> list[Any]:
         return [make.exchange(url=f"http://x.test/{path}", body=answer) for answer in answers]
 
-    beside = calls("same", path="b")
+    other_endpoint = calls("same", path="b")
     return {
         "nothing": (calls("x"), calls("x")),
         "info": ([make.exchange(statusMessage="OK")], [make.exchange(statusMessage="Fine")]),
-        "changed": (calls("x") + beside, calls("y") + beside),
+        "changed": (calls("x") + other_endpoint, calls("y") + other_endpoint),
         "breaking": (calls({"a": 1}), calls({"a": "1"})),
         "both": (calls({"a": 1}) + calls("x", path="c"), calls({"a": "1"}) + calls("y", path="c")),
-        "only in A": (calls("x", "x") + beside, calls("x") + beside),
+        "only in A": (calls("x", "x") + other_endpoint, calls("x") + other_endpoint),
         "only in B": (calls("x"), calls("x", "x")),
-        "endpoint only in A": (calls("x") + beside, calls("x")),
-        "endpoint only in B": (calls("x"), calls("x") + beside),
+        "endpoint only in A": (calls("x") + other_endpoint, calls("x")),
+        "endpoint only in B": (calls("x"), calls("x") + other_endpoint),
         "elsewhere": (calls("x", path="d"), calls("x", path="e")),
         "everywhere": (everywhere(make, "1"), everywhere(make, "2")),
         "empty": ([], []),
@@ -219,7 +219,7 @@ def outcomes(make: Any) -> dict[str, tuple[list[Any], list[Any]]]:
         ("empty", ""),
     ],
 )
-def test_junit_the_text_and_the_exit_code_say_the_same(
+def test_junit_the_text_and_the_exit_code_agree(
     make: Any, compare: Compare, name: str, worst: str, severity: Severity
 ) -> None:
     result = compare(*outcomes(make)[name])
@@ -233,7 +233,7 @@ def test_junit_the_text_and_the_exit_code_say_the_same(
     assert ("exit code 0 (--fail-on breaking)" in text) is (bool(worst) and not fails)
 
 
-def test_what_is_counted_but_not_listed_fails_too(make: Any, compare: Compare, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unlisted_differences_fail_too(make: Any, compare: Compare, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(collect, "_MOST", 0)
     result = compare(*outcomes(make)["changed"])
     assert (result.differences, result.omitted) == ([], 1)

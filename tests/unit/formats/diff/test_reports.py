@@ -1,4 +1,4 @@
-"""Reports for programs: JSON, Markdown, JUnit XML, annotations; whatever was recorded."""
+"""Reports for programs: JSON, Markdown, JUnit XML, annotations; with hostile recorded text."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from mockrec.formats.diff.result import Result
 Compare = Callable[..., Result]
 
 NASTY = "a|b `c` <img src=x> *d* ]]> & \x00\x1b[31m\x85\u202e\r\n::error::e %25 \"q\" 'r' \U0001f600"
-"""What would break each of the formats, or a terminal."""
+"""Text that would break each of the formats, or a terminal."""
 
 
 @pytest.fixture
 def nasty(make: Any, compare: Compare) -> Result:
-    """Differences whose every part is nasty."""
+    """Differences with hostile text in every part."""
     a = make.exchange(url=f"http://x.test/{NASTY}", body={NASTY: NASTY, "list": [1]}, headers={"x-a": NASTY})
     b = make.exchange(url=f"http://x.test/{NASTY}", body={"list": [2]}, headers={"x-a": "b"}, status=500)
     return compare([a], [b, make.exchange(url="http://y.test/")], ignore=["cookie:none"])
@@ -33,7 +33,7 @@ def nasty(make: Any, compare: Compare) -> Result:
 
 @pytest.fixture
 def many(make: Any, compare: Compare) -> Result:
-    """More differences than any place takes."""
+    """More differences than any report lists."""
     names = [f"field{number}" for number in range(3000)]
     a = [make.exchange(body={name: f"{name} {'x' * 100}" for name in names})]
     b = [make.exchange(body={name: f"{name} {'y' * 100}" for name in names})]
@@ -102,7 +102,7 @@ JUNIT = {
     "failure": ({"message", "type"}, set()),
     "system-out": (set(), set()),
 }
-"""Elements with their attributes and children, out of what the schema of GitLab and Jenkins allows."""
+"""Elements with the attributes and children that the schema of GitLab and Jenkins allows."""
 
 
 def _check(element: ElementTree.Element) -> None:
@@ -127,7 +127,7 @@ def test_junit(nasty: Result, none: Result, many: Result) -> None:
 
 
 def read_as_gitlab(text: str) -> dict[str, str]:
-    """What GitLab shows of a report: the status of each case, under the name that it compares two pipelines by.
+    """Return what GitLab shows of a report: the status of each case, under the name by which it compares two pipelines.
 
     Its parser goes through `testsuites`, any `testsuite` in it and their `testcase`s; of these it takes the first of
     `failure`, `error` and `skipped`, `time` as a number, and `classname` and `name`, which together are the key.
@@ -138,7 +138,7 @@ def read_as_gitlab(text: str) -> dict[str, str]:
     for suite in root:
         assert suite.tag == "testsuite" and suite.get("name")
         cases = suite.findall("testcase")
-        # The schema (Jenkins' junit-10.xsd) has the output behind the cases.
+        # The schema (Jenkins' junit-10.xsd) has the output after the cases.
         assert [child.tag for child in suite] == ["testcase"] * len(cases) + ["system-out"]
         failed = 0
         for case in cases:
@@ -164,7 +164,7 @@ def test_junit_as_gitlab_reads_it(nasty: Result, many: Result, none: Result, mak
     assert len(read_as_gitlab(report_junit.report(compare(long, long)))) == 3
 
 
-def test_what_is_only_worth_knowing_passes(make: Any, compare: Compare) -> None:
+def test_differences_of_severity_info_pass(make: Any, compare: Compare) -> None:
     result = compare([make.exchange(statusMessage="OK")], [make.exchange(statusMessage="Fine")])
     root = ElementTree.fromstring(report_junit.report(result))
     assert root.get("failures") == "0"
@@ -178,13 +178,13 @@ def test_annotations(nasty: Result, many: Result, none: Result) -> None:
     for line in lines:
         assert re.fullmatch(r"::(error|warning|notice) title=[^:,\r\n]*::[^\r\n]*", line), line
         assert not re.search(r"%(?!25|0A|0D|3A|2C)", line)
-    told = report_github.report(many).splitlines()
-    assert len(told) == 10
-    assert "and 2991 more" in told[-1]
+    differences = report_github.report(many).splitlines()
+    assert len(differences) == 10
+    assert "and 2991 more" in differences[-1]
     assert report_github.report(none) == ""
 
 
-def test_what_was_left_out_is_told(make: Any, compare: Compare) -> None:
+def test_left_out_differences_are_counted(make: Any, compare: Compare) -> None:
     a, b = make.exchange(body={"n": 1, "m": 1}), make.exchange(body={"n": 2, "m": 2})
     result = compare([a], [b], ignore=["json:$.n"], noise=[make.exchange(body={"n": 1, "m": 7})], baseline=["old"])
     assert remarks(result) == [

@@ -1,4 +1,4 @@
-"""What differs is never called equal, and what is equal is never called different: the corners."""
+"""Edge cases of equality: no difference is missed, and none is invented."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from mockrec.formats.diff.result import Result
 from mockrec.formats.diff.selectors import parse_selector
 
 Compare = Callable[..., Result]
-Told = Callable[[Result], list[tuple[str, str, str]]]
+Differences = Callable[[Result], list[tuple[str, str, str]]]
 
 MULTIPART = {"content-type": "multipart/form-data; boundary=b"}
 JSON = {"content-type": "application/json"}
 
 
 @pytest.fixture
-def differ(make: Any, compare: Compare, told: Told) -> Callable[..., list[tuple[str, str, str]]]:
-    """What differs between the responses with these bodies."""
+def differ(make: Any, compare: Compare, differences: Differences) -> Callable[..., list[tuple[str, str, str]]]:
+    """Return the differences between responses with these bodies."""
 
     def found(a: Any, b: Any, **changes: Any) -> list[tuple[str, str, str]]:
-        return told(compare([make.exchange(body=a, **changes)], [make.exchange(body=b, **changes)]))
+        return differences(compare([make.exchange(body=a, **changes)], [make.exchange(body=b, **changes)]))
 
     return found
 
@@ -76,7 +76,7 @@ def test_values_of_any_depth_are_written() -> None:
 
 
 def test_the_time_does_not_grow_with_the_depth(values: ValueComparer) -> None:
-    """Arrays that grew at each level: what lies in them is looked at once, not once a level."""
+    """Arrays that grew at each level: their items are compared once, not once for each level."""
 
     def spent(levels: int) -> float:
         inner = ",".join(f'{{"v":{number}}}' for number in range(20_000))
@@ -151,9 +151,9 @@ def test_json_that_differs(differ: Any, a: str, b: str) -> None:
         ('{"550e8400-e29b-41d4-a716-446655440000":1}', '{"650e8400-e29b-41d4-a716-446655440000":1}'),
     ],
 )
-def test_json_that_says_the_same(differ: Any, a: str, b: str) -> None:
+def test_equal_json(differ: Any, a: str, b: str) -> None:
     assert differ(f'{{"v": {a}}}', f'{{"v": {b}}}', headers=JSON) == []
-    # Also where something else differs, so that the documents are compared value by value.
+    # Also with another difference, so that the documents are compared value by value.
     assert differ(f'{{"v": {a}, "w": 1}}', f'{{"v": {b}, "w": 2}}', headers=JSON) == [
         ("value", "changed", "response.json:$.w")
     ]
@@ -182,7 +182,7 @@ def test_text_that_differs(differ: Any, a: str, b: str) -> None:
         assert [severity for _, severity, _ in differ(one, other)] != []
 
 
-def test_line_ends_are_told_once(differ: Any, make: Any, compare: Compare) -> None:
+def test_line_ends_are_reported_once(differ: Any, make: Any, compare: Compare) -> None:
     assert differ("one\ntwo\n", "one\r\ntwo\r\n") == [("value", "changed", "response.text (line ends)")]
     (difference,) = compare([make.exchange(body="one\ntwo\n")], [make.exchange(body="one\r\ntwo")]).differences
     assert (difference.finding.a, difference.finding.b) == ("2 × LF", "1 × CR LF, none at the end")
@@ -202,7 +202,7 @@ def test_an_event_that_breaks_off(differ: Any) -> None:
     assert differ("data: x\n\n", "data: x\r\n\r\n", headers=events) == []
 
 
-def test_forms_with_bytes_that_are_no_text(differ: Any) -> None:
+def test_forms_with_bytes_that_are_not_utf8(differ: Any) -> None:
     form = {"content-type": "application/x-www-form-urlencoded"}
     assert differ("a=%FF", "a=%FE", headers=form) == [("value", "changed", "response.form:a")]
     assert differ("a=b+c", "a=b%20c", headers=form) == []
@@ -211,7 +211,7 @@ def test_forms_with_bytes_that_are_no_text(differ: Any) -> None:
 @pytest.mark.parametrize(
     ("a", "b"),
     [
-        # Line feeds only, as some programs write them: no part, and yet not the same.
+        # Line feeds only, as some programs write them: not a part, and yet different.
         ("--b\nContent-Disposition: form-data; name=x\n\n1\n--b--\n", "--b\nContent-Disposition: form-data; name=x\n\n2\n--b--\n"),
         ("--b\r\nContent-Disposition: form-data; name=x\r\n\r\n1\r\n--b--\r\n", "--b\r\nContent-Disposition: form-data; name=x\r\n\r\n1\r\n--b--\r\nepilogue"),
         ("--b\r\nX: 1\r\n\r\n1\r\n--b--\r\n", "--b\r\nX: 2\r\n\r\n1\r\n--b--\r\n"),
@@ -227,7 +227,9 @@ def test_multipart_bodies_that_differ(differ: Any, a: str, b: str) -> None:
     assert differ(a, a, headers=MULTIPART) == []
 
 
-def test_the_order_of_parts_counts_and_the_boundary_does_not(make: Any, compare: Compare, told: Told) -> None:
+def test_the_order_of_parts_counts_and_the_boundary_does_not(
+    make: Any, compare: Compare, differences: Differences
+) -> None:
     def body(boundary: str, *names: str) -> str:
         parts = (f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n1\r\n' for name in names)
         return "".join(parts) + f"--{boundary}--\r\n"
@@ -236,55 +238,55 @@ def test_the_order_of_parts_counts_and_the_boundary_does_not(make: Any, compare:
         kind = {"content-type": f"multipart/form-data; boundary={boundary}"}
         return make.exchange(body=body(boundary, *names), headers=kind)
 
-    assert told(compare([one("x1", "a", "b")], [one("y2", "a", "b")])) == []
-    assert told(compare([one("x1", "a", "b")], [one("y2", "b", "a")])) == [
+    assert differences(compare([one("x1", "a", "b")], [one("y2", "a", "b")])) == []
+    assert differences(compare([one("x1", "a", "b")], [one("y2", "b", "a")])) == [
         ("value", "changed", "response.body (around the parts)")
     ]
 
 
 def test_parts_with_fields_that_are_no_ascii(differ: Any) -> None:
-    """Python's reader of mail gives such a field as an object, not as a text."""
+    """Python's email parser returns such a field as an object, not as a text."""
     part = '--b\r\nContent-Disposition: form-data; name="f"; filename="q"\r\nContent-Type: {}\r\n\r\nx\r\n--b--\r\n'
     assert differ(part.format("image/png"), part.format("\x85image/png"), headers=MULTIPART) == [
         ("value", "changed", "response.form:f")
     ]
 
 
-def test_bytes_that_look_like_a_digest(make: Any, compare: Compare, told: Told) -> None:
-    """Base64 of 24 bytes may be 32 hex digits, and names of files are digests: nothing in them changes by nature."""
+def test_bytes_that_look_like_a_digest(make: Any, compare: Compare, differences: Differences) -> None:
+    """Base64 of 24 bytes may be 32 hex digits, and names of files are hashes: they contain no volatile values."""
     a, b = make.exchange(body=b"x"), make.exchange(body=b"x")
     a[-1]["body"] = {"size": 24, "base64": "0123456789abcdef0123456789abcdef"}
     b[-1]["body"] = {"size": 24, "base64": "fedcba9876543210fedcba9876543210"}
-    assert told(compare([a], [b])) == [("value", "changed", "response.body")]
+    assert differences(compare([a], [b])) == [("value", "changed", "response.body")]
     for one, digit in ((a, "1"), (b, "2")):
         one[-1]["body"] = {"size": 9_000_000, "sha256": "ab" + digit * 62, "file": f"ab/ab{digit * 62}"}
-    assert told(compare([a], [b])) == [("value", "changed", "response.body")]
+    assert differences(compare([a], [b])) == [("value", "changed", "response.body")]
 
 
 @pytest.mark.parametrize("kind", ["text", "base64"])
-def test_beginnings_of_bodies_that_were_cut(make: Any, compare: Compare, told: Told, kind: str) -> None:
+def test_beginnings_of_bodies_that_were_cut(make: Any, compare: Compare, differences: Differences, kind: str) -> None:
     def cut(text: str, size: int) -> Any:
         one = make.exchange(body=text if kind == "text" else b"\xff" + text.encode())
         one[-1]["body"] |= {"size": size, "truncated": True}
         return one
 
     changed = [("value", "changed", "response.body")]
-    assert told(compare([cut("so it began, and", 900)], [cut("so it ended, and", 900)])) == changed
-    assert told(compare([cut("so it began, and", 900)], [cut("so it began, and", 900)])) == []
-    assert told(compare([cut("so it began, and", 900)], [cut("so it began, and", 901)])) == changed
+    assert differences(compare([cut("so it began, and", 900)], [cut("so it ended, and", 900)])) == changed
+    assert differences(compare([cut("so it began, and", 900)], [cut("so it began, and", 900)])) == []
+    assert differences(compare([cut("so it began, and", 900)], [cut("so it began, and", 901)])) == changed
 
 
-def test_what_changes_by_nature_in_a_beginning(make: Any, compare: Compare, told: Told) -> None:
+def test_volatile_values_in_a_beginning(make: Any, compare: Compare, differences: Differences) -> None:
     def cut(text: str, size: int) -> Any:
         one = make.exchange(body=text)
         one[-1]["body"] |= {"size": size, "truncated": True}
         return one
 
     a = cut("at 2026-01-05T09:00:00Z, by 550e8400-e29b-41d4", 900)
-    assert told(compare([a], [cut("at 2026-01-05T10:00:00Z, by 650e8400-e29b-41d4", 901)])) == [
+    assert differences(compare([a], [cut("at 2026-01-05T10:00:00Z, by 650e8400-e29b-41d4", 901)])) == [
         ("value", "info", "response.body")
     ]
-    assert told(compare([a], [cut("at 2026-01-05T10:00:00Z, or 650e8400-e29b-41d4", 900)])) == [
+    assert differences(compare([a], [cut("at 2026-01-05T10:00:00Z, or 650e8400-e29b-41d4", 900)])) == [
         ("value", "changed", "response.body")
     ]
 
@@ -302,9 +304,11 @@ def test_a_recorded_size_does_not_hide_a_body(make: Any, compare: Compare) -> No
 @pytest.mark.parametrize(
     "other", ["text/html;charset=utf-8", "Text/HTML; Charset=UTF-8", 'text/html ; charset="utf-8"', "text/html; charset=utf-8;"]
 )  # fmt: skip
-def test_a_content_type_in_other_letters(differ: Any, make: Any, compare: Compare, told: Told, other: str) -> None:
+def test_a_content_type_in_other_letters(
+    differ: Any, make: Any, compare: Compare, differences: Differences, other: str
+) -> None:
     a, b = (make.exchange(body="x", headers={"content-type": kind}) for kind in ("text/html; charset=utf-8", other))
-    assert told(compare([a], [b])) == []
+    assert differences(compare([a], [b])) == []
 
 
 @pytest.mark.parametrize("other", ["text/html; charset=utf-16", "text/html; v=a", "text/plain; charset=utf-8", ""])
@@ -313,14 +317,14 @@ def test_another_content_type(make: Any, compare: Compare, other: str) -> None:
     assert not compare([a], [b]).same
 
 
-def test_the_reason_of_a_close(make: Any, compare: Compare, told: Told) -> None:
+def test_the_reason_of_a_close(make: Any, compare: Compare, differences: Differences) -> None:
     a, b = make.websocket([("sent", "x")]), make.websocket([("sent", "x")])
     a[-1]["closeReason"] = "done"
-    assert told(compare([a], [b])) == [("value", "changed", "close")]
+    assert differences(compare([a], [b])) == [("value", "changed", "close")]
 
 
 def test_hosts_are_replaced_as_a_whole(make: Any, compare: Compare) -> None:
-    """`--map-host api=app`: neither `rapid` nor port 80 of 8000 is meant."""
+    """`--map-host api=app` replaces neither a part of `rapid` nor port 80 in 8000."""
     listen = {
         "header_a": {"listen": {"host": "127.0.0.1", "port": 80}},
         "header_b": {"listen": {"host": "127.0.0.1", "port": 90}},

@@ -1,4 +1,4 @@
-"""Entries of other tools, made up: the least that every tool writes, and what comes of them."""
+"""Entries of other tools: made up, with the members that every tool writes, and the records read from them."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ Record = dict[str, Any]
 
 
 class Read(NamedTuple):
-    """What comes of a HAR."""
+    """The result of reading a HAR."""
 
     records: list[Record]
     problems: list[str]
     notes: list[str]
 
     def one(self, kind: str) -> Record:
-        """The record of that type; there is one."""
+        """Return the only record of this type."""
         (found,) = [record for record in self.records if record["type"] == kind]
         return found
 
     @property
     def odd(self) -> list[str]:
-        """The kinds of oddities that the first exchange is tagged with."""
+        """The kinds of repairs in the first exchange's tags."""
         return [tag.removeprefix("har-odd:") for tag in self.one("request")["tags"]]
 
 
 @pytest.fixture
 def entry() -> Callable[..., Record]:
-    """Makes an entry; keywords change members of it, or of its request and response."""
+    """Make an entry; keywords change its members, or those of its request and response."""
 
     def make(**changes: Any) -> Record:
         made: Record = {
@@ -55,7 +55,7 @@ def entry() -> Callable[..., Record]:
 
 @pytest.fixture
 def read() -> Callable[..., Read]:
-    """Reads a HAR of these entries, or these bytes."""
+    """Read a HAR of these entries, or these bytes."""
 
     def read_it(*entries: Any, data: bytes | None = None) -> Read:
         if data is None:

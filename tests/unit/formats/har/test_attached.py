@@ -1,4 +1,4 @@
-"""HARs in zips, and files that a HAR names as bodies: read as far as they can be trusted."""
+"""HARs in zips, and files that a HAR names as bodies: only safe ones are read."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ BYTES = b"\x89PNG\0\xff"
 
 @pytest.fixture
 def har(entry: Callable[..., Record]) -> Callable[..., bytes]:
-    """A HAR whose answers have these files as bodies."""
+    """Make a HAR whose responses have these files as bodies."""
 
     def make(*names: str) -> bytes:
         entries = [entry(response={"content": {"size": 6, "mimeType": "image/png", "_file": name}}) for name in names]
@@ -50,7 +50,7 @@ KEPT = {"size": 6, "base64": "iVBORwD/"}
 MISSING = {"size": 6, "text": "", "truncated": True}
 
 
-def test_a_file_beside_the_har(tmp_path: Path, har: Callable[..., bytes]) -> None:
+def test_a_file_in_the_folder_of_the_har(tmp_path: Path, har: Callable[..., bytes]) -> None:
     (tmp_path / "s.har").write_bytes(har("a.png", "sub/a.png"))
     (tmp_path / "sub").mkdir()
     for name in ("a.png", "sub/a.png"):
@@ -106,9 +106,9 @@ def test_a_file_that_is_refused(tmp_path: Path, har: Callable[..., bytes], name:
 
 def test_a_har_from_a_pipe_names_nothing(entry: Callable[..., Record], read: Callable[..., Any]) -> None:
     made = entry(response={"content": {"size": 6, "_file": "../../etc/passwd"}})
-    told = read(made)
-    assert told.one("response")["body"]["truncated"]
-    assert len(told.problems) == 1
+    result = read(made)
+    assert result.one("response")["body"]["truncated"]
+    assert len(result.problems) == 1
 
 
 def test_one_file_is_not_read_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,7 +147,7 @@ def test_a_zip(tmp_path: Path, har: Callable[..., bytes], method: int, folder: s
 
 
 def test_our_own_in_a_zip(tmp_path: Path) -> None:
-    """Whatever is in it, as long as its name says HAR."""
+    """Any content, but a name that ends in .har."""
     record = b'{"seq":0,"type":"session-started","timestamp":"2026-11-20T09:15:30.500000Z"}\n'
     with open_session(zip_of(tmp_path / "s.zip", {"s.har": record})) as session:
         assert [record["type"] for _, record in session] == ["session-started"]

@@ -1,4 +1,4 @@
-"""Records as what an entry implies and how they differ: what is no such thing is told, whatever it is."""
+"""Deltas of records: an element of `_mockrec.events` that is not one is an error with its place."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from mockrec.formats.har.delta import unpack
 
 
 @pytest.mark.parametrize(
-    ("residual", "problem"),
+    ("delta", "problem"),
     [
-        (7, "is no residual of a record"),
-        ({"set": {}}, "is no residual of a record"),
-        ({"type": "request", "without": ["type"]}, "says two things of its type"),
-        ({"type": "request", "set": {"type": "response"}}, "says two things of its type"),
+        (7, "is not the delta of a record"),
+        ({"set": {}}, "is not the delta of a record"),
+        ({"type": "request", "without": ["type"]}, "changes the type of its record"),
+        ({"type": "request", "set": {"type": "response"}}, "changes the type of its record"),
     ],
 )
-def test_what_is_no_residual(residual: Any, problem: str) -> None:
+def test_an_event_that_is_no_delta(delta: Any, problem: str) -> None:
     with pytest.raises(ValueError, match=problem):
-        list(unpack({"request": {}, "_mockrec": {"id": "a"}}, [residual]))
+        list(unpack({"request": {}, "_mockrec": {"id": "a"}}, [delta]))

@@ -1,4 +1,4 @@
-"""Entries of exchanges that are not as the integration tests have them."""
+"""Entries of exchanges that the integration tests do not cover."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mockrec.formats.har.bodies import implied_body, implied_request_body
+from mockrec.formats.har.bodies import predicted_body, predicted_request_body
 from mockrec.formats.har.delta import pack, unpack
 from mockrec.formats.har.entry import make_entry, tls_error
 
@@ -31,11 +31,11 @@ def test_the_server_that_a_request_was_passed_on_to(record_of: RecordOf, address
 
 
 @pytest.mark.parametrize("address", ["", "fe80::1%eth0", "192.0.2.1:80", None, 7])
-def test_what_is_no_address_is_left_out(record_of: RecordOf, address: Any) -> None:
+def test_an_invalid_address_is_left_out(record_of: RecordOf, address: Any) -> None:
     assert "serverIPAddress" not in passed_on(record_of, {"remoteIpAddress": address})
 
 
-def test_an_abort_after_an_answer_had_begun(record_of: RecordOf) -> None:
+def test_an_abort_after_a_response_had_begun(record_of: RecordOf) -> None:
     entry = make_entry([record_of("request-initiated", 0), record_of("abort", 1)], "s.bodies")
     assert (entry["response"]["status"], entry["response"]["_error"]) == (400, "ECONNRESET")
     assert entry["request"]["postData"]["text"] == "hello"
@@ -63,7 +63,7 @@ def test_a_failed_handshake_as_http_toolkit_has_it(record_of: RecordOf) -> None:
     }
 
 
-# ── what every reader can take ─────────────────────────────────────────────────────────────────────
+# ── members that every reader accepts ─────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(
@@ -76,8 +76,8 @@ def test_a_failed_handshake_as_http_toolkit_has_it(record_of: RecordOf) -> None:
         ("!#$%&'*+-.^_`|~1a", "", "headers"),
     ],
 )  # fmt: skip
-def test_headers_that_browsers_refuse_stand_apart(record_of: RecordOf, name: str, value: str, where: str) -> None:
-    """Each of them alone lets Playwright's `route_from_har` wait for ever."""
+def test_headers_that_browsers_refuse_are_separate(record_of: RecordOf, name: str, value: str, where: str) -> None:
+    """A single one of them makes Playwright's `route_from_har` wait forever."""
     pairs = [["A", "1"], [name, value], ["B", "2"]]
     request, response = ({**record_of(kind, 0), "rawHeaders": pairs} for kind in ("request", "response"))
     entry = make_entry([request, response], "s.bodies")
@@ -94,7 +94,7 @@ def test_headers_that_browsers_refuse_stand_apart(record_of: RecordOf, name: str
         [["a", "1\n2"], [":path", "/"], ["", ""], ["a", "1"]],
     ],
 )  # fmt: skip
-def test_they_come_back_where_they_were(record_of: RecordOf, pairs: list[list[str]]) -> None:
+def test_separate_headers_come_back_in_place(record_of: RecordOf, pairs: list[list[str]]) -> None:
     records = [{**record_of(kind, seq), "rawHeaders": pairs} for seq, kind in enumerate(("request", "response"))]
     entry: Record = {**make_entry(records, "s.bodies"), "_mockrec": {"id": records[0]["id"]}}
     packed = pack(entry, list(enumerate(records)))
@@ -116,16 +116,16 @@ def test_a_body_that_is_no_text_is_in_content_alone(record_of: RecordOf) -> None
     assert request["bodySize"] == 3
 
 
-def test_a_body_beside_the_session(record_of: RecordOf) -> None:
+def test_a_body_in_a_file(record_of: RecordOf) -> None:
     name = f"aa/aa{'0' * 62}"
     request = sent(record_of, {"size": 3, "file": name, "sha256": name[3:]})
     assert request["postData"]["_file"] == f"s.bodies/{name}", "Playwright compares with it"
     assert request["_content"]["encoding"] == "base64", "HTTP Toolkit refuses a whole file without it"
-    assert implied_request_body(request) == {"size": 3, "file": name, "sha256": name[3:]}
+    assert predicted_request_body(request) == {"size": 3, "file": name, "sha256": name[3:]}
 
 
 @pytest.mark.parametrize(
-    ("charset", "told", "expected"),
+    ("charset", "text", "expected"),
     [
         ("iso-8859-1", "café", b"caf\xe9"), ("Shift_JIS", "日本", "日本".encode("shift_jis")),
         ("utf-16", "é", "é".encode("utf-16")), ("iso-8859-1", "plain", None), ("iso-8859-1", "日本", None),
@@ -133,15 +133,15 @@ def test_a_body_beside_the_session(record_of: RecordOf) -> None:
     ],
 )  # fmt: skip
 def test_a_text_in_another_charset_is_its_bytes(
-    record_of: RecordOf, charset: Any, told: str, expected: bytes | None
+    record_of: RecordOf, charset: Any, text: str, expected: bytes | None
 ) -> None:
-    """Playwright and mitmproxy send a text as UTF-8, whatever charset its type says."""
-    body = {"size": 9, "text": told, "charset": charset}
+    """Playwright and mitmproxy send a text as UTF-8, whatever charset its type names."""
+    body = {"size": 9, "text": text, "charset": charset}
     record = {**record_of("response", 0), "body": body}
     entry: Record = {**make_entry([record], "s.bodies"), "_mockrec": {"id": record["id"]}}
     content = entry["response"]["content"]
     if expected is None:
-        assert (content["text"], content.get("encoding")) == (told, None)
+        assert (content["text"], content.get("encoding")) == (text, None)
     else:
         assert (base64.b64decode(content["text"]), content["encoding"]) == (expected, "base64")
     packed = pack(entry, [(0, record)])
@@ -162,10 +162,10 @@ def test_a_body_that_is_not_whole_says_so(record_of: RecordOf, key: str, comment
 @pytest.mark.parametrize("charset", ["punycode", "hex", "undefined", "\0", ""])
 def test_a_file_that_names_any_charset(charset: str) -> None:
     made = {"size": 4, "text": base64.b64encode(b"x" * 100_000).decode(), "encoding": "base64", "_charset": charset}
-    assert implied_body(made)["base64"] == made["text"]
+    assert predicted_body(made)["base64"] == made["text"]
 
 
-def test_without_an_answer_there_is_a_body_that_is_nowhere(record_of: RecordOf) -> None:
+def test_without_a_response_the_body_is_a_missing_file(record_of: RecordOf) -> None:
     abort = {key: value for key, value in record_of("abort", 1).items() if key != "response"}
     response = make_entry([record_of("request", 0), abort], "s.bodies")["response"]
     assert response["status"] == 0
@@ -176,10 +176,10 @@ def test_without_an_answer_there_is_a_body_that_is_nowhere(record_of: RecordOf) 
     ("timing", "duration", "parts"),
     [
         ({"bodyReceivedTimestamp": 11, "headersSentTimestamp": 14, "responseSentTimestamp": 20}, 10, (1, 3, 6)),
-        # The answer begins before the request has ended.
+        # The response begins before the request has ended.
         ({"bodyReceivedTimestamp": 18, "headersSentTimestamp": 12, "responseSentTimestamp": 20}, 10, (8, 0, 2)),
         ({"bodyReceivedTimestamp": 25, "headersSentTimestamp": 12, "responseSentTimestamp": 20}, 10, (10, 0, 0)),
-        # It never ends.
+        # The request never ends.
         ({"abortedTimestamp": 20}, 10, (10, 0, 0)),
         ({"bodyReceivedTimestamp": 11, "abortedTimestamp": 20}, 10, (1, 9, 0)),
         ({"bodyReceivedTimestamp": 11, "headersSentTimestamp": 12, "abortedTimestamp": 20}, 10, (1, 1, 8)),
@@ -192,7 +192,7 @@ def test_times_add_up(record_of: RecordOf, timing: Record, duration: Any, parts:
     response = {**record_of("response", 1), "timingEvents": {"startTime": 1e12, "startTimestamp": 10, **timing}}
     response["duration"] = duration
     entry = make_entry([record_of("request", 0), response], "s.bodies")
-    told = tuple(entry["timings"][name] for name in ("send", "wait", "receive"))
-    assert parts is None or told == parts
-    assert sum(told) == pytest.approx(entry["time"], abs=0.0002)
-    assert min(told) >= 0
+    times = tuple(entry["timings"][name] for name in ("send", "wait", "receive"))
+    assert parts is None or times == parts
+    assert sum(times) == pytest.approx(entry["time"], abs=0.0002)
+    assert min(times) >= 0

@@ -1,4 +1,4 @@
-"""The small parts of an entry, for whatever a record may hold."""
+"""The small parts of an entry, for all values that a record may have."""
 
 from __future__ import annotations
 
@@ -95,11 +95,11 @@ def test_spans_are_never_negative(end: Any, span: float) -> None:
     ],
 )
 def test_bodies_come_back_from_where_they_were_put(body: dict[str, Any]) -> None:
-    assert bodies.implied_body(bodies.content(body, "", "s.bodies")) == body
-    assert bodies.implied_request_body(bodies.post_data(body, "", "s.bodies")) == body
+    assert bodies.predicted_body(bodies.content(body, "", "s.bodies")) == body
+    assert bodies.predicted_request_body(bodies.post_data(body, "", "s.bodies")) == body
 
 
-def test_a_body_beside_the_session_is_named() -> None:
+def test_a_body_in_a_file_is_named() -> None:
     assert bodies.content({"size": 9, "file": "ab/ab", "sha256": "ab"}, "a/b", "s.bodies") == {
         "size": 9, "mimeType": "a/b", "text": "", "_file": "s.bodies/ab/ab",
     }  # fmt: skip
@@ -114,9 +114,9 @@ def test_what_was_compressed_says_so() -> None:
 def test_messages(text: str, binary: bool, data: str) -> None:
     body = {"size": 2, "text": text}
     assert bodies.message_data(body, binary) == data
-    assert bodies.implied_message(data, binary) == body
+    assert bodies.predicted_message(data, binary) == body
 
 
 @pytest.mark.parametrize("data", ["no base64!", "a"])
 def test_a_message_whose_base64_is_damaged_says_nothing(data: str) -> None:
-    assert bodies.implied_message(data, True) == {"size": 0, "text": ""}
+    assert bodies.predicted_message(data, True) == {"size": 0, "text": ""}

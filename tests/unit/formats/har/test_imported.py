@@ -1,4 +1,4 @@
-"""HAR files of other tools: real ones of Chrome, mitmproxy and Playwright, and the shapes that others write."""
+"""HAR files of other tools: real files of Chrome, mitmproxy and Playwright, and forms that other tools write."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def sample(name: str) -> list[Record]:
 
 
 def imported(*entries: Any, **log: Any) -> tuple[list[Record], list[str]]:
-    """What comes of these entries, and what was left out."""
+    """Return the records of these entries, and the problems."""
     data = json.dumps({"log": {"version": "1.2", "entries": list(entries), **log}}).encode()
     session = Session(Source("s.har", io.BytesIO(data)))
     return audited(session), session.problems
 
 
 def entry(**changes: Any) -> Record:
-    """The least that every tool writes."""
+    """Make an entry with the members that every tool writes."""
     made: Record = {
         "startedDateTime": "2026-11-20T09:15:30.500Z",
         "time": 30,
@@ -126,7 +126,7 @@ def test_a_body_that_is_not_in_the_file_is_known_to_be_missing() -> None:
     assert one(sample("safari.har"), "response")["body"] == {"size": 5000, "text": "", "truncated": True}
 
 
-# ── what is made of an entry ───────────────────────────────────────────────────────────────────────
+# ── records of an entry ───────────────────────────────────────────────────────────────────────
 
 
 def test_an_exchange() -> None:
@@ -170,13 +170,13 @@ def test_connections_have_their_name_where_there_is_one() -> None:
         (entry(startedDateTime=[]), "startedDateTime is no date: []"),
     ],
 )
-def test_a_damaged_entry_is_told_and_left_out(damaged: Any, reason: str) -> None:
+def test_a_damaged_entry_is_reported_and_left_out(damaged: Any, reason: str) -> None:
     records, problems = imported(entry(), damaged, entry())
     assert problems == [f"entries[1] is left out: {reason}"]
     assert kinds(records).count("response") == 2
 
 
-def test_an_entry_that_is_no_json_is_told_and_left_out() -> None:
+def test_an_entry_that_is_no_json_is_reported_and_left_out() -> None:
     data = json.dumps({"log": {"entries": [entry(), "HERE", entry()]}}).replace('"HERE"', '{"a": tru, "b": [NaN]}')
     session = Session(Source("s.har", io.BytesIO(data.encode())))
     assert kinds(audited(session)).count("response") == 2
@@ -215,37 +215,39 @@ def test_what_has_no_answer_is_an_abort(response: Any, error: Record) -> None:
 
 
 def test_halves_of_surrogate_pairs_do_no_harm() -> None:
-    """Browsers write them as JSON allows."""
+    """Browsers write them as escapes, which JSON allows."""
     records, problems = imported(entry(response={"content": {"size": 3, "text": "a\ud800"}}))
     assert problems == []
     assert one(records, "response")["body"]["text"].startswith("a")
 
 
-def answered(content: Record, **headers: str) -> Record:
-    """The body of an answer with this content and these headers."""
+def response_of(content: Record, **headers: str) -> Record:
+    """Return the body of a response with this content and these headers."""
     fields = [{"name": name.replace("_", "-"), "value": value} for name, value in headers.items()]
     records, _ = imported(entry(response={"content": content, "headers": fields}))
     return one(records, "response")["body"]  # type: ignore[no-any-return]
 
 
 def test_bodies_keep_the_encoding_that_the_tool_has_undone() -> None:
-    assert answered({"size": 2, "text": "ok"}, Content_Encoding="br") == {
+    assert response_of({"size": 2, "text": "ok"}, Content_Encoding="br") == {
         "size": 2,
         "text": "ok",
         "contentEncoding": "br",
     }
-    assert "contentEncoding" not in answered({"size": 2, "text": "ok"}, Content_Encoding="identity")
-    assert "contentEncoding" not in answered({"size": 0, "text": ""}, Content_Encoding="br")
+    assert "contentEncoding" not in response_of({"size": 2, "text": "ok"}, Content_Encoding="identity")
+    assert "contentEncoding" not in response_of({"size": 0, "text": ""}, Content_Encoding="br")
     still = base64.b64encode(gzip.compress(b"ok")).decode()
-    assert "contentEncoding" not in answered({"size": 2, "text": still, "encoding": "base64"}, Content_Encoding="gzip")
+    assert "contentEncoding" not in response_of(
+        {"size": 2, "text": still, "encoding": "base64"}, Content_Encoding="gzip"
+    )
 
 
 def test_text_has_the_charset_that_its_type_names() -> None:
-    latin = answered({"size": 3, "text": "für"}, Content_Type='text/html; charset="ISO-8859-1"')
+    latin = response_of({"size": 3, "text": "für"}, Content_Type='text/html; charset="ISO-8859-1"')
     assert latin == {"size": 3, "text": "für", "charset": "iso-8859-1"}
     assert Body.from_record(latin).bytes == "für".encode("latin-1")
     for charset in ("utf-8", "no-such-charset", "ascii"):
-        kept = answered({"size": 3, "text": "für"}, Content_Type=f"text/html; charset={charset}")
+        kept = response_of({"size": 3, "text": "für"}, Content_Type=f"text/html; charset={charset}")
         assert kept == {"size": 4, "text": "für"}
 
 

@@ -1,4 +1,4 @@
-"""Bodies of other tools, in whatever form they are written."""
+"""Bodies of other tools, in all their forms."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ PLAIN = base64.b64encode(PNG).decode()
 
 
 @pytest.fixture
-def answered(entry: Callable[..., Record], read: Callable[..., Any]) -> Callable[..., tuple[Record, Any]]:
-    """The body of an answer with this content, and what was read."""
+def response_of(entry: Callable[..., Record], read: Callable[..., Any]) -> Callable[..., tuple[Record, Any]]:
+    """Return the body of a response with this content, and the result of reading it."""
 
     def read_it(content: Any, *, status: int = 200, method: str = "GET", **headers: str) -> tuple[Record, Any]:
         fields = [{"name": name.replace("_", "-"), "value": value} for name, value in headers.items()]
         made = entry(request={"method": method}, response={"status": status, "headers": fields})
         made["response"]["content"] = content
-        told = read(made)
-        assert told.problems == []
-        return told.one("response")["body"], told
+        result = read(made)
+        assert result.problems == []
+        return result.one("response")["body"], result
 
     return read_it
 
 
 @pytest.fixture
-def posted(entry: Callable[..., Record], read: Callable[..., Any]) -> Callable[..., tuple[Record, Any]]:
-    """A POST with this postData, and what was read."""
+def request_of(entry: Callable[..., Record], read: Callable[..., Any]) -> Callable[..., tuple[Record, Any]]:
+    """Return the record of a POST with this postData, and the result of reading it."""
 
     def read_it(post_data: Any, kind: str = "", **request: Any) -> tuple[Record, Any]:
         headers = [{"name": "Content-Type", "value": kind}] if kind else []
-        told = read(entry(request={"method": "POST", "headers": headers, "postData": post_data, **request}))
-        return told.one("request"), told
+        result = read(entry(request={"method": "POST", "headers": headers, "postData": post_data, **request}))
+        return result.one("request"), result
 
     return read_it
 
@@ -61,11 +61,11 @@ def posted(entry: Callable[..., Record], read: Callable[..., Any]) -> Callable[.
         (PLAIN, None, ["unmarked-base64"]),
     ],
 )
-def test_base64(text: str, encoding: str | None, odd: list[str], answered: Callable[..., Any]) -> None:
+def test_base64(text: str, encoding: str | None, odd: list[str], response_of: Callable[..., Any]) -> None:
     content = {"size": len(PNG), "mimeType": "image/png", "text": text}
-    body, told = answered(content if encoding is None else {**content, "encoding": encoding})
+    body, result = response_of(content if encoding is None else {**content, "encoding": encoding})
     assert Body.from_record(body).bytes == PNG
-    assert told.odd == odd
+    assert result.odd == odd
 
 
 @pytest.mark.parametrize(
@@ -74,35 +74,37 @@ def test_base64(text: str, encoding: str | None, odd: list[str], answered: Calla
         # Firefox (bug 1762313): marked by its type, written as it is
         ('{"a": 1}', 8, "application/octet-stream"),
         ("<p>ü</p>", 9, "text/html"),
-        # letters alone, which could be base64: the size says that they are not
+        # only letters, which could be base64: the size shows that they are not
         ("okay", 4, "text/plain"),
         ("ok", 2, ""),
-        # somebody has taken it out
+        # a person has removed the body
         ("MANUALLY REMOVED", 1096, "image/gif"),
     ],
 )
-def test_what_is_said_to_be_base64_and_is_not(text: str, size: int, mime: str, answered: Callable[..., Any]) -> None:
-    body, told = answered({"size": size, "mimeType": mime, "text": text, "encoding": "base64"})
+def test_text_that_is_declared_as_base64_and_is_not(
+    text: str, size: int, mime: str, response_of: Callable[..., Any]
+) -> None:
+    body, result = response_of({"size": size, "mimeType": mime, "text": text, "encoding": "base64"})
     assert body == {"size": len(text.encode()), "text": text}
-    assert told.odd == ["no-base64"]
+    assert result.odd == ["no-base64"]
 
 
-def test_base64_of_a_text_is_the_text(answered: Callable[..., Any]) -> None:
-    """Splash and others write everything so."""
-    body, told = answered({"size": 2, "mimeType": "text/html", "text": "b2s=", "encoding": "base64"})
-    assert (body, told.odd) == ({"size": 2, "text": "ok"}, [])
+def test_base64_of_a_text_is_the_text(response_of: Callable[..., Any]) -> None:
+    """Splash and other tools write all bodies like this."""
+    body, result = response_of({"size": 2, "mimeType": "text/html", "text": "b2s=", "encoding": "base64"})
+    assert (body, result.odd) == ({"size": 2, "text": "ok"}, [])
 
 
-def test_a_size_that_is_that_of_the_base64_changes_nothing(answered: Callable[..., Any]) -> None:
-    body, _ = answered({"size": len(PLAIN), "mimeType": "image/png", "text": PLAIN, "encoding": "base64"})
+def test_a_size_that_is_that_of_the_base64_changes_nothing(response_of: Callable[..., Any]) -> None:
+    body, _ = response_of({"size": len(PLAIN), "mimeType": "image/png", "text": PLAIN, "encoding": "base64"})
     assert Body.from_record(body).bytes == PNG
 
 
-def test_bytes_with_a_character_each(answered: Callable[..., Any]) -> None:
+def test_bytes_with_a_character_each(response_of: Callable[..., Any]) -> None:
     """ProxyPin before 1.2.9."""
-    body, told = answered({"size": len(PNG), "mimeType": "image/png", "text": PNG.decode("latin-1")})
+    body, result = response_of({"size": len(PNG), "mimeType": "image/png", "text": PNG.decode("latin-1")})
     assert Body.from_record(body).bytes == PNG
-    assert told.odd == ["bytes-as-text"]
+    assert result.odd == ["bytes-as-text"]
 
 
 @pytest.mark.parametrize(
@@ -123,9 +125,9 @@ def test_bytes_with_a_character_each(answered: Callable[..., Any]) -> None:
         ({"size": -1}, "", []),
     ],
 )
-def test_forms(content: Any, kept: str, odd: list[str], answered: Callable[..., Any]) -> None:
-    body, told = answered(content)
-    assert (body, told.odd) == ({"size": len(kept), "text": kept}, odd)
+def test_forms(content: Any, kept: str, odd: list[str], response_of: Callable[..., Any]) -> None:
+    body, result = response_of(content)
+    assert (body, result.odd) == ({"size": len(kept), "text": kept}, odd)
 
 
 @pytest.mark.parametrize(
@@ -143,36 +145,36 @@ def test_forms(content: Any, kept: str, odd: list[str], answered: Callable[..., 
     ],
 )
 def test_bodies_that_are_not_in_the_file(
-    content: Any, status: int, method: str, size: int, answered: Callable[..., Any]
+    content: Any, status: int, method: str, size: int, response_of: Callable[..., Any]
 ) -> None:
-    body, told = answered(content, status=status, method=method, Content_Length="7")
+    body, result = response_of(content, status=status, method=method, Content_Length="7")
     missing = {"size": size, "text": "", "truncated": True}
     assert body == (missing if size else {"size": 0, "text": ""})
-    assert told.odd == []
+    assert result.odd == []
     where = "bodies of redirects are" if status == 302 else "bodies are"
-    assert [note.partition(" not in")[0] for note in told.notes] == ([f"missing: {where}"] if size else [])
+    assert [note.partition(" not in")[0] for note in result.notes] == ([f"missing: {where}"] if size else [])
 
 
 @pytest.mark.parametrize("coding", ["dcb", "gzip, dcb", "x-own", "aws-chunked", "br, " * 8 + "br"])
-def test_a_coding_that_is_not_known_here(coding: str, answered: Callable[..., Any]) -> None:
-    body, told = answered({"size": 2, "text": "ok"}, Content_Encoding=coding, Content_Type="text/plain")
+def test_a_coding_that_is_not_known_here(coding: str, response_of: Callable[..., Any]) -> None:
+    body, result = response_of({"size": 2, "text": "ok"}, Content_Encoding=coding, Content_Type="text/plain")
     assert body == {"size": 2, "text": "ok"}
-    assert told.one("response")["rawHeaders"] == [["Content-Type", "text/plain"]]
-    assert told.odd == ["unknown-coding"]
+    assert result.one("response")["rawHeaders"] == [["Content-Type", "text/plain"]]
+    assert result.odd == ["unknown-coding"]
 
 
-def test_what_is_still_coded_stays_so(answered: Callable[..., Any]) -> None:
+def test_what_is_still_coded_stays_so(response_of: Callable[..., Any]) -> None:
     still = base64.b64encode(gzip.compress(b"ok")).decode()
-    body, told = answered({"size": 2, "text": still, "encoding": "base64"}, Content_Encoding="gzip")
+    body, result = response_of({"size": 2, "text": still, "encoding": "base64"}, Content_Encoding="gzip")
     assert "contentEncoding" not in body
-    assert told.one("response")["rawHeaders"] == [["Content-Encoding", "gzip"]]
+    assert result.one("response")["rawHeaders"] == [["Content-Encoding", "gzip"]]
 
 
 @pytest.mark.parametrize("charset", ["punycode", "idna", "unicode_escape", "rot13", "undefined", "utf-7", "nope"])
-def test_what_is_no_charset_is_utf8_at_once(charset: str, answered: Callable[..., Any]) -> None:
-    """Some of Python's own codecs take time that grows with the square of the text."""
+def test_what_is_no_charset_is_utf8_at_once(charset: str, response_of: Callable[..., Any]) -> None:
+    """Some of Python's codecs take time that grows with the square of the text's length."""
     begun = time.process_time()
-    body, _ = answered({"text": "ü" * 300_000}, Content_Type=f"text/plain; charset={charset}")
+    body, _ = response_of({"text": "ü" * 300_000}, Content_Type=f"text/plain; charset={charset}")
     assert body["size"] == 600_000
     assert "charset" not in body
     assert time.process_time() - begun < 10
@@ -200,33 +202,35 @@ MULTIPART = (
         ("", "multipart/form-data; boundary=XX", "multipart/form-data; boundary=XX"),
     ],
 )
-def test_multipart_of_params(kind: str, mime: str, sent: str, posted: Callable[..., Any]) -> None:
-    request, told = posted({"mimeType": mime, "params": PARAMS}, kind)
+def test_multipart_of_params(kind: str, mime: str, sent: str, request_of: Callable[..., Any]) -> None:
+    request, result = request_of({"mimeType": mime, "params": PARAMS}, kind)
     assert request["body"]["text"] == MULTIPART
     assert request["headers"]["content-type"] == sent
-    assert "form-params" in told.odd
+    assert "form-params" in result.odd
 
 
-def test_multipart_without_a_boundary_gets_one(posted: Callable[..., Any]) -> None:
-    request, told = posted({"mimeType": "multipart/form-data", "params": PARAMS, "text": ""}, "multipart/form-data")
+def test_multipart_without_a_boundary_gets_one(request_of: Callable[..., Any]) -> None:
+    request, result = request_of(
+        {"mimeType": "multipart/form-data", "params": PARAMS, "text": ""}, "multipart/form-data"
+    )
     boundary = request["headers"]["content-type"].partition("boundary=")[2]
     assert boundary.startswith("----mockrec")
     assert request["body"]["text"] == MULTIPART.replace("XX", boundary)
-    assert told.odd == ["form-params", "boundary"]
+    assert result.odd == ["form-params", "boundary"]
 
 
-def test_a_boundary_that_only_the_body_has(posted: Callable[..., Any]) -> None:
-    request, told = posted({"text": MULTIPART, "params": PARAMS}, "multipart/form-data")
+def test_a_boundary_that_only_the_body_has(request_of: Callable[..., Any]) -> None:
+    request, result = request_of({"text": MULTIPART, "params": PARAMS}, "multipart/form-data")
     assert request["headers"]["content-type"] == "multipart/form-data; boundary=XX"
     assert request["body"]["text"] == MULTIPART
-    assert told.odd == ["boundary"]
+    assert result.odd == ["boundary"]
 
 
-def test_a_file_that_is_not_in_the_har_is_told(posted: Callable[..., Any]) -> None:
+def test_a_file_that_is_not_in_the_har_is_reported(request_of: Callable[..., Any]) -> None:
     params = [{"name": "f", "fileName": "a.bin", "contentType": "application/octet-stream"}]
-    request, told = posted({"params": params}, "multipart/form-data; boundary=XX", bodySize=5000)
+    request, result = request_of({"params": params}, "multipart/form-data; boundary=XX", bodySize=5000)
     assert (request["body"]["size"], request["body"]["truncated"]) == (5000, True)
-    assert told.problems == [
+    assert result.problems == [
         "uploaded files are not in the HAR, and the requests' bodies are marked truncated "
         "(1 time, first in entries[0].request.postData.params: a.bin)"
     ]
@@ -245,10 +249,10 @@ def test_a_file_that_is_not_in_the_har_is_told(posted: Callable[..., Any]) -> No
         (None, "", "", []),
     ],
 )  # fmt: skip
-def test_posted(post_data: Any, kind: str, body: str, odd: list[str], posted: Callable[..., Any]) -> None:
-    request, told = posted(post_data, kind)
+def test_posted(post_data: Any, kind: str, body: str, odd: list[str], request_of: Callable[..., Any]) -> None:
+    request, result = request_of(post_data, kind)
     assert request["body"] == {"size": len(body), "text": body}
-    assert told.odd == odd
+    assert result.odd == odd
 
 
 def test_messages_of_websockets(entry: Callable[..., Any], read: Callable[..., Any]) -> None:
@@ -258,8 +262,8 @@ def test_messages_of_websockets(entry: Callable[..., Any], read: Callable[..., A
         {"type": "receive", "time": 1795166131, "opcode": 1, "data": None},
         "hello",
     ]
-    told = read(entry(request={"url": "ws://a.test/"}, response={"status": 101}, _webSocketMessages=messages))
-    kept = [Body.from_record(record["content"]).bytes for record in told.records if "isBinary" in record]
+    result = read(entry(request={"url": "ws://a.test/"}, response={"status": 101}, _webSocketMessages=messages))
+    kept = [Body.from_record(record["content"]).bytes for record in result.records if "isBinary" in record]
     assert kept == [PNG, b"?", b""]
-    assert len(told.notes) == 2
-    assert len(told.problems) == 1
+    assert len(result.notes) == 2
+    assert len(result.problems) == 1

@@ -1,4 +1,4 @@
-"""HARs as they come in files: in other orders, several in one, over several lines, in other encodings."""
+"""Layouts of HAR files: other orders of members, several HARs in a file, several lines, other encodings."""
 
 from __future__ import annotations
 
@@ -26,39 +26,39 @@ def har(*entries: Record, **log: Any) -> str:
     return json.dumps({"log": {"version": "1.2", **log, "entries": list(entries)}})
 
 
-def urls(told: Any) -> list[str]:
-    return [record["url"] for record in told.records if record["type"] == "response"]
+def urls(result: Any) -> list[str]:
+    return [record["url"] for record in result.records if record["type"] == "response"]
 
 
 @pytest.mark.parametrize("between", ["", "\n", "\r\n \t", " "])
 def test_several_documents_in_one_file(between: str, entry: Callable[..., Any], read: Callable[..., Any]) -> None:
     one, two = entry(request={"url": "http://one.test/"}), entry(request={"url": "http://two.test/"})
-    told = read(data=(har(one) + between + har(two, two) + between).encode())
-    assert urls(told) == ["http://one.test/", "http://two.test/", "http://two.test/"]
-    assert told.problems == []
-    assert len({record["id"] for record in told.records if "id" in record}) == 3
+    result = read(data=(har(one) + between + har(two, two) + between).encode())
+    assert urls(result) == ["http://one.test/", "http://two.test/", "http://two.test/"]
+    assert result.problems == []
+    assert len({record["id"] for record in result.records if "id" in record}) == 3
 
 
 @pytest.mark.parametrize("text", ["[{one},{two}]", " [ {one} , {two} ] \n"])
 def test_a_list_of_documents(text: str, entry: Callable[..., Any], read: Callable[..., Any]) -> None:
     data = text.replace("{one}", har(entry())).replace("{two}", har(entry(), entry(startedDateTime="x")))
-    told = read(data=data.encode())
-    assert len(urls(told)) == 2
-    assert told.problems == ["document 2, entries[1] is left out: startedDateTime is no date: 'x'"]
+    result = read(data=data.encode())
+    assert len(urls(result)) == 2
+    assert result.problems == ["document 2, entries[1] is left out: startedDateTime is no date: 'x'"]
 
 
 @pytest.mark.parametrize("text", ["onInputData({one});", " a.b_$ ( {one} )\n", "f([{one}])"])
 def test_a_har_in_a_call(text: str, entry: Callable[..., Any], read: Callable[..., Any]) -> None:
     """HARP, as HAR Viewer reads it from other hosts."""
-    told = read(data=text.replace("{one}", har(entry())).encode())
-    assert (len(urls(told)), told.problems) == (1, [])
+    result = read(data=text.replace("{one}", har(entry())).encode())
+    assert (len(urls(result)), result.problems) == (1, [])
 
 
-def test_what_follows_is_told(entry: Callable[..., Any], read: Callable[..., Any]) -> None:
+def test_data_after_the_har_is_reported(entry: Callable[..., Any], read: Callable[..., Any]) -> None:
     text = har(entry())
-    told = read(data=(text + "\nxyz").encode())
-    assert len(urls(told)) == 1
-    assert told.problems == [
+    result = read(data=(text + "\nxyz").encode())
+    assert len(urls(result)) == 1
+    assert result.problems == [
         f"what follows the HAR is left out: expected the end of the file at byte {len(text) + 1}, found b'xyz'"
     ]
 
@@ -71,9 +71,9 @@ def test_a_list_that_is_cut_off(entry: Callable[..., Any]) -> None:
 
 def test_our_own_may_not_follow_one_another(entry: Callable[..., Any], read: Callable[..., Any]) -> None:
     ours = json.dumps({"log": {"_mockrecSession": {"format": 1}, "entries": [{"_mockrec": {"events": []}}]}})
-    told = read(data=(har(entry()) + ours).encode())
-    assert len(urls(told)) == 1
-    assert told.problems == ["document 2 is left out: only HARs of other tools may follow one another in a file"]
+    result = read(data=(har(entry()) + ours).encode())
+    assert len(urls(result)) == 1
+    assert result.problems == ["document 2 is left out: only HARs of other tools may follow one another in a file"]
 
 
 @pytest.mark.parametrize(
@@ -89,9 +89,9 @@ def test_our_own_may_not_follow_one_another(entry: Callable[..., Any], read: Cal
 def test_members_in_other_orders(text: str, entry: Callable[..., Any], read: Callable[..., Any]) -> None:
     entries = json.dumps([entry()])
     log = f'{{"entries": {entries}, "pages": [], "creator": {{"version": "1", "name": "x"}}, "version": "1.2"}}'
-    told = read(data=text.replace("LOG", log).replace("ENTRIES", entries).encode())
-    assert len(urls(told)) == 1
-    assert told.records[0]["importedFrom"] in ("x 1", "x", "HAR")
+    result = read(data=text.replace("LOG", log).replace("ENTRIES", entries).encode())
+    assert len(urls(result)) == 1
+    assert result.records[0]["importedFrom"] in ("x 1", "x", "HAR")
 
 
 @pytest.mark.parametrize(
@@ -128,14 +128,14 @@ def test_a_damaged_last_line_takes_nothing_with_it() -> None:
 
 
 def test_utf16(entry: Callable[..., Any], read: Callable[..., Any]) -> None:
-    """As PowerShell redirects what a program prints."""
+    """PowerShell redirects the output of a program in this encoding."""
     for encoding in ("utf-16-le", "utf-16-be"):
         text = "\ufeff" + json.dumps(
             json.loads(har(entry(response={"content": {"text": "grüß 😀"}}))), ensure_ascii=False
         )
-        told = read(data=text.encode(encoding))
-        assert told.one("response")["body"]["text"] == "grüß 😀"
-        assert told.notes == ["repaired: the file is UTF-16 and read as UTF-8"]
+        result = read(data=text.encode(encoding))
+        assert result.one("response")["body"]["text"] == "grüß 😀"
+        assert result.notes == ["repaired: the file is UTF-16 and read as UTF-8"]
 
 
 def test_blanks_take_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,14 +147,14 @@ def test_blanks_take_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_an_entry_has_a_longest_length(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(split, "_LONGEST", 100_000)
-    with pytest.raises(SessionError, match=r"what stands in entries\[0\] of this HAR is longer than 100000 bytes"):
+    with pytest.raises(SessionError, match=r"the part in entries\[0\] of this HAR is longer than 100000 bytes"):
         list(Splitter("s.har", [b'{"log":{"entries":["', *[b"a" * 50_000] * 40, b'"]}}']))
 
 
 def test_pages_are_there_again_in_a_har_of_the_session(tmp_path: Path) -> None:
-    """Whatever stands between: titles, timings, and which entry is on which page."""
+    """Titles, timings and the pages of entries survive."""
     source = Path(__file__).parents[3] / "data" / "har" / "firefox.har"
-    told = json.loads(source.read_bytes())["log"]
+    result = json.loads(source.read_bytes())["log"]
     copy = open_har(tmp_path / "copy.har", force=False, file_mode=0o600)
     with open_session(source) as session:
         for _, record in session:
@@ -162,21 +162,21 @@ def test_pages_are_there_again_in_a_har_of_the_session(tmp_path: Path) -> None:
     copy.close()
     made = json.loads((tmp_path / "copy.har").read_bytes())["log"]
     assert [(page["id"], page["title"]) for page in made["pages"]] == [
-        (page["id"], page["title"]) for page in told["pages"]
+        (page["id"], page["title"]) for page in result["pages"]
     ]
     assert made["pages"][0]["pageTimings"] == {
-        key: told["pages"][0]["pageTimings"].get(key, -1) for key in ("onContentLoad", "onLoad")
+        key: result["pages"][0]["pageTimings"].get(key, -1) for key in ("onContentLoad", "onLoad")
     }
     assert sorted(entry["pageref"] for entry in made["entries"]) == sorted(
-        entry["pageref"] for entry in told["entries"]
+        entry["pageref"] for entry in result["entries"]
     )
 
 
 @pytest.mark.parametrize("pages", [None, {}, [None], [{"id": 1}], [{"id": "a", "startedDateTime": "never"}], "x", [[]]])
-def test_pages_that_are_none(pages: Any, entry: Callable[..., Any], read: Callable[..., Any]) -> None:
-    told = read(
+def test_invalid_pages(pages: Any, entry: Callable[..., Any], read: Callable[..., Any]) -> None:
+    result = read(
         data=json.dumps({"log": {"pages": pages, "entries": [entry(pageref="a"), entry(pageref=["a"])]}}).encode()
     )
-    assert told.problems == []
-    assert "importedPages" not in told.records[0]
-    assert ["har-page:a" in record["tags"] for record in told.records if record["type"] == "request"] == [True, False]
+    assert result.problems == []
+    assert "importedPages" not in result.records[0]
+    assert ["har-page:a" in record["tags"] for record in result.records if record["type"] == "request"] == [True, False]

@@ -1,4 +1,4 @@
-"""Header fields of other tools: what is repaired, what is left out, and that a head can hold the rest."""
+"""Header fields of other tools: repairs, losses, and that all other fields are valid."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from mockrec.engine.wire.http1.written_heads import field_lines, head_bytes
 from mockrec.formats.har.imported_fields import FieldReader
-from mockrec.formats.har.imported_repairs import LOST, MISSING, REPAIRED, EntryNotes, Repairs
+from mockrec.formats.har.imported_repairs import LOST, MISSING, REPAIRED, EntryRepairs, Repairs
 
 Pairs = list[list[str]]
 
@@ -17,11 +17,11 @@ Pairs = list[list[str]]
 def fields(
     headers: Any, *, side: str = "response", method: str = "GET", cookies: Any = None
 ) -> tuple[Pairs, list[str]]:
-    """The fields that are read, and the kinds of oddities: those that were left out with a minus."""
-    notes = EntryNotes("entries[0]")
-    read = FieldReader(notes, side, method).read(headers, f"{side}.headers", cookies)
+    """Return the fields, and the kinds of repairs and (with a minus) of losses."""
+    repairs = EntryRepairs("entries[0]")
+    read = FieldReader(repairs, side, method).read(headers, f"{side}.headers", cookies)
     assert field_lines([pair for pair in read if not pair[0].startswith(":")])
-    return read, [f"-{kind}" if lost else kind for lost, kind in notes.found]
+    return read, [f"-{kind}" if lost else kind for lost, kind in repairs.found]
 
 
 def header(name: Any, value: Any) -> list[dict[str, Any]]:
@@ -31,7 +31,7 @@ def header(name: Any, value: Any) -> list[dict[str, Any]]:
 @pytest.mark.parametrize(
     ("name", "value", "expected", "odd"),
     [
-        # chrome-har, Firefox before 2020, browser-har and others join fields with a line feed; puppeteer with a blank behind it
+        # chrome-har, Firefox before 2020, browser-har and others join fields with a line feed; puppeteer with a blank after it
         ("Set-Cookie", "a=1; path=/\nb=2; path=/", ["a=1; path=/", "b=2; path=/"], ["split-field"]),
         ("set-cookie", "a=1\n b=2", ["a=1", "b=2"], ["split-field"]),
         ("Set-Cookie", "a=1\r\nb=2\r\n", ["a=1", "b=2"], ["split-field"]),
@@ -42,11 +42,11 @@ def header(name: Any, value: Any) -> list[dict[str, Any]]:
         ("X-Both", "one\n two\nthree", ["one two", "three"], ["folded-field", "split-field"]),
         ("X-Empty-Lines", "one\n\n", ["one"], ["padded-value"]),
         ("X-Only-Breaks", "\n", [""], ["padded-value"]),
-        # what is UTF-8 on the wire, as browsers and servers send it
+        # UTF-8 on the wire, as browsers and servers send it
         ("X-Name", "報告", ["報告".encode().decode("latin-1")], ["utf8-value"]),
         ("X-Name", "é報", ["é報".encode().decode("latin-1")], ["utf8-value"]),
         ("X-Name", "caf\xe9", ["caf\xe9"], []),
-        # Python's tools keep bytes that are no UTF-8 as halves of surrogate pairs
+        # Python's tools store bytes that are not UTF-8 as lone surrogates
         ("X-Name", "caf\udce9", ["caf\xe9"], ["utf8-value"]),
         ("X-Name", "a\ud800", ["a?"], ["utf8-value"]),
         ("X-Null", "a\0b", ["a b"], ["control-character"]),
@@ -67,11 +67,11 @@ def test_values(name: str, value: Any, expected: list[str], odd: list[str]) -> N
 @pytest.mark.parametrize(
     ("value", "cookies", "expected"),
     [
-        # Safari and whatever reads them with `fetch` join with a comma
+        # Safari, and tools that use `fetch`, join with a comma
         ("a=1; Path=/, b=2; Path=/", None, ["a=1; Path=/", "b=2; Path=/"]),
         ("a=1, b=2", [{"name": "a"}, {"name": "b"}], ["a=1", "b=2"]),
         ("a=1; Expires=Wed, 21 Oct 2026 07:28:00 GMT, b=2", None, ["a=1; Expires=Wed, 21 Oct 2026 07:28:00 GMT", "b=2"]),
-        # one cookie whose value has a comma stays one
+        # a cookie with a comma in its value stays one cookie
         ("a=1, b=2", None, ["a=1, b=2"]),
         ("a=1,b; Path=/", None, ["a=1,b; Path=/"]),
         ("a=1; Expires=Wed, 21 Oct 2026 07:28:00 GMT", None, ["a=1; Expires=Wed, 21 Oct 2026 07:28:00 GMT"]),
@@ -86,7 +86,7 @@ def test_cookies_that_were_joined_with_commas(value: str, cookies: Any, expected
 @pytest.mark.parametrize(
     ("side", "name", "value", "expected", "odd"),
     [
-        # WebPageTest and other tools that cut heads into lines at colons
+        # WebPageTest and other tools that split lines at colons
         ("request", "GET /cfg?cb&ref=http", "//s.test/ HTTP/1.1", [], ["start-line"]),
         ("request", "GET / HTTP/1.1", "", [], ["start-line"]),
         ("request", "GET /old", "", [], ["start-line"]),
@@ -126,7 +126,7 @@ def test_names(side: str, name: Any, value: str, expected: Pairs, odd: list[str]
 
 
 def test_a_cookie_that_was_cut_at_its_time() -> None:
-    """WebPageTest, of SPDY: several cookies in one field, cut at line ends and then at colons."""
+    """WebPageTest writes SPDY like this: several cookies in one field, split at line ends and then at colons."""
     cut = (
         header("Set-Cookie", "a=1")
         + header("b=2;Path=/;Expires=Wed, 30 Sep 2026 12", "00:00 GMT")
@@ -158,30 +158,30 @@ def test_each_kind_is_one_sentence_with_a_count_and_its_first_place(
     entry: Callable[..., Any], read: Callable[..., Any]
 ) -> None:
     odd = entry(response={"headers": header("Set-Cookie", "a=1\nb=2") + header("A b", "x")})
-    told = read(entry(), odd, odd)
-    assert told.notes == [
+    result = read(entry(), odd, odd)
+    assert result.notes == [
         "repaired: header values with line breaks are several fields "
         "(2 times, first in entries[1].response.headers[0]: 'a=1\\nb=2')"
     ]
-    assert told.problems == [
+    assert result.problems == [
         "headers that no message can hold are left out (2 times, first in entries[1].response.headers[1]: A b)"
     ]
-    tagged = [record["tags"] for record in told.records if record["type"] == "response"]
+    tagged = [record["tags"] for record in result.records if record["type"] == "response"]
     assert tagged == [[], ["har-odd:split-field", "har-odd:field"], ["har-odd:split-field", "har-odd:field"]]
 
 
-def test_what_is_odd_about_an_entry_that_is_left_out_is_not_told(
+def test_repairs_of_an_entry_that_is_left_out_are_not_reported(
     entry: Callable[..., Any], read: Callable[..., Any]
 ) -> None:
-    told = read(entry(startedDateTime="yesterday", request={"headers": header("A b", "x")}))
-    assert told.notes == []
-    assert told.problems == ["entries[0] is left out: startedDateTime is no date: 'yesterday'"]
+    result = read(entry(startedDateTime="yesterday", request={"headers": header("A b", "x")}))
+    assert result.notes == []
+    assert result.problems == ["entries[0] is left out: startedDateTime is no date: 'yesterday'"]
 
 
-def test_no_kind_is_told_in_two_ways() -> None:
+def test_each_kind_is_in_one_table() -> None:
     assert not ({*REPAIRED} & {*LOST} | {*REPAIRED} & {*MISSING} | {*MISSING} & {*LOST})
-    notes = Repairs()
-    assert (notes.told(), notes.lost()) == ([], [])
+    repairs = Repairs()
+    assert (repairs.repaired(), repairs.lost()) == ([], [])
 
 
 @pytest.mark.parametrize(
@@ -200,24 +200,24 @@ def test_no_kind_is_told_in_two_ways() -> None:
 def test_statuses(
     response: Any, status: int, reason: str, odd: list[str], entry: Callable[..., Any], read: Callable[..., Any]
 ) -> None:
-    told = read(entry(response=response))
-    record = told.one("response")
-    assert (record["statusCode"], record["statusMessage"], told.odd) == (status, reason, odd)
+    result = read(entry(response=response))
+    record = result.one("response")
+    assert (record["statusCode"], record["statusMessage"], result.odd) == (status, reason, odd)
     assert head_bytes(status, reason, [])
 
 
 @pytest.mark.parametrize("status", ["fine", 7, 1000, 99.5, [], {}])
-def test_a_status_that_is_none_is_told(status: Any, entry: Callable[..., Any], read: Callable[..., Any]) -> None:
-    told = read(entry(response={"status": status}))
-    assert told.one("abort")["error"] == {"message": "the HAR has no answer"}
-    assert told.problems == [
-        "statuses that are none are left out, and the exchange has no answer "
+def test_an_invalid_status_is_reported(status: Any, entry: Callable[..., Any], read: Callable[..., Any]) -> None:
+    result = read(entry(response={"status": status}))
+    assert result.one("abort")["error"] == {"message": "the HAR has no answer"}
+    assert result.problems == [
+        "invalid statuses are left out, and the exchange has no response "
         f"(1 time, first in entries[0].response.status: {status!r})"
     ]
 
 
 @pytest.mark.parametrize(
-    ("request_", "response", "asked", "answered"),
+    ("request_", "response", "asked", "response_of"),
     [
         ({"cookies": [{"name": "a", "value": "1"}, {"name": "b", "value": "2"}]}, {}, [["Cookie", "a=1; b=2"]], []),
         ({"cookies": [{"name": "a", "value": "1"}], "headers": header("cookie", "c=3")}, {}, [["cookie", "c=3"]], []),
@@ -228,15 +228,15 @@ def test_a_status_that_is_none_is_told(status: Any, entry: Callable[..., Any], r
     ],
 )  # fmt: skip
 def test_cookies_that_only_a_list_has(
-    request_: Any, response: Any, asked: Pairs, answered: Pairs, entry: Callable[..., Any], read: Callable[..., Any]
+    request_: Any, response: Any, asked: Pairs, response_of: Pairs, entry: Callable[..., Any], read: Callable[..., Any]
 ) -> None:
-    told = read(entry(request=request_, response=response))
-    assert told.one("request")["rawHeaders"] == asked
-    assert told.one("response")["rawHeaders"] == answered
+    result = read(entry(request=request_, response=response))
+    assert result.one("request")["rawHeaders"] == asked
+    assert result.one("response")["rawHeaders"] == response_of
 
 
 @pytest.mark.parametrize(
-    ("status", "url", "headers", "answered"),
+    ("status", "url", "headers", "response_of"),
     [
         (302, "http://a.test/y", [], [["Location", "http://a.test/y"]]),
         (308, "/報", [], [["Location", "/報".encode().decode("latin-1")]]),
@@ -247,7 +247,7 @@ def test_cookies_that_only_a_list_has(
     ],
 )
 def test_redirects_that_no_header_names(
-    status: int, url: Any, headers: Any, answered: Pairs, entry: Callable[..., Any], read: Callable[..., Any]
+    status: int, url: Any, headers: Any, response_of: Pairs, entry: Callable[..., Any], read: Callable[..., Any]
 ) -> None:
-    told = read(entry(response={"status": status, "redirectURL": url, "headers": headers}))
-    assert told.one("response")["rawHeaders"] == answered
+    result = read(entry(response={"status": status, "redirectURL": url, "headers": headers}))
+    assert result.one("response")["rawHeaders"] == response_of

@@ -1,4 +1,4 @@
-"""Dates, sizes and URLs of other tools, in whatever form they are written."""
+"""Dates, sizes and URLs of other tools, in all their forms."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from mockrec.formats.har.imported_repairs import EntryNotes
+from mockrec.formats.har.imported_repairs import EntryRepairs
 from mockrec.formats.har.imported_values import moment_of, size_of, url_of
 
 NEW_YEAR = 1767225600000.0
 
 
 @pytest.mark.parametrize(
-    ("told", "moment", "odd"),
+    ("given", "moment", "odd"),
     [
         ("2026-01-01T00:00:00.000Z", NEW_YEAR, None),
         ("2026-01-01T01:00:00.000+01:00", NEW_YEAR, None),
@@ -37,24 +37,24 @@ NEW_YEAR = 1767225600000.0
         ("/Date(1767225600000)/", NEW_YEAR, "date-form"),
     ],
 )
-def test_dates(told: Any, moment: float, odd: str | None) -> None:
-    notes = EntryNotes("entries[0]")
-    assert moment_of(told, notes) == moment
-    assert [kind for _, kind in notes.found] == ([odd] if odd else [])
+def test_dates(given: Any, moment: float, odd: str | None) -> None:
+    repairs = EntryRepairs("entries[0]")
+    assert moment_of(given, repairs) == moment
+    assert [kind for _, kind in repairs.found] == ([odd] if odd else [])
 
 
-@pytest.mark.parametrize("told", [None, True, 5, -1, 1e300, "", "Jan", "soon", "1/2/2026 3:04:05 PM", [], "9" * 30])
-def test_what_is_no_date(told: Any) -> None:
+@pytest.mark.parametrize("given", [None, True, 5, -1, 1e300, "", "Jan", "soon", "1/2/2026 3:04:05 PM", [], "9" * 30])
+def test_invalid_dates(given: Any) -> None:
     with pytest.raises(ValueError, match="startedDateTime is no date"):
-        moment_of(told)
+        moment_of(given)
 
 
 @pytest.mark.parametrize(
-    ("told", "size"),
+    ("given", "size"),
     [(0, 0), (5.0, 5), ("5", 5), (9007199254740992.0, None), (-1, None), (None, None), ("x", None), (True, None), (float("inf"), None), (1.5, 1)],
 )  # fmt: skip
-def test_sizes(told: Any, size: int | None) -> None:
-    assert size_of(told) == size
+def test_sizes(given: Any, size: int | None) -> None:
+    assert size_of(given) == size
 
 
 @pytest.mark.parametrize(
@@ -82,15 +82,15 @@ def test_sizes(told: Any, size: int | None) -> None:
     ],
 )  # fmt: skip
 def test_urls(request_: Any, url: str, odd: list[str]) -> None:
-    notes = EntryNotes("entries[0]")
-    assert url_of(request_, notes)[0] == url
-    assert [kind for _, kind in notes.found] == odd
+    repairs = EntryRepairs("entries[0]")
+    assert url_of(request_, repairs)[0] == url
+    assert [kind for _, kind in repairs.found] == odd
 
 
 def test_a_target_is_kept_as_it_was_sent(entry: Callable[..., Any], read: Callable[..., Any]) -> None:
-    """As the recorder does: clients that do not resolve dot segments send them."""
-    told = read(entry(request={"url": "http://a.test/v1/../v2/ü?"}))
-    record = told.one("request")
+    """The recorder does the same: clients that do not resolve dot segments send them."""
+    result = read(entry(request={"url": "http://a.test/v1/../v2/ü?"}))
+    record = result.one("request")
     assert record["url"] == "http://a.test/v2/%C3%BC?"
     assert record["path"] == "/v1/../v2/%C3%BC?"
 
@@ -109,32 +109,32 @@ def test_a_target_is_kept_as_it_was_sent(entry: Callable[..., Any], read: Callab
     ],
 )
 def test_what_is_no_url(url: str, entry: Callable[..., Any], read: Callable[..., Any]) -> None:
-    told = read(entry(request={"url": url}))
-    assert told.problems == [f"entries[0] is left out: request.url is no HTTP URL: {url[:60]!r}"]
+    result = read(entry(request={"url": url}))
+    assert result.problems == [f"entries[0] is left out: request.url is no HTTP URL: {url[:60]!r}"]
 
 
 def test_methods(entry: Callable[..., Any], read: Callable[..., Any]) -> None:
-    told = read(entry(request={"method": " PURGE\n"}), entry(request={"method": "GET /x"}))
-    assert told.one("request")["method"] == "PURGE"
-    assert told.odd == ["method-form"]
-    assert told.problems == ["entries[1] is left out: request.method is no method: 'GET /x'"]
+    result = read(entry(request={"method": " PURGE\n"}), entry(request={"method": "GET /x"}))
+    assert result.one("request")["method"] == "PURGE"
+    assert result.odd == ["method-form"]
+    assert result.problems == ["entries[1] is left out: request.method is no method: 'GET /x'"]
 
 
-def test_times_as_texts_and_numbers_that_nobody_knows(entry: Callable[..., Any], read: Callable[..., Any]) -> None:
-    told = read(entry(time="30", timings={"send": "4", "wait": float("nan"), "receive": None}))
-    assert told.problems == []
-    assert told.one("response")["duration"] == 30
+def test_times_as_texts_and_numbers_that_are_not_finite(entry: Callable[..., Any], read: Callable[..., Any]) -> None:
+    result = read(entry(time="30", timings={"send": "4", "wait": float("nan"), "receive": None}))
+    assert result.problems == []
+    assert result.one("response")["duration"] == 30
 
 
 def test_entries_without_a_date_stay_where_they_are(entry: Callable[..., Any], read: Callable[..., Any]) -> None:
-    """As in the examples of har-to-k6."""
+    """The examples of har-to-k6 are like this."""
     none = entry(startedDateTime=None, request={"url": "http://two.test/"})
     del none["startedDateTime"]
-    told = read(entry(), none, entry(startedDateTime=None, request={"url": "http://three.test/"}))
-    starts = [record["timestamp"][:19] for record in told.records if record["type"] == "request"]
+    result = read(entry(), none, entry(startedDateTime=None, request={"url": "http://three.test/"}))
+    starts = [record["timestamp"][:19] for record in result.records if record["type"] == "request"]
     assert starts == ["2026-11-20T09:15:30"] * 3
-    assert told.problems == []
-    assert len(told.notes) == 1
+    assert result.problems == []
+    assert len(result.notes) == 1
 
 
 @pytest.mark.parametrize(
@@ -146,13 +146,13 @@ def test_entries_without_a_date_stay_where_they_are(entry: Callable[..., Any], r
     ],
 )
 def test_relative_urls(url: str, headers: list[list[str]], whole: str) -> None:
-    notes = EntryNotes("entries[0]")
-    assert url_of({"url": url}, notes, headers)[0] == whole
-    assert [kind for _, kind in notes.found] == ["relative-url"]
+    repairs = EntryRepairs("entries[0]")
+    assert url_of({"url": url}, repairs, headers)[0] == whole
+    assert [kind for _, kind in repairs.found] == ["relative-url"]
 
 
 @pytest.mark.parametrize(
-    ("told", "version", "odd"),
+    ("given", "version", "odd"),
     [
         ("h3-29", "3.0", []),
         ("http/2+quic/46", "3.0", []),
@@ -165,6 +165,8 @@ def test_relative_urls(url: str, headers: list[list[str]], whole: str) -> None:
         ("unknown", "1.1", ["version"]),
     ],
 )
-def test_versions(told: Any, version: str, odd: list[str], entry: Callable[..., Any], read: Callable[..., Any]) -> None:
-    made = read(entry(request={"httpVersion": told}))
+def test_versions(
+    given: Any, version: str, odd: list[str], entry: Callable[..., Any], read: Callable[..., Any]
+) -> None:
+    made = read(entry(request={"httpVersion": given}))
     assert (made.one("request")["httpVersion"], made.odd) == (version, odd)

@@ -1,4 +1,4 @@
-"""What a request was made for, as clients say it and as answers show it."""
+"""Resource types and initiators, by the request and by the response."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ PAGE = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0
 IMAGES = "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"
 
 
-def of(answered: str = "", method: str = "GET", status: int = 200, **headers: str) -> str:
-    return resource_type(method, {name.replace("_", "-"): value for name, value in headers.items()}, status, answered)
+def of(response_of: str = "", method: str = "GET", status: int = 200, **headers: str) -> str:
+    return resource_type(
+        method, {name.replace("_", "-"): value for name, value in headers.items()}, status, response_of
+    )
 
 
 @pytest.mark.parametrize(
@@ -31,26 +33,26 @@ def test_what_browsers_say(destination: str, kind: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "told"),
+    ("kind", "client_headers"),
     [
         ("xhr", {"x_requested_with": "XMLHttpRequest"}),
         ("eventsource", {"accept": "text/event-stream"}),
         ("fetch", {"accept": "text/event-stream", "method": "POST"}),
         ("fetch", {"accept": "*/*"}),
-        ("wasm", {"answered": "application/wasm"}),
+        ("wasm", {"response_of": "application/wasm"}),
         ("ping", {"ping_to": "https://a.test/"}),
         ("preflight", {"method": "OPTIONS", "access_control_request_method": "PUT"}),
         ("prefetch", {"sec_purpose": "prefetch"}),
     ],
 )
-def test_scripts_requests(kind: str, told: dict[str, str]) -> None:
-    assert of(sec_fetch_dest="empty", **told) == kind
+def test_scripts_requests(kind: str, client_headers: dict[str, str]) -> None:
+    assert of(sec_fetch_dest="empty", **client_headers) == kind
     if kind not in ("wasm", "fetch"):
-        assert of(**{"answered": "text/plain", **told}) == kind, "without Sec-Fetch-Dest too"
+        assert of(**{"response_of": "text/plain", **client_headers}) == kind, "without Sec-Fetch-Dest too"
 
 
 @pytest.mark.parametrize(
-    ("accept", "answered", "kind"),
+    ("accept", "response_of", "kind"),
     [
         (PAGE, "text/html", "document"), (PAGE, "application/pdf", "document"), (IMAGES, "text/html", "image"),
         ("text/css,*/*;q=0.1", "text/html; charset=utf-8", "stylesheet"), ("*/*", "text/css", "stylesheet"),
@@ -60,15 +62,15 @@ def test_scripts_requests(kind: str, told: dict[str, str]) -> None:
         ("", "application/grpc-web+proto", "fetch"), ("", "text/plain", "fetch"), ("", "", "fetch"),
         ("", "text/html", "document"), ("application/json", "text/html", "fetch"), ("", "application/zip", "other"),
         ("", "application/octet-stream", ""), ("text/event-stream", "text/event-stream", "eventsource"),
-        # Java's HttpURLConnection, whatever it asks for.
+        # Java's HttpURLConnection sends this in all requests.
         ("text/html, image/gif, image/jpeg, */*; q=.2", "application/json", "fetch"),
     ],
 )  # fmt: skip
-def test_clients_that_do_not_say_it(accept: str, answered: str, kind: str) -> None:
-    assert of(answered, accept=accept) == kind
+def test_clients_that_do_not_say_it(accept: str, response_of: str, kind: str) -> None:
+    assert of(response_of, accept=accept) == kind
 
 
-def test_nothing_is_said_of_what_nothing_tells() -> None:
+def test_no_type_without_an_indication() -> None:
     assert of("", status=0) == ""
     assert of("", status=0, accept="*/*") == ""
     assert of("", status=0, accept=IMAGES) == "image"
@@ -84,7 +86,7 @@ def test_values_of_any_type_are_taken(value: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "headers", "told"),
+    ("kind", "headers", "expected"),
     [
         ("fetch", {"referer": "https://a.test/x"}, {"type": "script", "url": "https://a.test/x"}),
         ("image", {"referer": "https://a.test/a.css"}, {"type": "parser", "url": "https://a.test/a.css"}),
@@ -95,5 +97,5 @@ def test_values_of_any_type_are_taken(value: Any) -> None:
         ("fetch", {"referer": "about:blank"}, None),
     ],
 )  # fmt: skip
-def test_initiators(kind: str, headers: dict[str, str], told: dict[str, str] | None) -> None:
-    assert initiator(kind, headers) == told
+def test_initiators(kind: str, headers: dict[str, str], expected: dict[str, str] | None) -> None:
+    assert initiator(kind, headers) == expected

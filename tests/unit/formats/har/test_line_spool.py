@@ -1,4 +1,4 @@
-"""What is held for its turn takes the memory that it says."""
+"""A held line takes only the memory that the limit counts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mockrec.formats.har.spool import LineSpool
 
 
 def test_a_line_takes_its_length() -> None:
-    """orjson's bytes keep a buffer of up to ten times that."""
+    """orjson's bytes keep a buffer of up to ten times their length."""
     spool = LineSpool()
     tracemalloc.start()
     try:

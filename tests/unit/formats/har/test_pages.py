@@ -1,4 +1,4 @@
-"""Which page an exchange belongs to."""
+"""Assigning exchanges to pages."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PAGE = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 
 
 class Client:
-    """Asks, and says which page that is on."""
+    """Makes requests and returns the page of each."""
 
     def __init__(self, pages: Pages | None = None, agent: str = "Browser") -> None:
         self.pages = pages or Pages()
@@ -103,30 +103,35 @@ def test_two_clients_do_not_share_pages() -> None:
     assert two("https://a.test/x", "image", "https://a.test/") == "page_2"
 
 
-def test_what_is_remembered_has_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PAGES_BYTES", 1000)
     monkeypatch.setattr(module, "MAX_REFERRERS", 10)
     ask = Client()
-    told = [ask(f"https://a.test/{number}", "document") for number in range(100)]
-    assert told[0] == "page_1"
-    assert told[-1] == ""
-    assert len(ask.pages.all) == len({page for page in told if page}) < 10
+    page_ids = [ask(f"https://a.test/{number}", "document") for number in range(100)]
+    assert page_ids[0] == "page_1"
+    assert page_ids[-1] == ""
+    assert len(ask.pages.all) == len({page for page in page_ids if page}) < 10
     assert ask("https://a.test/x", "image", "https://a.test/99") == "", (
         "on a page that is not written, not on an old one"
     )
-    assert len(ask.pages._known) <= 10
+    assert len(ask.pages._page_ids) <= 10
     assert ask("https://a.test/" + "x" * 5000, "script", "https://a.test/99") == ""
 
 
-def test_pages_of_another_tool_go_on_and_no_others_are_made_up() -> None:
+def test_imported_pages_are_kept_and_none_are_inferred() -> None:
     pages = Pages()
-    told = {"startedDateTime": "2026-11-20T09:15:30Z", "id": "page_2", "title": "Shop", "pageTimings": {"onLoad": 7}}
-    pages.imported([told, {**told, "id": "unused"}, {"id": "no date"}, {"id": 3}, None, "page"])
+    page_ids = {
+        "startedDateTime": "2026-11-20T09:15:30Z",
+        "id": "page_2",
+        "title": "Shop",
+        "pageTimings": {"onLoad": 7},
+    }
+    pages.imported([page_ids, {**page_ids, "id": "unused"}, {"id": "no date"}, {"id": 3}, None, "page"])
     of_two = {"method": "GET", "url": "http://a.test/x", "tags": ["mine", "har-page:page_2"]}
     assert [pages.begin("1", of_two), pages.begin("2", of_two)] == ["page_2", "page_2"]
     assert pages.begin("3", {**of_two, "tags": ["har-page:no date"]}) == "no date"
     assert pages.begin("4", {**of_two, "tags": [], "headers": {"sec-fetch-dest": "document"}}) == ""
-    assert pages.all[0] == told
+    assert pages.all[0] == page_ids
     assert [(page["id"], page["title"]) for page in pages.all[1:]] == [("no date", "http://a.test/x")]
 
 

@@ -1,4 +1,4 @@
-"""Entries are found however a file is laid out and cut into pieces."""
+"""Entries are found in any layout of the file, and however it is cut into chunks."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_layouts(layout: str, step: int) -> None:
 
 
 @pytest.mark.parametrize("wrong", ['{"a":1}', "5", "null"])
-def test_entries_that_are_no_list_are_not_taken_for_none(wrong: str) -> None:
+def test_entries_that_are_no_list_are_an_error(wrong: str) -> None:
     with pytest.raises(SessionError, match="expected a list of entries, found"):
         entries(f'{{"log":{{"entries":{wrong}}}}}', 100)
 

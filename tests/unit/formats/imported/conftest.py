@@ -1,4 +1,4 @@
-"""Recordings of other tools, made up, and what comes of them."""
+"""Recordings of other tools, made up, and the records read from them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Record = dict[str, Any]
 
 
 class Read(NamedTuple):
-    """What comes of a file."""
+    """The result of reading a file."""
 
     records: list[Record]
     problems: list[str]
@@ -25,22 +25,22 @@ class Read(NamedTuple):
     torn: str
 
     def all(self, kind: str) -> list[Record]:
-        """The records of that type."""
+        """Return the records of this type."""
         return [record for record in self.records if record["type"] == kind]
 
     def one(self, kind: str) -> Record:
-        """The record of that type; there is one."""
+        """Return the only record of this type."""
         (found,) = self.all(kind)
         return found
 
     def body(self, kind: str) -> bytes:
-        """The bytes of the body of the record of that type."""
+        """Return the bytes of the body of the only record of this type."""
         return Body.from_record(self.one(kind)["body"]).bytes
 
 
 @pytest.fixture
 def read() -> Callable[[bytes | str], Read]:
-    """Reads a file of these bytes; its records keep all that the log guarantees."""
+    """Read a file of these bytes; its records keep all guarantees of the log."""
 
     def read_it(data: bytes | str) -> Read:
         source = Source("old", io.BytesIO(data.encode() if isinstance(data, str) else data))

@@ -1,4 +1,4 @@
-"""Cassettes of VCR.py and its kin: each form that one of them writes gives the exchange that was recorded."""
+"""Cassettes of VCR.py and similar libraries: each form is read as the exchange that was recorded."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ B64 = base64.b64encode(GZIPPED).decode()
 
 
 def vcr(request: str = "", response: str = "", body: str = "null", answer: str = "{string: ok}") -> str:
-    """A cassette as VCR.py writes it, with further lines for the request and the response."""
+    """Make a cassette of VCR.py, with additional lines for the request and the response."""
     return (
         f"interactions:\n- request:\n    body: {body}\n    headers: {{Accept: ['*/*']}}\n    method: POST\n"
         f"    uri: http://a.test/x?y=1\n{request}  response:\n    body: {answer}\n"
@@ -25,7 +25,7 @@ def vcr(request: str = "", response: str = "", body: str = "null", answer: str =
 
 
 class Row(NamedTuple):
-    """A form, and what it says."""
+    """A form of a cassette, and its expected exchange."""
 
     data: str
     sent: bytes = b""
@@ -194,9 +194,9 @@ ENCODED = "    headers: {Content-Encoding: [gzip], Content-Type: [application/js
     ("answer", "expected"),
     [
         (f"{{string: !!binary {B64}}}", {"size": 8, "text": '{"a": 1}', "contentEncoding": "gzip", "encodedSize": 28}),
-        # Decoded before it was kept, with the field of before.
+        # Decoded before it was stored, but with the original field.
         ("""{string: '{"a": 1}'}""", {"size": 8, "text": '{"a": 1}', "contentEncoding": "gzip"}),
-        # Cut in the middle: neither of them.
+        # Cut in the middle: neither encoded nor JSON.
         (
             f"{{string: !!binary {base64.b64encode(GZIPPED[:-9]).decode()}}}",
             {"size": 19, "base64": base64.b64encode(GZIPPED[:-9]).decode(), "undecodable": True},
@@ -216,7 +216,7 @@ def test_a_charset_is_undone_where_it_fits(read: Read) -> None:
 
 
 def test_order_and_times(read: Read) -> None:
-    """The order is the file's, whatever the dates say; those without a date stand beside their neighbours."""
+    """The order is the file's, whatever the dates; exchanges without a date get times next to their neighbours'."""
 
     def at(path: str, date: str) -> str:
         return (
@@ -246,7 +246,7 @@ def test_what_is_no_interaction_is_left_out_with_its_place(read: Read) -> None:
     ]
 
 
-def test_a_key_that_stands_twice_is_told(read: Read) -> None:
+def test_a_repeated_key_is_reported(read: Read) -> None:
     made = read(vcr(response="    headers: {a: [b]}\n    headers: {c: [d]}\n"))
     assert made.one("response")["rawHeaders"] == [["c", "d"]]
     assert made.problems == ["line 11: the key headers stands twice in one mapping, the last one counts"]

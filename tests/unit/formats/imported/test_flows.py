@@ -1,4 +1,4 @@
-"""Flow files of mitmproxy: what of a flow becomes an exchange, in its old formats too, and files that are damaged."""
+"""Flow files of mitmproxy: exchanges from flows in new and old formats, and damaged files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ START = 1_795_000_000.5
 
 
 def dumped(value: Any) -> bytes:
-    """A value as mitmproxy writes it."""
+    """Encode a value as mitmproxy does."""
     match value:
         case None:
             raw, tag = b"", b"~"
@@ -38,7 +38,7 @@ def dumped(value: Any) -> bytes:
 
 
 def flow(**changes: Any) -> dict[str, Any]:
-    """A flow of format 21; keywords change members of it, or of its request and response."""
+    """Make a flow of format 21; keywords change its members, or those of its request and response."""
     made: dict[str, Any] = {
         "request": {
             "host": "a.test",
@@ -114,10 +114,10 @@ def test_where_a_request_went(read: Read, request_: dict[str, Any], url: str) ->
 
 def test_bodies_are_decoded(read: Read) -> None:
     coded = gzip.compress(b"text", mtime=0)
-    told = {"headers": [[b"Content-Encoding", b"gzip"]], "content": coded}
-    body = read(dumped(flow(response=told))).one("response")["body"]
+    response = {"headers": [[b"Content-Encoding", b"gzip"]], "content": coded}
+    body = read(dumped(flow(response=response))).one("response")["body"]
     assert body == {"size": 4, "text": "text", "contentEncoding": "gzip", "encodedSize": len(coded)}
-    body = read(dumped(flow(response={**told, "content": coded[:10]}))).one("response")["body"]
+    body = read(dumped(flow(response={**response, "content": coded[:10]}))).one("response")["body"]
     assert body["undecodable"] is True
     body = read(dumped(flow(response={"content": None}))).one("response")["body"]
     assert body["truncated"] is True
@@ -142,8 +142,8 @@ HANDSHAKE = {"status_code": 101, "content": b"", "headers": [], "trailers": None
 
 
 def test_a_websocket(read: Read) -> None:
-    told = {"messages": MESSAGES, "closed_by_client": True, "close_code": 1000, "close_reason": "bye"}
-    made = read(dumped(flow(response=HANDSHAKE, websocket=told)))
+    websocket = {"messages": MESSAGES, "closed_by_client": True, "close_code": 1000, "close_reason": "bye"}
+    made = read(dumped(flow(response=HANDSHAKE, websocket=websocket)))
     assert conversation(made) == EXPECTED
     close = made.one("websocket-close")
     assert (close["closeCode"], close["closeReason"]) == (1000, "bye")
@@ -154,7 +154,7 @@ def test_a_websocket(read: Read) -> None:
 
 @pytest.mark.parametrize("turned", [False, True])
 def test_a_websocket_in_two_flows(read: Read, turned: bool) -> None:
-    """As formats before 12 have it, in either order."""
+    """Formats before 12 have two flows, in either order."""
     handshake = flow(version=7, response=HANDSHAKE, metadata={"websocket": True})
     messages = {
         "type": "websocket",
@@ -195,7 +195,7 @@ def test_a_flow_of_mitmproxy_0_10(read: Read) -> None:
     assert (response["statusCode"], response["statusMessage"], response["duration"]) == (200, "OK", 1000.0)
 
 
-def test_what_is_left_out_is_told_once(read: Read) -> None:
+def test_left_out_flows_are_reported_once(read: Read) -> None:
     others = [{"type": "tcp", "version": 21}, {"type": "tcp", "version": 21}, {"type": "dns", "version": 21}, ["x"]]
     kept = [flow(comment="why", marked=":x:"), flow(comment="because"), flow(request={"host": "", "headers": []})]
     made = read(b"".join(map(dumped, [*kept, *others])))

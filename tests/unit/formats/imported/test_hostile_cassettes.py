@@ -1,4 +1,4 @@
-"""Cassettes that want too much, or are damaged: refused or read in part, with the line, and never carried out."""
+"""Hostile and damaged cassettes: refused or read in part, with the line, and no tag is ever executed."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ CHAIN += "".join(f"- &a{number + 1} {nested(60, f'*a{number}')}\n" for number in
         ("interactions:\n" + "".join(f"{' ' * level}-\n" for level in range(200)), "nested more than 100 levels deep"),
         ("interactions:\n- &a\n  request: *a\n", r"^old:3: the alias \*a names nothing that is complete before it"),
         ("interactions:\n" + GOOD + "- request: {a: ]\n", r"^old:3: column 16: no YAML: "),
-        ("interactions:\n- request: \x01\n", "no YAML behind this line: control characters are not allowed"),
-        (b"interactions:\n- request: \xff\xfe\n", "no YAML behind this line"),
+        ("interactions:\n- request: \x01\n", "no YAML after this line: control characters are not allowed"),
+        (b"interactions:\n- request: \xff\xfe\n", "no YAML after this line"),
         ("interactions: 5\n", r"^old:1: expected a list of interactions, found '5'$"),
         ("interactions: {a: b}\n", r"^old:1: expected a list of interactions, found a mapping$"),
         (
@@ -77,7 +77,7 @@ def test_an_object_of_a_program_is_never_made(read: Read, tag: str) -> None:
     assert problem.startswith(f"interactions[0] (line 2) is left out: line 2: the tag {tag} is refused: ")
 
 
-def test_a_tag_where_nothing_is_read_is_told_too(read: Read) -> None:
+def test_a_tag_on_an_unused_value_is_reported_too(read: Read) -> None:
     made = read("interactions:\n" + GOOD.replace("body: ok", "other: !!python/name:os.system x"))
     assert made.problems == [
         "line 2: the tag !!python/name:os.system is refused: a cassette is read as data, no object is made of it"
@@ -85,7 +85,7 @@ def test_a_tag_where_nothing_is_read_is_told_too(read: Read) -> None:
     assert len(made.all("response")) == 1
 
 
-def test_base64_that_is_none(read: Read) -> None:
+def test_invalid_base64(read: Read) -> None:
     made = read("interactions:\n" + GOOD.replace("body: ok", "body: {string: !!binary '@@'}") + GOOD)
     assert made.problems == [
         "interactions[0] (line 2) is left out: line 2: its !!binary is no base64 (Only base64 data is allowed)"
@@ -106,7 +106,7 @@ def test_one_value_is_bounded(read: Read, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_an_alias_costs_nothing_as_long_as_it_repeats_little(read: Read) -> None:
-    """As PyYAML writes lists that are the same object."""
+    """PyYAML writes lists that are the same object like this."""
     more = GOOD.replace("status:", "headers: {Accept: *id001}, status:")
     first = GOOD.replace("status:", "headers: {Accept: &id001 ['*/*']}, status:")
     assert len(read("interactions:\n" + first + more * 300).all("response")) == 301

@@ -18,12 +18,12 @@ from mockrec.formats.schema.events import (
     EVENT_TYPES,
     FIRST_TYPES,
     TERMINAL_TYPES,
-    UnknownEvent,
     check_record,
     parse_event,
     to_record,
 )
 from mockrec.formats.schema.exchange_events import Abort, Response
+from mockrec.formats.schema.session_events import UnknownEvent
 
 Record = dict[str, Any]
 

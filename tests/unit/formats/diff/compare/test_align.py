@@ -1,4 +1,4 @@
-"""Sequences side by side."""
+"""Alignment of two sequences."""
 
 from __future__ import annotations
 

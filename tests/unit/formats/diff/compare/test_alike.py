@@ -1,4 +1,4 @@
-"""Items of arrays that belong together: inputs after bug reports of json-diff, jsondiffpatch, deep-diff and others."""
+"""Pairs of items in arrays: inputs from bug reports of json-diff, jsondiffpatch, deep-diff and other tools."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def changes(a: Any, b: Any, values: ValueComparer) -> list[str]:
 @pytest.mark.parametrize(
     ("a", "b", "expected"),
     [
-        # An item in front, in the middle, at the end.
+        # An added item at the beginning, in the middle, at the end.
         ([1, 2, 3], [4, 1, 2, 3], ["added $[0]"]),
         (["a", "b"], ["a", "z", "b"], ["added $[1]"]),
         (["a", "c", "d", "e"], ["a", "b", "c", "d", "e"], ["added $[1]"]),
         (["h", "a", "p", "p", "y"], ["c", "h", "a", "p", "p", "y"], ["added $[0]"]),
-        # A list of the newest ones: one is new, one has fallen out, whatever else changed.
+        # A list of the newest items: one is added, one is removed, and another changed.
         ([0, 1, 2, 3, 4, 5], [9, 0, 1, 2, 3, 4], ["added $[0]", "removed $[5]"]),
         (
             [item(n) for n in range(4)],
@@ -40,14 +40,14 @@ def changes(a: Any, b: Any, values: ValueComparer) -> list[str]:
             ["added $[0]", "value $[0].v", "value $[1].v", "value $[2].v", "removed $[3]"],
         ),
         ([item(n) for n in range(2)], [item(n, 1) for n in (9, 0, 1)], ["added $[0]", "value $[0].v", "value $[1].v"]),
-        # The one that stayed is known by what it holds, also where an id came twice.
+        # The item that stayed is recognised by its members, also if an id occurs twice.
         (
             [{"key": "value1", "foo": "exists", "bar": "exists"}],
             [{"key": "value2", "foo": "new", "bar": "new"}, {"key": "value2", "foo": "exists", "bar": "exists"}],
             ["added $[0]", "value $[0].key"],
         ),
         ([{"b": [1], "c": "x"}], [{"b": [1], "c": "x"}, {"b": [1], "c": "y"}], ["added $[1]"]),
-        # Places decide where nothing is gained by taking items to be new: coordinates, counts.
+        # Paired by index if added items do not reduce the differences: coordinates, counts.
         ([1, 2], [2, 3], ["value $[0]", "value $[1]"]),
         ([52.1, 13.2], [13.2, 52.1], ["value $[0]", "value $[1]"]),
         ([0, 1, 0, 5], [0, 0, 1, 5], ["value $[1]", "value $[2]"]),
@@ -58,7 +58,7 @@ def changes(a: Any, b: Any, values: ValueComparer) -> list[str]:
         ({}, [], ["type $"]),
     ],
 )  # fmt: skip
-def test_what_belongs_together(a: Any, b: Any, expected: list[str], values: ValueComparer) -> None:
+def test_pairs_of_items(a: Any, b: Any, expected: list[str], values: ValueComparer) -> None:
     assert changes(a, b, values) == expected
 
 
@@ -102,7 +102,7 @@ def test_neither_side_is_favoured(count: int) -> None:
     )
 
 
-def test_long_sequences_are_cut_at_items_that_stand_once() -> None:
+def test_long_sequences_are_divided_at_unique_items() -> None:
     a = [str(n) for n in range(6000)]
     b = ["new", *a[:3000], "other", *a[3001:], "last"]
     unequal = [(i, j) for i, j in align(a, b) if i is None or j is None or a[i] != b[j]]
@@ -121,6 +121,6 @@ def test_rising_pairs(pairs: list[tuple[int, int]], expected: list[tuple[int, in
     assert rising(pairs) == expected
 
 
-def test_strangers_are_paired_in_turn_where_order_does_not_count() -> None:
+def test_unlike_items_are_paired_one_by_one_in_any_order() -> None:
     weigh: Callable[[int, int], float] = lambda i, j: 1.0 if (i, j) == (0, 1) else 0.0  # noqa: E731
     assert best_anywhere(2, 2, weigh, ComparisonBudget()) == [(0, 1), (1, 0)]

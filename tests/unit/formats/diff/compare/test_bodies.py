@@ -1,4 +1,4 @@
-"""Bodies, each as what it is, through whole comparisons."""
+"""Bodies of each type, in whole comparisons."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mockrec.formats.diff.model.finding import Severity
 from mockrec.formats.diff.result import Result
 
 Compare = Callable[..., Result]
-Told = Callable[[Result], list[tuple[str, str, str]]]
+Differences = Callable[[Result], list[tuple[str, str, str]]]
 
 NDJSON = {"content-type": "application/x-ndjson"}
 EVENTS = {"content-type": "text/event-stream"}
@@ -21,11 +21,11 @@ HTML = {"content-type": "text/html; charset=utf-8"}
 
 
 @pytest.fixture
-def differ(make: Any, compare: Compare, told: Told) -> Callable[..., list[tuple[str, str, str]]]:
-    """What differs between the responses with these bodies."""
+def differ(make: Any, compare: Compare, differences: Differences) -> Callable[..., list[tuple[str, str, str]]]:
+    """Return the differences between responses with these bodies."""
 
     def found(a: Any, b: Any, **changes: Any) -> list[tuple[str, str, str]]:
-        return told(compare([make.exchange(body=a, **changes)], [make.exchange(body=b, **changes)]))
+        return differences(compare([make.exchange(body=a, **changes)], [make.exchange(body=b, **changes)]))
 
     return found
 
@@ -95,60 +95,62 @@ def test_bytes_by_size_and_hash(differ: Any) -> None:
     ]
 
 
-def test_other_types_are_told_once(make: Any, compare: Compare, told: Told) -> None:
+def test_other_types_are_reported_once(make: Any, compare: Compare, differences: Differences) -> None:
     html = make.exchange(body="<h1>no</h1>", headers=HTML)
-    assert told(compare([make.exchange(body={"a": 1})], [html])) == [
+    assert differences(compare([make.exchange(body={"a": 1})], [html])) == [
         ("header", "breaking", "response.header:content-type"),
         ("type", "breaking", "response.body"),
     ]
 
 
-def test_how_it_travelled_is_only_worth_knowing(make: Any, compare: Compare, told: Told) -> None:
+def test_the_content_coding_is_only_info(make: Any, compare: Compare, differences: Differences) -> None:
     a = make.exchange(body={"a": 1}, headers={"content-length": "8"})
     b = make.exchange(body={"a": 1}, headers={"content-encoding": "gzip", "transfer-encoding": "chunked"})
     b[-1]["body"] |= {"contentEncoding": "gzip", "encodedSize": 30}
-    assert told(compare([a], [b])) == [("header", "info", "response.header:content-encoding")]
+    assert differences(compare([a], [b])) == [("header", "info", "response.header:content-encoding")]
 
 
-def test_bodies_that_were_cut(make: Any, compare: Compare, told: Told) -> None:
+def test_bodies_that_were_cut(make: Any, compare: Compare, differences: Differences) -> None:
     a, b = make.exchange(body="begin"), make.exchange(body="start")
     for one in (a, b):
         one[-1]["body"] |= {"size": 1000, "truncated": True}
     result = compare([a], [b])
-    assert told(result) == [("value", "info", "response.body")]
+    assert differences(result) == [("value", "info", "response.body")]
     assert not result.failed(Severity.changed)
     assert result.notes == ["bodies that were recorded in part: 1; what is missing of them was not compared"]
     for one in (a, b):
         one[-1]["body"]["sha256"] = "0" * 64
-    assert told(compare([a], [b])) == []
+    assert differences(compare([a], [b])) == []
 
 
-def test_a_body_that_cannot_be_read(make: Any, compare: Compare, told: Told) -> None:
+def test_a_body_that_cannot_be_read(make: Any, compare: Compare, differences: Differences) -> None:
     a, b = make.exchange(body="x"), make.exchange(body="y")
     b[-1]["body"] = {"size": 1, "file": f"ab/ab{'0' * 62}", "sha256": f"ab{'0' * 62}"}
     result = compare([a], [b])
-    assert told(result) == [("value", "changed", "response.body")]
+    assert differences(result) == [("value", "changed", "response.body")]
     assert "No such file" in result.differences[0].finding.a
     sha256 = hashlib.sha256(b"x").hexdigest()
     b[-1]["body"] = {"size": 1, "file": f"{sha256[:2]}/{sha256}", "sha256": sha256}
-    assert told(compare([a], [b])) == []
+    assert differences(compare([a], [b])) == []
 
 
-def test_bodies_beside_the_log(make: Any, compare: Compare, told: Told, keep_beside: Any, tmp_path: Any) -> None:
+def test_bodies_in_files(
+    make: Any, compare: Compare, differences: Differences, keep_beside: Any, tmp_path: Any
+) -> None:
     exchanges = []
     for number, data in enumerate((b'{"a": 1}', b'{"a": 2}')):
         name = keep_beside(tmp_path / f"session-{number}.jsonl.bodies", data)
         exchange = make.exchange(body={"a": 0})
         exchange[-1]["body"] = {"size": len(data), "file": name, "sha256": name[3:]}
         exchanges.append([exchange])
-    assert told(compare(*exchanges)) == [("value", "changed", "response.json:$.a")]
+    assert differences(compare(*exchanges)) == [("value", "changed", "response.json:$.a")]
 
 
-def test_forms_and_parts_of_requests(make: Any, compare: Compare, told: Told) -> None:
+def test_forms_and_parts_of_requests(make: Any, compare: Compare, differences: Differences) -> None:
     def form(text: str, kind: str = "application/x-www-form-urlencoded") -> Any:
         return make.exchange("POST", sent=text, sent_headers={"content-type": kind})
 
-    assert told(compare([form("a=1&b=2&a=3")], [form("a=1&c=2&a=4")], requests=True)) == [
+    assert differences(compare([form("a=1&b=2&a=3")], [form("a=1&c=2&a=4")], requests=True)) == [
         ("removed", "breaking", "request.form:b"),
         ("value", "changed", "request.form:a (2)"),
         ("added", "changed", "request.form:c"),
@@ -168,9 +170,9 @@ def test_forms_and_parts_of_requests(make: Any, compare: Compare, told: Told) ->
         made[1]["body"] = {"size": len(data), "base64": base64.b64encode(data).decode()}
         return made
 
-    assert told(compare([parts("one", "ada", b"\xff1")], [parts("two", "ada", b"\xff1")], requests=True)) == []
-    assert told(compare([parts("one", "ada", b"\xff1")], [parts("two", "bob", b"\xff2")], requests=True)) == [
+    assert differences(compare([parts("one", "ada", b"\xff1")], [parts("two", "ada", b"\xff1")], requests=True)) == []
+    assert differences(compare([parts("one", "ada", b"\xff1")], [parts("two", "bob", b"\xff2")], requests=True)) == [
         ("value", "changed", "request.form:who"),
         ("value", "changed", "request.form:pic"),
     ]
-    assert told(compare([form("a=1")], [form("a=2")])) == []  # requests only pair
+    assert differences(compare([form("a=1")], [form("a=2")])) == []  # requests only pair

@@ -1,4 +1,4 @@
-"""JSON that loses nothing."""
+"""JSON without loss."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_repeated_keys_are_kept() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{", "NaN", "[Infinity]", "[" * 100_000, "nope", "1e9999999999999999999"])
-def test_what_is_no_json(text: str) -> None:
+def test_invalid_json(text: str) -> None:
     with pytest.raises(ValueError):
         parse(text)
 

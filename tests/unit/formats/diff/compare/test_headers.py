@@ -42,8 +42,8 @@ LATER = "Tue, 06 Jan 2026 09:00:00 GMT"
     ],
 )
 def test_classes(values: ValueComparer, a: dict[str, str], b: dict[str, str], found: list[tuple[str, str]]) -> None:
-    told = [(str(finding.severity), finding.path) for finding in compare_headers(a, b, values, "response")]
-    assert told == found
+    differences = [(str(finding.severity), finding.path) for finding in compare_headers(a, b, values, "response")]
+    assert differences == found
 
 
 def test_strict_compares_volatile_fields(strict: ValueComparer) -> None:
@@ -51,7 +51,7 @@ def test_strict_compares_volatile_fields(strict: ValueComparer) -> None:
     assert finding.path == "response.header:etag"
 
 
-def test_what_makes_a_message_another_one_at_first_sight() -> None:
+def test_the_fields_of_a_key() -> None:
     fields = {"date": DATE, "etag": "a", "x-build": "1", "connection": "close"}
     assert for_key(fields, strict=False) == {"date": "", "etag": "", "x-build": "1"}
     assert for_key(fields, strict=True) == {"date": DATE, "etag": "a", "x-build": "1"}
@@ -64,7 +64,7 @@ def test_media_types() -> None:
 
 @pytest.fixture
 def cookies(make: Any, compare: Callable[..., Result]) -> Callable[..., list[tuple[str, str]]]:
-    """What differs between responses that set these cookies at these dates."""
+    """Return the differences between responses that set these cookies at these dates."""
 
     def found(a: list[str], b: list[str], dates: tuple[str, str] = (DATE, LATER)) -> list[tuple[str, str]]:
         exchanges = [

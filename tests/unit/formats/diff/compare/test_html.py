@@ -1,4 +1,4 @@
-"""Pages, told by tag and text, also where blanks count in a part of them."""
+"""HTML pages by tag and text, also with preformatted parts."""
 
 from __future__ import annotations
 
@@ -30,9 +30,7 @@ def found(a: str, b: str, values: ValueComparer) -> list[tuple[str, str, Any, An
         ("\ufeff<p>x</p>", "<p>x</p>"),
     ],
 )
-def test_how_lines_are_broken_does_not_count_beside_what_keeps_its_blanks(
-    a: str, b: str, values: ValueComparer
-) -> None:
+def test_line_breaks_do_not_count_next_to_preformatted_text(a: str, b: str, values: ValueComparer) -> None:
     assert found(a, b, values) == []
 
 
@@ -52,15 +50,15 @@ def test_how_lines_are_broken_does_not_count_beside_what_keeps_its_blanks(
         ('<i style="white-space: nowrap">a  b</i>', '<i style="white-space: nowrap">a b</i>', []),
     ],
 )  # fmt: skip
-def test_what_differs_is_told_where_it_stands(a: str, b: str, expected: list[Any], values: ValueComparer) -> None:
-    told = found(a, b, values)
-    assert [(kind, line) for kind, line, _, _ in told] == [(kind, line) for kind, line, _, _ in expected]
-    for (_, _, one, other), (_, _, one_expected, other_expected) in zip(told, expected, strict=True):
+def test_differences_have_their_lines(a: str, b: str, expected: list[Any], values: ValueComparer) -> None:
+    differences = found(a, b, values)
+    assert [(kind, line) for kind, line, _, _ in differences] == [(kind, line) for kind, line, _, _ in expected]
+    for (_, _, one, other), (_, _, one_expected, other_expected) in zip(differences, expected, strict=True):
         assert one_expected in (None, one)
         assert other_expected in (None, other)
 
 
 @pytest.mark.parametrize("piece", ["<pre>", "<pre ", "<script", "<", "<!--", "\n ", "<p> "])
 def test_pages_that_are_hostile_take_time_by_their_size(piece: str, values: ValueComparer) -> None:
-    """Read once, with what would be a minute's work for one that looks back."""
+    """Each character is read once; with backtracking these inputs would take a minute."""
     assert len(found(piece * 20_000, piece * 20_000 + "x", values)) <= 21

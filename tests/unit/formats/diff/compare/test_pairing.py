@@ -1,4 +1,4 @@
-"""Which exchange belongs to which."""
+"""Pairing of exchanges."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mockrec.formats.diff.model.finding import Severity
 from mockrec.formats.diff.result import Result
 
 Compare = Callable[..., Result]
-Told = Callable[[Result], list[tuple[str, str, str]]]
+Differences = Callable[[Result], list[tuple[str, str, str]]]
 
 
 def test_replays_pair_by_their_tag(make: Any, compare: Compare) -> None:
@@ -43,27 +43,27 @@ def test_ignored_parameters(make: Any, compare: Compare) -> None:
     assert not result.unused_rules
 
 
-def test_equal_requests_pair_by_their_answers_whatever_their_order(make: Any, compare: Compare, told: Told) -> None:
+def test_equal_requests_pair_by_response_in_any_order(make: Any, compare: Compare, differences: Differences) -> None:
     a = [make.exchange(body={"n": number}) for number in range(5)]
-    assert told(compare(a, a[::-1])) == []
+    assert differences(compare(a, a[::-1])) == []
     dropped = compare(a, [*a[:2], *a[3:]])
-    assert told(dropped) == [("count", "breaking", "calls")]
+    assert differences(dropped) == [("count", "breaking", "calls")]
     assert [only.occurrences for only in dropped.only_a] == [1]
 
 
-def test_the_rest_is_paired_by_likeness_above_a_floor(make: Any, compare: Compare, told: Told) -> None:
+def test_the_rest_is_paired_by_likeness_above_a_floor(make: Any, compare: Compare, differences: Differences) -> None:
     a = [make.exchange("POST", f"http://x.test/s?q={q}&l=1", sent={"q": q}, body={"q": q}) for q in ("ab", "cd")]
     b = [make.exchange("POST", f"http://x.test/s?q={q}&l=1", sent={"q": q}, body={"q": q}) for q in ("cx", "ab", "yz")]
     result = compare(a, b)
     assert result.paired == {"exact": 1, "likeness": 1}
-    assert sorted(told(result)) == [("count", "changed", "calls"), ("value", "changed", "response.json:$.q")]
+    assert sorted(differences(result)) == [("count", "changed", "calls"), ("value", "changed", "response.json:$.q")]
     strangers = compare(
         [make.exchange(url="http://x.test/?a=1", body={"a": 1})],
         [make.exchange("GET", url="http://x.test/?z=9", sent="body", status=500, body="no")],
     )
     assert not strangers.paired
     assert (len(strangers.only_a), len(strangers.only_b)) == (1, 1)
-    assert told(strangers) == []
+    assert differences(strangers) == []
     assert strangers.failed(Severity.breaking)
 
 

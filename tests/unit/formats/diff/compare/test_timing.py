@@ -1,4 +1,4 @@
-"""Slower and faster endpoints: by how much, and how surely."""
+"""Slower and faster endpoints: relevance and significance."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mockrec.formats.diff.compare.timing import rank_sum
 from mockrec.formats.diff.result import Result
 
 Compare = Callable[..., Result]
-Told = Callable[[Result], list[tuple[str, str, str]]]
+Differences = Callable[[Result], list[tuple[str, str, str]]]
 
 
 def calls(make: Any, durations: list[float], first_byte: float = 1.0) -> Any:
@@ -33,27 +33,27 @@ def calls(make: Any, durations: list[float], first_byte: float = 1.0) -> Any:
         (500.0, 530.0, []),  # more than 20 ms, but less than a fifth
     ],
 )
-def test_both_limits(make: Any, compare: Compare, told: Told, a: float, b: float, found: Any) -> None:
+def test_both_limits(make: Any, compare: Compare, differences: Differences, a: float, b: float, found: Any) -> None:
     slow, fast = calls(make, [a + n / 10 for n in range(20)]), calls(make, [b + n / 10 for n in range(20)])
-    assert told(compare(slow, fast, timing=True)) == found
-    assert told(compare(slow, fast)) == []
+    assert differences(compare(slow, fast, timing=True)) == found
+    assert differences(compare(slow, fast)) == []
 
 
-def test_first_bytes_where_the_whole_says_nothing(make: Any, compare: Compare, told: Told) -> None:
+def test_first_bytes_where_durations_show_nothing(make: Any, compare: Compare, differences: Differences) -> None:
     a, b = calls(make, [300.0] * 12, first_byte=10), calls(make, [300.0] * 12, first_byte=90)
-    assert told(compare(a, b, timing=True)) == [("timing", "changed", "firstByte")]
+    assert differences(compare(a, b, timing=True)) == [("timing", "changed", "firstByte")]
 
 
-def test_too_few_samples(make: Any, compare: Compare, told: Told) -> None:
+def test_too_few_samples(make: Any, compare: Compare, differences: Differences) -> None:
     result = compare(calls(make, [1.0] * 9), calls(make, [500.0] * 9), timing=True)
-    assert told(result) == []
+    assert differences(result) == []
     assert result.notes == ["timing: 1 of 1 endpoints have not enough samples (10 on each side are needed)"]
 
 
-def test_noise_is_no_news(make: Any, compare: Compare, told: Told) -> None:
+def test_noise_is_no_news(make: Any, compare: Compare, differences: Differences) -> None:
     source = random.Random(7)
     a, b = ([source.choice((10.0, 200.0)) + source.random() for _ in range(12)] for _ in range(2))
-    assert told(compare(calls(make, a), calls(make, b), timing=True)) == []
+    assert differences(compare(calls(make, a), calls(make, b), timing=True)) == []
 
 
 def test_rank_sums() -> None:

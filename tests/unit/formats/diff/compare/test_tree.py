@@ -13,7 +13,7 @@ from mockrec.formats.diff.compare.tree import compare
 from mockrec.formats.diff.compare.values import ValueComparer
 
 
-def told(a: str, b: str, values: ValueComparer) -> list[tuple[str, str]]:
+def differences(a: str, b: str, values: ValueComparer) -> list[tuple[str, str]]:
     return [(str(change.kind), change.path) for change in compare(parse(a), parse(b), values)]
 
 
@@ -43,17 +43,19 @@ def told(a: str, b: str, values: ValueComparer) -> list[tuple[str, str]]:
     ],
 )
 def test_changes(values: ValueComparer, a: str, b: str, changes: list[tuple[str, str]]) -> None:
-    assert told(a, b, values) == changes
+    assert differences(a, b, values) == changes
 
 
-def test_arrays_of_things_with_ids_are_compared_by_them(values: ValueComparer) -> None:
+def test_arrays_of_objects_with_ids_are_compared_by_id(values: ValueComparer) -> None:
     a = '[{"id":1,"n":"a"},{"id":2,"n":"b"},{"id":3,"n":"c"}]'
-    assert told(a, '[{"id":1,"n":"a"},{"id":3,"n":"c"}]', values) == [("removed", "$[?@.id==2]")]
-    assert told(a, '[{"id":9,"n":"z"},{"id":1,"n":"a"},{"id":2,"n":"b"},{"id":3,"n":"c"}]', values) == [
+    assert differences(a, '[{"id":1,"n":"a"},{"id":3,"n":"c"}]', values) == [("removed", "$[?@.id==2]")]
+    assert differences(a, '[{"id":9,"n":"z"},{"id":1,"n":"a"},{"id":2,"n":"b"},{"id":3,"n":"c"}]', values) == [
         ("added", "$[?@.id==9]")
     ]
-    assert told(a, '[{"id":1,"n":"a"},{"id":2,"n":"x"},{"id":3,"n":"c"}]', values) == [("value", "$[?@.id==2].n")]
-    assert told(a, '[{"id":3,"n":"c"},{"id":2,"n":"b"},{"id":1,"n":"a"}]', values) == [("moved", "$")]
+    assert differences(a, '[{"id":1,"n":"a"},{"id":2,"n":"x"},{"id":3,"n":"c"}]', values) == [
+        ("value", "$[?@.id==2].n")
+    ]
+    assert differences(a, '[{"id":3,"n":"c"},{"id":2,"n":"b"},{"id":1,"n":"a"}]', values) == [("moved", "$")]
 
 
 def test_ids_that_are_texts_and_places_in_both_documents(values: ValueComparer) -> None:
@@ -67,7 +69,7 @@ def test_ids_that_are_texts_and_places_in_both_documents(values: ValueComparer) 
 @pytest.mark.parametrize(
     ("a", "b", "path"),
     [
-        # ids that are new in each run, repeated, or missing: the place decides
+        # ids that are new in each run, repeated, or missing: items are paired by index
         ('[{"id":1,"n":"a"}]', '[{"id":2,"n":"b"}]', "$[0].id"),
         ('[{"id":1,"n":"a"},{"id":1,"n":"b"}]', '[{"id":1,"n":"a"},{"id":1,"n":"c"}]', "$[1].n"),
         ('[{"x":1},{"x":2}]', '[{"x":1},{"x":3}]', "$[1].x"),
@@ -75,10 +77,10 @@ def test_ids_that_are_texts_and_places_in_both_documents(values: ValueComparer) 
     ],
 )
 def test_arrays_without_useful_ids(values: ValueComparer, a: str, b: str, path: str) -> None:
-    assert path in [found for _, found in told(a, b, values)]
+    assert path in [found for _, found in differences(a, b, values)]
 
 
-def test_what_is_nested_too_deep_is_compared_as_text(values: ValueComparer) -> None:
+def test_deeply_nested_json_is_compared_as_text(values: ValueComparer) -> None:
     def nested(inner: Any, depth: int = 250) -> Any:
         for _ in range(depth):
             inner = [inner]
@@ -88,9 +90,7 @@ def test_what_is_nested_too_deep_is_compared_as_text(values: ValueComparer) -> N
     assert not list(compare(nested(1), nested(1), values))
 
 
-def test_the_way_to_what_differs_is_written_once_for_all_that_lies_there(
-    strict: ValueComparer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_path_is_built_once_for_a_container(strict: ValueComparer, monkeypatch: pytest.MonkeyPatch) -> None:
     steps: list[Any] = []
     written = documents.step
     monkeypatch.setattr(tree, "step", lambda part: steps.append(part) or written(part))

@@ -1,4 +1,4 @@
-"""When two scalar values say the same."""
+"""Equality of two scalar values."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mockrec.formats.diff.compare.values import Hidden, ValueComparer
+from mockrec.formats.diff.compare.values import HiddenText, ValueComparer
 from mockrec.formats.diff.compare.volatile import Window
 
 WINDOW = Window.around(1_767_600_000.0)
@@ -75,14 +75,14 @@ def test_hosts_that_are_the_same() -> None:
 
 
 def test_hidden_texts_are_counted() -> None:
-    hidden = Hidden(re.compile("build-[0-9]+"))
+    hidden = HiddenText(re.compile("build-[0-9]+"))
     values = ValueComparer(WINDOW, hidden=[hidden])
     assert values.same("at build-7", "at build-8")
     assert not values.same("at build-7", "in build-8")
     assert hidden.count == 4
 
 
-def test_of_a_long_text_only_what_differs_is_masked(values: ValueComparer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_differing_parts_of_a_long_text_are_masked(values: ValueComparer, monkeypatch: pytest.MonkeyPatch) -> None:
     masked: list[str] = []
     mask = values.masked
     monkeypatch.setattr(values, "masked", lambda text, side: masked.append(text) or mask(text, side))

@@ -1,4 +1,4 @@
-"""Values that change by nature: which they are, and what is left of a text without them."""
+"""Volatile values: how they are recognised, and the masked text."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def token(**claims: object) -> str:
         ("1767600123.25", "<epoch/1>"),
     ],
 )
-def test_what_is_volatile(text: str, masked: str) -> None:
+def test_volatile_values(text: str, masked: str) -> None:
     assert mask(text, WINDOW) == masked
 
 
@@ -51,7 +51,7 @@ def test_what_is_volatile(text: str, masked: str) -> None:
         "MTWFS",
     ],
 )
-def test_what_is_not(text: str) -> None:
+def test_values_that_are_not_volatile(text: str) -> None:
     assert mask(text, WINDOW) == text
 
 
@@ -81,10 +81,10 @@ def test_redaction_marks() -> None:
     assert not fits_mark("a=redacted-0badcafe;", "a=;")
     assert not fits_mark("redacted-0badcafe!", "secret")
     marks = "x redacted-0badcafe " * 2000
-    assert not fits_mark(marks, "x y " * 1999 + "z")  # at once, not after trying every way
+    assert not fits_mark(marks, "x y " * 1999 + "z")  # without backtracking
 
 
-def test_tokens_by_their_looks() -> None:
+def test_values_that_look_like_tokens() -> None:
     assert looks_like_token("dGhpcyBpcyA0Mg.x-y_z")
     assert not looks_like_token("short1")
     assert not looks_like_token("only-letters-in-this-one")

@@ -1,4 +1,4 @@
-"""XML, told by path."""
+"""XML by path."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_values_are_shown_as_xml(values: ValueComparer) -> None:
     assert len(long[3]) < 1100
 
 
-def test_what_changes_by_nature_is_no_difference(values: ValueComparer, strict: ValueComparer) -> None:
+def test_volatile_values_are_no_difference(values: ValueComparer, strict: ValueComparer) -> None:
     a = '<a id="550e8400-e29b-41d4-a716-446655440000">2026-01-05T09:00:00Z</a>'
     b = '<a id="650e8400-e29b-41d4-a716-446655440001">2026-01-05T09:00:09Z</a>'
     assert paths(a, b, values) == []
@@ -115,14 +115,12 @@ def test_the_paths_of_a_report_are_selectors(values: ValueComparer) -> None:
 
 
 @pytest.mark.parametrize("path", ["o", "/o[", "/o[x]", "/o/", "/"])
-def test_a_path_that_is_none(path: str) -> None:
+def test_invalid_paths(path: str) -> None:
     with pytest.raises(SelectorError, match="expected a path such as /order/item"):
         parse_selector(f"xml:{path}")
 
 
-def test_the_way_to_what_differs_is_written_once_for_all_that_lies_there(
-    values: ValueComparer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_path_is_built_once_for_a_container(values: ValueComparer, monkeypatch: pytest.MonkeyPatch) -> None:
     steps: list[Any] = []
     monkeypatch.setattr(xml_tree, "path_of", lambda location: steps.extend(location) or "".join(map(str, location)))
     a, b = (

@@ -1,4 +1,4 @@
-"""The file in which contents wait."""
+"""The temporary file of contents."""
 
 from __future__ import annotations
 
