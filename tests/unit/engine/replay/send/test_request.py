@@ -49,7 +49,7 @@ class Sent:
         def told() -> None:
             self.left += 1
 
-        tools = SendContext(self.upstream_client, self.stage.notes, timeout, 1024, 1024)  # type: ignore[arg-type]
+        tools = SendContext(self.upstream_client, self.stage.exchange_log, timeout, 1024, 1024)  # type: ignore[arg-type]
         return await RequestReplay(tools, self.peer, request, body, "recorded-1", left).run(told)
 
 
