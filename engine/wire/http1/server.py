@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from h11 import DONE, ERROR, IDLE, SEND_BODY, SEND_RESPONSE, LocalProtocolError
+
 from mockrec.engine.wire.fault_codes import EARLY_EOF, OVERFLOW
 from mockrec.engine.wire.http1.chunked import ChunkedBody
 from mockrec.engine.wire.http1.lenient_head import lenient_partial_fault, read_lenient_head
@@ -16,9 +18,8 @@ from mockrec.engine.wire.http1.response_head import head_end
 from mockrec.engine.wire.http1.states import (
     REQUEST_STATES,
     RESPONSE_STATES,
-    RequestState,
     ResponseEvent,
-    ResponseState,
+    State,
 )
 from mockrec.engine.wire.http1.written_heads import (
     EncodedHead,
@@ -41,7 +42,7 @@ from mockrec.engine.wire.parts import (
 from mockrec.engine.wire.syntax import BODILESS_STATUSES, FRAMING_NAMES
 
 
-class FramingError(Exception):
+class FramingError(LocalProtocolError):
     """The caller sends what the state of the response, or the length in its head (RFC 9112, 6.2), does not allow."""
 
 
@@ -52,8 +53,8 @@ class H1Server:
         """`head_limit`: bytes of a head, or of trailers. `lenient`: repair what has one meaning (`lenient_head.py`)."""
         self._head_limit = head_limit
         self._lenient = lenient
-        self._request: RequestState = "awaited"
-        self._response: ResponseState = "due"
+        self._request: State = IDLE
+        self._response: State = SEND_RESPONSE
         self._buffer = bytearray()
         """What follows the part of the current request that has been read; between requests, the start of a head."""
         self._checked = 0
@@ -81,17 +82,17 @@ class H1Server:
         RFC 9112, 2.2 and 6.
         """
         state = self._request
-        if state == "content":
+        if state is SEND_BODY:
             return self._content(data)
-        if state == "faulty":
+        if state is ERROR:
             return []
         self._buffer += data
-        return self._next_head() if state == "awaited" else []
+        return self._next_head() if state is IDLE else []
 
     def receive_eof(self) -> list[Part]:
         """The client will send nothing more: a fault in the middle of a message (RFC 9112, 8)."""
         state = self._request
-        if state == "content" or (state == "awaited" and self._buffer.strip(b"\r\n")):
+        if state is SEND_BODY or (state is IDLE and self._buffer.strip(b"\r\n")):
             return [self._fault(Fault(EARLY_EOF, status=0, raw=bytes(self._buffer)))]
         return []
 
@@ -111,7 +112,7 @@ class H1Server:
     @property
     def reusable(self) -> bool:
         """Whether request and response are complete and the connection may carry another exchange (RFC 9112, 9.3)."""
-        return self._request == "complete" and self._response == "complete"
+        return self._request is DONE and self._response is DONE
 
     def take_rest(self) -> bytes:
         """Remove and return the bytes after the request: of a tunnel (RFC 9110, 9.3.6) or another protocol (7.8)."""
@@ -137,7 +138,7 @@ class H1Server:
     @property
     def reading_body(self) -> bool:
         """Whether content of the request is still to be received (RFC 9112, 6)."""
-        return self._request == "content"
+        return self._request is SEND_BODY
 
     def _next_head(self) -> list[Part]:
         buffer = self._buffer
@@ -335,4 +336,4 @@ class H1Server:
         try:
             self._response = RESPONSE_STATES[self._response][event]
         except KeyError:
-            raise FramingError(f"{event!r} is not allowed while the response is {self._response!r}") from None
+            raise FramingError(f"{event!r} is not allowed while the response is {self._response}") from None

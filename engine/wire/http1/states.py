@@ -1,46 +1,50 @@
 """The two messages of an HTTP/1 exchange as the server sees them (RFC 9112, 9.3): which event may follow which.
 
-Request and response have a table each, because either may be complete first: a server may respond before it has the
-whole request, and a request that breaks off does not end the response. An event that has no entry in the row of a state
-is not allowed there. A connection carries another exchange if both tables allow `next`.
+The states are h11's: `IDLE`, `SEND_RESPONSE`, `SEND_BODY`, `DONE`, `MUST_CLOSE`, `SWITCHED_PROTOCOL`, `ERROR`. A
+property test drives h11 and these tables side by side. Request and response have a table each, because either may be
+complete first: a server may respond before it has the whole request, and a request that breaks off does not end the
+response. An event that has no entry in the row of a state is not allowed there. A connection carries another exchange
+if both tables allow `next`.
 """
 
 from __future__ import annotations
 
 from typing import Final, Literal
 
-RequestState = Literal["awaited", "content", "complete", "faulty"]
-RequestEvent = Literal["head", "head-with-content", "end", "fault", "next"]
+from h11 import DONE, ERROR, IDLE, MUST_CLOSE, SEND_BODY, SEND_RESPONSE, SWITCHED_PROTOCOL
 
-ResponseState = Literal["due", "content", "complete", "last", "switched"]
+State = type
+"""One of h11's states, each of which is a class of its own; compare with `is`."""
+
+RequestEvent = Literal["head", "head-with-content", "end", "fault", "next"]
 ResponseEvent = Literal["interim", "head", "data", "end", "end-and-close", "whole", "whole-and-close", "switch", "next"]
 
-REQUEST_STATES: Final[dict[RequestState, dict[RequestEvent, RequestState]]] = {
+REQUEST_STATES: Final[dict[State, dict[RequestEvent, State]]] = {
     # No complete head has been received.
-    "awaited": {"head": "complete", "head-with-content": "content", "fault": "faulty"},
+    IDLE: {"head": DONE, "head-with-content": SEND_BODY, "fault": ERROR},
     # The head is complete, the content (RFC 9112, 6) is not.
-    "content": {"end": "complete", "fault": "faulty"},
+    SEND_BODY: {"end": DONE, "fault": ERROR},
     # Bytes that follow belong to the next request (RFC 9112, 9.3.2) or to the protocol that was switched to.
-    "complete": {"next": "awaited"},
+    DONE: {"next": IDLE},
     # The client broke the protocol. Where its next message would begin is unknown: nothing more is read.
-    "faulty": {},
+    ERROR: {},
 }
 
-RESPONSE_STATES: Final[dict[ResponseState, dict[ResponseEvent, ResponseState]]] = {
+RESPONSE_STATES: Final[dict[State, dict[ResponseEvent, State]]] = {
     # No final head has been sent; any number of interim responses may have been (RFC 9110, 15.2).
-    "due": {
-        "interim": "due",
-        "head": "content",
-        "whole": "complete",
-        "whole-and-close": "last",
-        "switch": "switched",
+    SEND_RESPONSE: {
+        "interim": SEND_RESPONSE,
+        "head": SEND_BODY,
+        "whole": DONE,
+        "whole-and-close": MUST_CLOSE,
+        "switch": SWITCHED_PROTOCOL,
     },
     # The final head has been sent, the end has not.
-    "content": {"data": "content", "end": "complete", "end-and-close": "last"},
+    SEND_BODY: {"data": SEND_BODY, "end": DONE, "end-and-close": MUST_CLOSE},
     # The response is complete and the connection stays open.
-    "complete": {"next": "due"},
+    DONE: {"next": SEND_RESPONSE},
     # The response is complete and the connection ends with it (RFC 9112, 9.6).
-    "last": {},
+    MUST_CLOSE: {},
     # A 101 was sent: the connection speaks another protocol (RFC 9110, 15.2.2).
-    "switched": {},
+    SWITCHED_PROTOCOL: {},
 }
