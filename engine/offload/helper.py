@@ -33,9 +33,9 @@ def main() -> None:
     with contextlib.suppress(ConnectionError), sock, sock.makefile("rb") as stream:
         while len(head := stream.read(LENGTH_BYTES)) == LENGTH_BYTES:
             data = stream.read(int.from_bytes(head))
-            signal.setitimer(signal.ITIMER_PROF, seconds)
-            job: Job = pickle.loads(data)
+            job: Job = pickle.loads(data)  # the first job of a kind imports its modules, which is not its own time
             del data
+            signal.setitimer(signal.ITIMER_PROF, seconds)
             if job.subject is not None:
                 subject = job.subject
             elif job.subject_id is None:

@@ -135,7 +135,7 @@ def test_hooks_answer_themselves_and_fail(started: Start, upstream: Make, client
     assert "LookupError: no such thing" in failed.text
     with pytest.raises(ConnectionResetError):
         ask(client(run.port), "/a?reset=1")
-    with pytest.raises(AssertionError, match="has ended"):
+    with pytest.raises(AssertionError, match="the connection ended"):
         ask(client(run.port), "/a?close=1")
     session = run.stop()
     errors = [
