@@ -1,4 +1,4 @@
-"""Ends a run: signals, the end of COMMAND, a failed log, a limit. And handles signals until then."""
+"""Waits for the end of a run (signals, the end of COMMAND, a failed log, a limit), and handles signals."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _WATCH_SECONDS = 0.5
 _SLACK_SECONDS = 0.4
 """Seconds for the end of a run beyond the grace, if something hangs."""
 _CTRL_CS = 2
-"""Signals until the run is ended without grace: the first asks it to end, the second ends it."""
+"""Presses of Ctrl-C that are left to COMMAND, which receives them too; the next one ends the run, with its grace."""
 
 
 class Supervisor:
@@ -80,7 +80,7 @@ class Supervisor:
 
     async def _await_failure(self) -> None:
         await self._run.stop_asked.wait()
-        self.finish(Ending("recording failed", 3))
+        self.finish(Ending("recording failed", RECORDING_FAILED))
 
     async def _await_limit(self, seconds: float) -> None:
         await anyio.sleep(seconds)
@@ -145,9 +145,9 @@ class Supervisor:
         """Reopen outputs under their names after a rename."""
         opened, taken = self._run.reopen()
         for path in opened:
-            printing.note(f"recording goes on in a new {printing.escape(path)}")
+            printing.note(f"recording continues in a new {printing.escape(path)}")
         for path in taken:
-            printing.warn(f"{printing.escape(path)} is another file by now: the renamed log is written on")
+            printing.warn(f"{printing.escape(path)} has been replaced; recording continues in the renamed file")
 
     # ── rules ──────────────────────────────────────────────────────────────────────────────────────
 

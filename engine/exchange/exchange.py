@@ -282,7 +282,7 @@ class Exchange(LoggedExchange):
             self.notify_end()
 
     def client_left(self) -> None:
-        """The client's side of the connection has ended: no more of the request will arrive."""
+        """Abort the exchange and end its request body, because the client has disconnected."""
         self.abort(None)
         if self.request_chunks is not None:
             self.request_chunks.give_up()

@@ -13,8 +13,8 @@ only then has it been sent on."""
 
 
 class RequestBodyStream:
-    """A buffer between the connection (`feed`, `end`) and the one who forwards the body (`next`). The client is read no
-    faster than the body is forwarded."""
+    """A buffer between the connection (`feed`, `end`) and the task that forwards the body (`next`). The client is read
+    no faster than the body is forwarded."""
 
     __slots__ = (
         *("_arrived", "_dropped", "_given", "_pieces", "_room", "_size", "_unlimited"),
@@ -49,7 +49,7 @@ class RequestBodyStream:
         self._wake_reader()
 
     def end(self) -> None:
-        """No more will arrive."""
+        """Mark the body as ended, and wake the reader."""
         self.ended = True
         self._wake_reader()
 

@@ -25,7 +25,7 @@ ALWAYS = frozenset({"session-started", "session-ended", "gap"})
 
 MakeBody = Callable[[BodyEncoder], Record]
 """Makes the log form of a body, in the event loop or in the thread of the `Backlog`. May raise TooMuch."""
-Part = tuple[Record, str, MakeBody]
+PendingBody = tuple[Record, str, MakeBody]
 """A body of a record that is still to be made: the object that it belongs to, its key there, and its maker."""
 
 
@@ -66,7 +66,7 @@ class EventLog:
         self,
         record: Record,
         owner: Owner,
-        parts: Sequence[Part] = (),
+        parts: Sequence[PendingBody] = (),
         *,
         head: LogForm | None = None,
         redacted: bool = False,
@@ -90,7 +90,7 @@ class EventLog:
         else:
             self._redact_and_add(record, owner, parts, redacted)
 
-    def _redact_and_add(self, record: Record, owner: Owner, parts: Sequence[Part], redacted: bool) -> None:
+    def _redact_and_add(self, record: Record, owner: Owner, parts: Sequence[PendingBody], redacted: bool) -> None:
         """Do the work of `add` now, or leave it to the thread of the backlog if it takes long there, or if earlier
         records of the owner wait there."""
         made = 0
@@ -109,7 +109,7 @@ class EventLog:
         self,
         owner: BacklogOwner,
         record: Record,
-        parts: Sequence[Part],
+        parts: Sequence[PendingBody],
         redact: Callable[[Redactor, BodyEncoder], Record | None],
         size: int = AT_ONCE,
     ) -> None:

@@ -21,7 +21,7 @@ from mockrec.engine.recording.body_spill import BodySpill
 from mockrec.engine.recording.chunk_log import BodyChunkLog
 from mockrec.engine.recording.client_error import FaultyRequest, client_error_record, partial_request
 from mockrec.engine.recording.envelope import Record, envelope
-from mockrec.engine.recording.event_log import BoundedLog, EventLog, MakeBody, Part
+from mockrec.engine.recording.event_log import BoundedLog, EventLog, MakeBody, PendingBody
 from mockrec.engine.recording.exchange_records import (
     add_outcome,
     information_record,
@@ -211,7 +211,7 @@ class ExchangeLog:
             record["duration"] = round((exchange.aborted_at or exchange.started_at) - exchange.started_at, 4)
             if error:
                 record["error"] = dict(error)
-            parts: list[Part] = []
+            parts: list[PendingBody] = []
             if not exchange.request_logged and exchange.request_body.size:
                 body, headers = exchange.request_body, exchange.target.headers
                 record["requestBody"] = EMPTY_BODY
@@ -327,7 +327,7 @@ def _kept_body(
     return lambda bodies: bodies.snapshot(snapshot, headers, side, exchange, incomplete=incomplete)
 
 
-def _partial_response(exchange: LoggedExchange, head: ResponseHead, parts: list[Part]) -> Record:
+def _partial_response(exchange: LoggedExchange, head: ResponseHead, parts: list[PendingBody]) -> Record:
     """Return the response of an abort; its body is added to `parts`."""
     record: Record = {"statusCode": head.status, "statusMessage": head.reason, "rawHeaders": head.raw_headers}
     if head.headers:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 
 class LoggedExchange(ExchangeState, Owner):
-    """The state of an exchange, and the bookkeeping of `ExchangeLog`, which is the only one to change what is added
-    here. A base class, not an object of its own: an exchange costs one allocation."""
+    """The state of an exchange, and the bookkeeping of its records, which only `recording/` and `redaction/` change. A
+    base class, not an object of its own: an exchange costs one allocation."""
 
     __slots__ = ("known", "request_chunks", "request_logged", "response_chunks", "waiting")
 

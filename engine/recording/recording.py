@@ -1,6 +1,7 @@
 """One recording assembled: outputs, redaction, files of bodies, and the recorder.
 
-Everything that records (`mockrec run`, `mockrec replay`) uses this, so that nothing is written without redaction.
+Everything that records (`mockrec run`, `mockrec replay`) uses this, so that nothing is written without the
+redaction that the settings ask for.
 """
 
 from __future__ import annotations

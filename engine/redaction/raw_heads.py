@@ -1,6 +1,6 @@
 """Secrets in a head that is kept as it was received (`rawHead`), because it is malformed.
 
-Its fields are found as in the parser that repaired them (`http1/odd_fields.py`): the name is what precedes the colon,
+Its fields are found as in the parser that repaired them (`wire/odd_fields.py`): the name is what precedes the colon,
 with or without blanks, and the value includes all folded lines. A field without secrets stays byte for byte.
 """
 

@@ -8,7 +8,7 @@ from mockrec.engine.redaction.secret_map import SecretMap
 class SecretScope:
     """An exchange, a body, or a part of a record: a secret found anywhere in it is replaced everywhere in it.
 
-    A base class without slots, so that an exchange can be a scope and needs no object of its own for that.
+    Its `__slots__` are empty, so that an exchange can inherit from it and needs no object of its own for that.
     """
 
     __slots__ = ()

@@ -25,7 +25,7 @@ ReadMore = Callable[[], Awaitable[None]]
 async def select_plan(context: ServerContext, exchange: Exchange, read_more: ReadMore) -> CompiledSteps:
     """Select the rule for `exchange`, and return its steps, or those for an unmatched request.
 
-    `read_more` is only called while a matcher needs the body.
+    `read_more` is called while a matcher, or a change of a rule with `continue`, needs the body.
     """
     if exchange.head.expects_continue and not exchange.request_body.complete:
         await exchange.send_interim(100)

@@ -9,7 +9,7 @@ first yield. If it ended before, there is nothing to do. Otherwise `await eager_
 object again, now to the event loop, and drives the coroutine to its end as if it had been awaited there from the start.
 A future that was completed in between wakes the real task at once.
 
-`http2_requests.py` is its only user.
+Only `http2_requests.py` makes such tasks; `dispatch.py` uses `detach`.
 """
 
 from __future__ import annotations

@@ -51,9 +51,9 @@ class Http2Connection:
         )
         self._writer = self._requests.writer
         self._client_end = ""
-        """How the client has ended the connection: the error code of a request that was not complete."""
+        """The error code for requests that were incomplete when the client disconnected; empty before that."""
         self._waiting = False
-        """Whether the client is waited for, so that deadlines hold."""
+        """Whether `serve` waits for bytes from the client; deadlines apply only then."""
         self._send_idle = context.timeouts.send_idle * 1000.0
 
     async def stop(self) -> None:
@@ -154,13 +154,13 @@ class Http2Connection:
             self._holder.deadline = math.inf
 
     def update_deadline(self) -> None:
-        """Streams have begun, ended, or received data."""
+        """Compute the deadline of the connection again, after a stream began, ended or received data."""
         if self._waiting:
             late = self._requests.deadlines.next(clock.now(), idle=self._requests.idle)
             self._holder.deadline = min(late, self._writer.waits_since + self._send_idle)
 
     async def stream_ended(self) -> None:
-        """A stream has ended, perhaps the last one."""
+        """Close a stopping connection after its last stream, otherwise compute its deadline again."""
         if self.stopping and self._requests.idle:
             await self._writer.flush_quietly()
             await self._stream.aclose()
@@ -170,7 +170,7 @@ class Http2Connection:
     # ── timeouts ───────────────────────────────────────────────────────────────────────────────────
 
     def _time_out_request(self, number: int) -> None:
-        """The client has taken too long inside the body of a request."""
+        """Respond 408 if no response has begun, reset the stream, and log the timeout of the request body."""
         requests = self._requests
         requests.deadlines.forget_body(number)
         stream = requests.streams.get(number)
@@ -188,7 +188,7 @@ class Http2Connection:
             requests.forget(number)
 
     def _time_out_response(self, number: int) -> None:
-        """The client has read nothing of a response for too long."""
+        """Reset the stream and abort its exchange, because the client does not read the response."""
         stream = self._requests.streams.get(number)
         if stream is not None:
             self._codec.reset(number, _CANCEL)

@@ -43,7 +43,7 @@ ServeTunnel = Callable[[ByteStream, tunnel.OpenedTunnel], Awaitable[None]]
 
 
 class ConnectionEnd(Protocol):
-    """What the streams need to know of their connection's end, and it of theirs."""
+    """The calls between the streams and their connection when either ends."""
 
     stopping: bool
     """Whether the connection ends with its last stream."""
@@ -233,7 +233,7 @@ class Http2Requests:
         await self._connection.stream_ended()
 
     def _settle(self, number: int, stream: Http2Stream) -> None:
-        """The steps have ended."""
+        """Release the stream after its steps."""
         if not stream.exchange.finished:
             stream.exchange.abort(None)
         if stream.byte_stream is not None:
@@ -243,7 +243,7 @@ class Http2Requests:
             self.forget(number)
 
     def forget(self, number: int) -> None:
-        """The exchange of a stream is over in both directions."""
+        """Remove a stream whose request and response are complete."""
         stream = self.streams.pop(number, None)
         self.deadlines.forget_body(number)
         if stream is not None:

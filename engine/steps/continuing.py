@@ -33,8 +33,8 @@ class ContinuingPlan:
         self.needs_body = needs_body
 
     async def edit(self, exchange: Exchange, rule: CompiledRule, more: More) -> CompiledSteps | None:
-        """Change the request for later rules, and have their response changed. Return the plan that responds if that
-        fails; None otherwise.
+        """Change the request for later rules, and have their response changed. Return the plan that responds
+        if that fails or a user function responds; None otherwise.
 
         `more` returns when more of the request has arrived.
         """

@@ -310,7 +310,7 @@ class HttpPassthrough:
         self, stream: UpstreamStream, head: ResponseHead, parts: Sequence[Part], change: BodyChange | None
     ) -> None:
         """Read the whole body and respond with the changed one. Without a `change`, the response is changed later, by
-        other rules or functions (`exchange/changing.py`), which need the whole body."""
+        other rules or functions (`exchange/response_editor.py`), which need the whole body."""
         exchange = self._exchange
         pieces: list[bytes] = []
         size, limit = 0, self._upstream_client.body_limit

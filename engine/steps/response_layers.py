@@ -67,7 +67,7 @@ class Layer:
 
 
 class ResponseLayers:
-    """All changes of the response to one exchange (`exchange/changing.py`)."""
+    """All changes of the response to one exchange (`exchange/response_editor.py`)."""
 
     __slots__ = ("_layers", "_pieces", "_response", "_size", "_upstream_client", "holds")
 

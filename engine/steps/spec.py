@@ -53,7 +53,7 @@ class StepSpec(Generic[StepModel]):
     """One kind of step. No flag has a default, so that each row states what it promises."""
 
     model: type[StepModel]
-    """The step as the rule language declares it (`rules/model.py`)."""
+    """The step as the rule language declares it (`rules/model/`)."""
     compile: Callable[[StepModel, CompileContext], StepHandler]
     """Returns the handler of one step of a rule. Raises ConfigError for a step that cannot be used."""
     never_blocks: bool | Callable[[StepModel], bool]

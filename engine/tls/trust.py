@@ -45,7 +45,7 @@ SKEW = timedelta(hours=24)
 """How long before their issue certificates become valid: clocks of clients, of phones above all, may be behind."""
 _LIFETIME = timedelta(days=3650)
 _RSA_BITS = 2048
-"""What browsers, OpenSSL (security level 2) and Apple require."""
+"""The smallest RSA key that browsers, OpenSSL (security level 2) and Apple require."""
 _WEAK_HASHES = frozenset({"md5", "sha1"})
 _NEW_CA = (
     "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -noenc -days 3650 -subj '/CN=test CA' "
@@ -164,7 +164,7 @@ def _publish(path: Path, data: bytes) -> None:
 
 
 def _write_new(path: Path, data: bytes) -> None:
-    """The same on file systems without links: exclusive too, but another process may read an incomplete file."""
+    """Create a file exclusively on a file system without hard links; another process may read it incomplete."""
     try:
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
     except FileExistsError:

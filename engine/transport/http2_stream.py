@@ -60,13 +60,13 @@ class Http2ByteStream:
         self._wake_reader()
 
     def end(self) -> None:
-        """The peer has ended its direction."""
+        """Take the END_STREAM of the peer."""
         self._peer_ended = True
         self._wake_reader()
         self._report_disconnect()
 
     def lose(self) -> None:
-        """The stream was reset, or its connection was lost."""
+        """Fail the stream, which was reset or lost with its connection: `receive` raises from now on."""
         self._lost = True
         self._wake_reader()
         self._report_disconnect()

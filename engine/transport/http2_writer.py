@@ -137,7 +137,7 @@ class StreamWriter:
         """Send a piece of a body, as the flow-control windows allow (RFC 9113, 5.2)."""
         codec, at = self._codec, 0
         while at < len(data):
-            # Not before there is room below: a client may open its windows wide, and read nothing.
+            # Wait for the socket first: a client may open its windows wide and read nothing.
             await self.flush()
             if not codec.is_open(stream):
                 raise anyio.BrokenResourceError

@@ -21,7 +21,7 @@ _NO_TRAILERS = _OF_A_CONNECTION | {*_FRAMING, "host", "trailer", "expect", "cont
 
 
 def end_to_end(raw_headers: RawHeaders) -> list[list[str]]:
-    """The fields without those of the connection. `Connection: keep-alive` stays: it is right on the other one too."""
+    """The end-to-end fields (RFC 9110, 7.6.1). `Connection: keep-alive` stays: it holds for the next connection too."""
     tokens = {
         token.strip().lower()
         for name, value in raw_headers
@@ -35,7 +35,7 @@ def end_to_end(raw_headers: RawHeaders) -> list[list[str]]:
         dropped -= {"connection"}
     kept = [list(pair) for pair in raw_headers if pair[0].lower() not in dropped and not _asks_for_codings(pair)]
     if "te" in tokens and any(name.lower() == "te" for name, _ in kept):
-        kept.append(["Connection", "TE"])  # RFC 9110, 10.1.4: trailers are passed on, so this is right here too
+        kept.append(["Connection", "TE"])  # RFC 9110, 10.1.4: trailers are forwarded, so it stays valid
     return kept
 
 
@@ -112,7 +112,7 @@ def without(raw_headers: RawHeaders, *names: str) -> list[list[str]]:
 
 
 def with_host(raw_headers: RawHeaders, authority: str, *, replace: bool) -> list[list[str]]:
-    """The fields with a `Host`: this one, or, unless `replace`, the one that they have."""
+    """The fields with exactly one `Host: authority`; an existing `Host` is kept unless `replace`."""
     found = any(name.lower() == "host" for name, _ in raw_headers)
     if not found:
         return [["Host", authority], *(list(pair) for pair in raw_headers)]

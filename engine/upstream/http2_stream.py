@@ -96,7 +96,7 @@ class Http2UpstreamStream:
             self._changed = None
 
     def _end_reservation(self) -> None:
-        """The reserved stream is opened, or not needed."""
+        """Release the reservation of the stream, which is open now or not needed."""
         if self._reserved:
             self._reserved = False
             self.connection.reserved -= 1

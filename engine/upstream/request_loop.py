@@ -23,16 +23,16 @@ from mockrec.engine.upstream.stream import UpstreamStream
 from mockrec.engine.wire.parts import Interim, Part, ResponseHead, ResponsePart
 
 ATTEMPTS = 3
-"""How often a request is sent, if each time the server has not processed it."""
+"""Most attempts for a request that the server does not process."""
 AT_ONCE = 64 * 1024
 """The longest body, in bytes, that is sent together with the head. A connection takes that much without waiting for the
 server, so the response can be read afterwards; a longer body is sent while the response is being read."""
 PIECE = 256 * 1024
-"""Bytes of a complete body that are sent between two looks at the timeout."""
+"""Bytes of a complete body in one call of `send_data`; each call has the full timeout."""
 _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})  # RFC 9110, 9.2.2
 
 RequestBody = tuple[bytes | None, RawHeaders, bool]
-"""The body if it is complete (None: there is none, or `send_body` sends it), its trailers, and whether there is one."""
+"""The whole body if it is complete (None: no body, or `send_body` sends it), its trailers, and whether it has one."""
 T = TypeVar("T")
 
 
@@ -68,8 +68,8 @@ class UpstreamExchange(ResponseHandler, Protocol):
         """Whether a part of the body has been sent that cannot be sent again."""
 
     def start(self, stream: UpstreamStream, fields: list[list[str]]) -> RequestBody:
-        """Log that the request is sent on this stream with these fields (again, after a failed attempt), and return its
-        body."""
+        """Return the body for an attempt on this stream with these fields. The first attempt is logged; further ones
+        are not, because the server has processed none of them."""
 
     async def send_body(self, stream: UpstreamStream) -> bool:
         """Send a body that is still arriving; return whether all of it was sent."""

@@ -19,7 +19,7 @@ MAGIC: Final = {"gzip": b"\x1f\x8b", "x-gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x
 _RATIO = 200
 _SLACK = 64 * 1024
 _ALWAYS = 1024 * 1024
-"""Bytes that any body may have: ordinary texts of some hundred kilobytes are compressed to a thousandth."""
+"""Decoded bytes that are always allowed: ordinary texts of some hundred kilobytes can be packed to a thousandth."""
 _MOST_CODINGS = 8
 _MOST_MEMBERS = 10_000
 

@@ -58,7 +58,7 @@ class DigestBuilder:
         self._spool = spool
         self._options = options
         self._exchanges = Assembler[_OpenDigest | Digest | Initiated | Record]()
-        """A `request-initiated` stands here as it is until more of it is needed, a plain request as its digest."""
+        """Open exchanges: a `request-initiated` undecoded until more of it is needed, a plain request as its digest."""
         self._open = self._exchanges.current
         # If header fields of requests are needed, requests are decoded as mappings.
         self._read_plain = None if options.pair_header else plain_decoder(requests=not options.requests)

@@ -39,7 +39,7 @@ def template(path: str) -> str:
 
 
 def former_template(path: str) -> str:
-    """The template of earlier versions, in which a word with digits was an id: lists of users may contain it."""
+    """The template of earlier versions (a word with digits was an id), which baselines of users may contain."""
     return "/".join([_segment(segment, words=False) for segment in path.split("/")])
 
 

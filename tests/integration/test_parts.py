@@ -206,7 +206,7 @@ def test_a_renamed_log_is_begun_again_by_sighup(
     until_logged(moved[0], "/two")
     running.process.send_signal(signal.SIGHUP)
     until_said(running, "rules reloaded")
-    assert running.stderr.count(f"recording goes on in a new {running.log}\n") == 1
+    assert running.stderr.count(f"recording continues in a new {running.log}\n") == 1
     asked += ask(client, running.port, ["three"])
     until_logged(running.log, "/three")
     running.log.rename(moved[1])

@@ -160,7 +160,7 @@ def _is_earlier(source: ValueSource, order: int | None, began: float) -> bool:
 
 
 @dataclass(slots=True)
-class _Open:
+class _OpenRequest:
     """A registered request whose response is still to be read."""
 
     order: int
@@ -179,7 +179,7 @@ class ChainSurvey:
         self._source_count = 0
         self._sent_before: OrderedDict[int, None] = OrderedDict()
         """Hashes of the keys of values that clients sent before any response contained them."""
-        self._open: dict[str, _Open] = {}
+        self._open: dict[str, _OpenRequest] = {}
 
     def links(self, request: EditableRequest, order: int, began: float) -> tuple[Link, ...]:
         """Return the values of the next request that come from responses, and add them to the plan."""
@@ -193,7 +193,7 @@ class ChainSurvey:
         """Register a request that the replay will send, so that the values of its response can be used."""
         path = request.target.partition("?")[0]
         shown = "/".join("{…}" if looks_like_id(part) else part for part in path.split("/")[:32])
-        self._open[recorded.id] = _Open(recorded.order, request.target, f"{request.method} {shown[:200]}")
+        self._open[recorded.id] = _OpenRequest(recorded.order, request.target, f"{request.method} {shown[:200]}")
 
     def answer(self, identity: str, record: Mapping[str, Any], folder: Path | None) -> None:
         """Remember the values of the response to a registered request; any other end only removes the request."""

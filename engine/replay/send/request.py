@@ -91,7 +91,10 @@ class RequestReplay:
         return ""
 
     async def _perform(self) -> None:
-        """The connection is kept for the next request of the same recorded client, or closed. Raises UpstreamError."""
+        """Send the request and record its response; keep the connection for the recorded client if it is reusable.
+
+        Raises UpstreamError.
+        """
         await perform(self._context.upstream_client, self._peer, self, to_self=True)
 
     def _begin(self, *, http2: bool) -> Exchange:

@@ -60,7 +60,7 @@ class RecordedScript:
             self._added.set()
 
     def end(self) -> None:
-        """The session has no more records of it."""
+        """End the replayed WebSocket, because its records are exhausted."""
         self._complete = True
         self._added.set()
 

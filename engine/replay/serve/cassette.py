@@ -13,7 +13,7 @@ from mockrec.engine.replay.serve.loader import RecordedExchange, Tape, bucket, h
 from mockrec.engine.replay.serve.nearest import distance
 from mockrec.engine.replay.serve.redacted_facts import blanked
 from mockrec.engine.replay.serve.store import Spot
-from mockrec.engine.replay.serve.variants import Difference, decided, judge, request_fields
+from mockrec.engine.replay.serve.variants import VariantDifference, decided, judge, request_fields
 from mockrec.engine.replay.session.fingerprint import MatchKey, MatchOptions, differences, match_key_of
 from mockrec.engine.replay.session.volatile import loosened
 from mockrec.engine.rules.matching.request import RequestView
@@ -33,7 +33,7 @@ class Miss:
 
     nearest: RecordedExchange | None = None
     """None: the session holds no recording that can be served."""
-    differs: list[Difference] = field(default_factory=list)
+    differs: list[VariantDifference] = field(default_factory=list)
     """The differences between the nearest recording and the request."""
     used_up: bool = False
     """Whether recordings match, but all are used and none is repeated."""

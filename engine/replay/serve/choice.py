@@ -11,7 +11,7 @@ from typing import Final
 from mockrec.engine.replay.serve.index import Index
 from mockrec.engine.replay.serve.loader import RecordedExchange
 from mockrec.engine.replay.serve.nearest import distance
-from mockrec.engine.replay.serve.variants import Difference, Variant, VariantVerdict, judge, range_digest
+from mockrec.engine.replay.serve.variants import Variant, VariantDifference, VariantVerdict, judge, range_digest
 
 _MOST_VARIANTS: Final = 1000
 """At most this many variants of one request are judged in one group. A thousand take some 15 ms."""
@@ -141,9 +141,9 @@ class Track:
         return None
 
     @staticmethod
-    def nearest(tracks: Sequence[Track], wanted: Wanted) -> tuple[int, list[Difference]]:
+    def nearest(tracks: Sequence[Track], wanted: Wanted) -> tuple[int, list[VariantDifference]]:
         """Return the place of the recording nearest to an unmatched request, and the fields that differ."""
-        reasons: list[Difference] = []
+        reasons: list[VariantDifference] = []
         nearest: _VariantRecordings | None = None
         for track in tracks:
             own = track._groups.keys() & wanted.deciding

@@ -65,7 +65,7 @@ class RecordedExchange:
 
 
 @dataclass(slots=True)
-class _Open:
+class _OpenRecording:
     """An exchange whose end has not been read yet."""
 
     recording: RecordedExchange
@@ -95,7 +95,7 @@ class Tape:
         """The sets of header fields that selected a response (`Variant.deciding`)."""
         self.reading: Reading
         self._match = match
-        self._open: dict[str, _Open] = {}
+        self._open: dict[str, _OpenRecording] = {}
         try:
             self._read(path)
         except BaseException:
@@ -116,7 +116,7 @@ class Tape:
                 one = self._open.get(identity)
                 if kind in FIRST_TYPES or kind == "request":
                     if one is None:
-                        one = self._open[identity] = _Open(RecordedExchange(identity, begun))
+                        one = self._open[identity] = _OpenRecording(RecordedExchange(identity, begun))
                         begun += 1
                     if kind != "request-initiated":
                         self._take_request(one, record)
@@ -132,7 +132,7 @@ class Tape:
         self.index.done()
         self.nearest.done()
 
-    def _take_request(self, one: _Open, record: Mapping[str, Any]) -> None:
+    def _take_request(self, one: _OpenRecording, record: Mapping[str, Any]) -> None:
         try:
             draft = draft_of(record, self.folder)
         except SessionError:
@@ -143,7 +143,7 @@ class Tape:
         one.recording.host = host_of(record)[0]
         one.recording.name = f"{view.method} {view.path}{view.query_string}"
 
-    def _take_response(self, one: _Open, kind: str, record: Mapping[str, Any]) -> None:
+    def _take_response(self, one: _OpenRecording, kind: str, record: Mapping[str, Any]) -> None:
         recording = one.recording
         ended = kind == "abort" and recording.answer is None and (record.get("error") or is_open_stream(record))
         if kind in ("response", "websocket-accepted") or ended:
@@ -161,7 +161,7 @@ class Tape:
             if isinstance(at, (int, float)) and isinstance(size, int) and size > 0:
                 one.pieces.extend((at, size))
 
-    def _store(self, one: _Open) -> None:
+    def _store(self, one: _OpenRecording) -> None:
         recording, facts = one.recording, one.facts
         if recording.answer is None or facts is None:
             self.unanswered += 1

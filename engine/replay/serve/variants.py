@@ -31,7 +31,7 @@ _AMBIENT: Final = frozenset({
 them. If the session has responses for several values, the one with the equal value is preferred."""
 _AMBIENT_PREFIXES: Final = ("access-control-", "sec-", "x-forwarded-")
 _STATE: Final = frozenset({"range", "if-range", *VALIDATORS, *_PRECONDITIONS})
-"""Fields with a judgement of their own, and preconditions on the state that the client has seen."""
+"""Fields that are compared by special rules, and preconditions on the state that the client has seen."""
 _SAFE: Final = ("GET", "HEAD")
 _DECIDING_IN_ANSWERS: Final = frozenset(
     {"vary", "content-type", "content-language", "etag", "last-modified", "content-range"}
@@ -40,7 +40,7 @@ _LONGEST_FIELD: Final = 8192
 _MOST_VARY: Final = 50
 _IGNORED_RANGE: Final = "bytes"
 
-Difference = tuple[str, Any, Any]
+VariantDifference = tuple[str, Any, Any]
 """A place, its recorded value and the value of the request; `...` stands for no value."""
 
 
@@ -115,7 +115,7 @@ def _only_chooses(name: str) -> bool:
 class VariantVerdict:
     """Whether a variant can answer a request, and how well."""
 
-    reasons: list[Difference] = field(default_factory=list)
+    reasons: list[VariantDifference] = field(default_factory=list)
     """The differences because of which it cannot answer; empty if it can."""
     rank: tuple[float, ...] = ()
     """Higher is better."""
@@ -327,8 +327,8 @@ def _plain(value: str) -> str:
 
 
 __all__ = [
-    "Difference",
     "Variant",
+    "VariantDifference",
     "VariantVerdict",
     "decided",
     "ignores_ranges",

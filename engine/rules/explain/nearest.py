@@ -44,14 +44,14 @@ class Distance:
         return self.failed if is_near else ()
 
 
-Failure = Matcher | tuple[str, str, str]
+MatcherFailure = Matcher | tuple[str, str, str]
 """A matcher that failed, or the words for another reason: name, expected, found."""
 
 
 def nearest(request: RequestView, ranked: Sequence[CompiledRule]) -> Distance | None:
     """The rule with the highest score; of equal ones the one with the least severe failures, then the first in rank.
     None if there is no rule that answers."""
-    best: tuple[tuple[float, float], CompiledRule, list[Failure]] | None = None
+    best: tuple[tuple[float, float], CompiledRule, list[MatcherFailure]] | None = None
     for rule in [one for one in ranked if not one.continues][:MAX_COMPARED]:
         score, failures = _score(rule, request)
         key = score, -sum(map(_severity, failures))
@@ -65,7 +65,7 @@ def nearest(request: RequestView, ranked: Sequence[CompiledRule]) -> Distance | 
     return Distance(rule, score, described, tuple(one for one in failures if not isinstance(one, tuple)))
 
 
-def _severity(failure: Failure) -> float:
+def _severity(failure: MatcherFailure) -> float:
     """The weight of a failure against a rule."""
     return 1.0 if isinstance(failure, tuple) else _SEVERITY[_weight(failure)]
 
@@ -78,9 +78,9 @@ def _described(matcher: Matcher, request: RequestView) -> tuple[str, str, str]:
     return printable(matcher.label), _expected(matcher), _found(matcher, request)
 
 
-def _score(rule: CompiledRule, request: RequestView) -> tuple[float, list[Failure]]:
+def _score(rule: CompiledRule, request: RequestView) -> tuple[float, list[MatcherFailure]]:
     score = details = 0.0
-    failures: list[Failure] = []
+    failures: list[MatcherFailure] = []
     if not rule.sees(request):
         score -= _METHOD_WEIGHT
         failures.append(_wrong_kind(request))

@@ -18,7 +18,7 @@ from mockrec.engine.wire.http1.response_head import head_end
 from mockrec.engine.wire.http1.states import (
     REQUEST_STATES,
     RESPONSE_STATES,
-    ResponseEvent,
+    ResponseStep,
     State,
 )
 from mockrec.engine.wire.http1.written_heads import (
@@ -332,7 +332,7 @@ class H1Server:
         self._on_response("end-and-close" if self._closes else "end")
         return text
 
-    def _on_response(self, event: ResponseEvent) -> None:
+    def _on_response(self, event: ResponseStep) -> None:
         try:
             self._response = RESPONSE_STATES[self._response][event]
         except KeyError:

@@ -16,10 +16,10 @@ from h11 import DONE, ERROR, IDLE, MUST_CLOSE, SEND_BODY, SEND_RESPONSE, SWITCHE
 State = type
 """One of h11's states, each of which is a class of its own; compare with `is`."""
 
-RequestEvent = Literal["head", "head-with-content", "end", "fault", "next"]
-ResponseEvent = Literal["interim", "head", "data", "end", "end-and-close", "whole", "whole-and-close", "switch", "next"]
+RequestStep = Literal["head", "head-with-content", "end", "fault", "next"]
+ResponseStep = Literal["interim", "head", "data", "end", "end-and-close", "whole", "whole-and-close", "switch", "next"]
 
-REQUEST_STATES: Final[dict[State, dict[RequestEvent, State]]] = {
+REQUEST_STATES: Final[dict[State, dict[RequestStep, State]]] = {
     # No complete head has been received.
     IDLE: {"head": DONE, "head-with-content": SEND_BODY, "fault": ERROR},
     # The head is complete, the content (RFC 9112, 6) is not.
@@ -30,7 +30,7 @@ REQUEST_STATES: Final[dict[State, dict[RequestEvent, State]]] = {
     ERROR: {},
 }
 
-RESPONSE_STATES: Final[dict[State, dict[ResponseEvent, State]]] = {
+RESPONSE_STATES: Final[dict[State, dict[ResponseStep, State]]] = {
     # No final head has been sent; any number of interim responses may have been (RFC 9110, 15.2).
     SEND_RESPONSE: {
         "interim": SEND_RESPONSE,

@@ -12,7 +12,7 @@ HEADER_OVERFLOW: Final = "header-overflow"
 
 RESETS: Final = 200
 RESETS_A_SECOND: Final = 20
-"""How many open streams a client may reset at once, and per second ever after. More is an attack (CVE-2023-44487)."""
+"""How many open streams a client may reset at once, and afterwards per second. More is an attack (CVE-2023-44487)."""
 IDLE_FRAMES: Final = 1000
 IDLE_FRAMES_A_SECOND: Final = 10
 """How many successive frames may neither begin a message nor carry data (pings, settings, empty data, ...)."""

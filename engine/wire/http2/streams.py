@@ -25,7 +25,7 @@ from mockrec.engine.wire.parts import Part, ResetPart
 STREAM_WINDOW: Final = 256 * 1024
 CONNECTION_WINDOW: Final = 100 * STREAM_WINDOW
 """Bytes that a peer may send before they are consumed (RFC 9113, 5.2), on one stream and on all. The connection has
-room for a full window on every stream that may be open: a stream that is not read does not stop the others."""
+room for the full windows of 100 streams, so a stream that is not read does not stop the others."""
 
 _NO_LIMIT: Final = 2**31 - 1
 _DEFAULT_WINDOW: Final = 65535

@@ -20,7 +20,7 @@ class Item(int):
 
     @classmethod
     def of(cls, index: int, told: str) -> Item:
-        """An index with what it is known by."""
+        """Return the index with the expression that identifies the item."""
         item = cls(index)
         item.told = told
         return item
@@ -32,7 +32,7 @@ class Severity(StrEnum):
     breaking = "breaking"
     """A client that worked may not work any more: a status, a lost field, another type."""
     changed = "changed"
-    """Something else is said: a value, a new field, another header."""
+    """A value, a new field or another header differs."""
     info = "info"
     """Worth knowing, and never a reason to fail."""
 
@@ -90,7 +90,7 @@ class Finding:
 
 @dataclass(slots=True)
 class Difference:
-    """A finding that counts, with its place. Equal ones of an endpoint are told once."""
+    """A finding that counts, with its place. Equal differences of an endpoint are reported once."""
 
     finding: Finding
     endpoint: Endpoint
@@ -102,12 +102,12 @@ class Difference:
     paired_by: str
     occurrences: int = 1
     values: int = 1
-    """How many different differences it stands for: a place that says something else each time is told once."""
+    """Number of distinct values merged into it: a place whose values always differ is reported once."""
 
 
 @dataclass(slots=True)
 class OnlyIn:
-    """Exchanges of one session without a partner in the other. Equal ones of an endpoint are told once."""
+    """Exchanges of one session without a partner in the other. Equal ones of an endpoint are reported once."""
 
     endpoint: Endpoint
     fingerprint: str
