@@ -16,7 +16,7 @@ _PAGES = (
 def text() -> str:
     about = (
         "These pages are made of the code, and a test keeps them so: they are complete, and say what this version "
-        "does. The pages that explain are beside them."
+        "does. The other pages of docs/ explain."
     )
     rows = [(f"[{name}]({name})", what, f"[{where.rpartition('/')[2]}]({where})") for name, what, where in _PAGES]
     return page("Reference", about, table(("page", "has", "explained in"), rows))

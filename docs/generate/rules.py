@@ -15,7 +15,7 @@ Schema = dict[str, Any]
 _ABOUT = """
 The keys of a rule file. Their use, with examples, is described in [The rule file](../rules.md), [Recording real
 servers](../proxy.md) and [TLS interception](../tls.md); a default stands in brackets at the end of a meaning.
-`${NAME}` may stand wherever a value does. *Text* is any plain scalar, taken as written; a *duration* is `100ms`,
+`${NAME}` is allowed in every value. *Text* is any plain scalar, taken as written; a *duration* is `100ms`,
 `2s`, `1m`, `1h` or `0`; a *size* is `64KiB`, `10MB` or a number of bytes; *headers* are a mapping of names to texts
 or lists of texts, or a list of pairs.
 """

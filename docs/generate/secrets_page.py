@@ -24,7 +24,7 @@ def text() -> str:
         "What is secret",
         about,
         "## Names\n\n" + table(("by", "means", "secret are"), rows),
-        "## Tokens\n\nKinds that are found wherever they stand. Those of gitleaks are made of its rules "
+        "## Tokens\n\nKinds that are found anywhere in a message. Those of gitleaks are made of its rules "
         "(MIT licence, see LICENSES/gitleaks.txt).\n\n" + table(("kind", "known from"), kinds),
     )
 

@@ -1,22 +1,37 @@
-"""What the pages are made of: tables, cells, and the docstrings that stand behind names in the code."""
+"""The parts of the pages: paragraphs, tables, cells, and the docstrings of names in the code."""
 
 from __future__ import annotations
 
 import ast
 import inspect
 import re
+import textwrap
 from collections.abc import Iterable, Sequence
 from functools import cache
 from itertools import pairwise
 from types import ModuleType
 from typing import Any
 
-HEAD = "<!-- Made by docs/generate out of the code; changes here are lost. `python docs/generate` makes it again. -->\n"
+HEAD = "<!-- Generated from the code by `python docs/generate`, which overwrites changes. -->\n"
+_NOT_PROSE = re.compile(r"\n?(?:[|#<*-]|\d+\.)")
 
 
 def page(title: str, *parts: str) -> str:
-    """A whole page."""
-    return "\n\n".join([f"{HEAD}\n# {title}", *(part.strip("\n") for part in parts if part)]) + "\n"
+    """A whole page, its prose wrapped at 100 columns."""
+    text = "\n\n".join([f"{HEAD}\n# {title}", *(part.strip("\n") for part in parts if part)]) + "\n"
+    pieces = re.split(r"(^```.*?^```$)", text, flags=re.DOTALL | re.MULTILINE)  # every second one is a code block
+    return "".join(piece if number % 2 else _wrapped(piece) for number, piece in enumerate(pieces))
+
+
+def _wrapped(text: str) -> str:
+    paragraphs = text.split("\n\n")
+    return "\n\n".join(one if _NOT_PROSE.match(one) or not one.strip() else _fill(one) for one in paragraphs)
+
+
+def _fill(paragraph: str) -> str:
+    end = "\n" if paragraph.endswith("\n") else ""
+    start = "\n" if paragraph.startswith("\n") else ""
+    return start + textwrap.fill(paragraph.strip(), 100, break_long_words=False, break_on_hyphens=False) + end
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

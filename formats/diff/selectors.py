@@ -160,5 +160,5 @@ def _takes(want: str | int | tuple[str, int] | None, part: str | int | tuple[str
     if isinstance(want, tuple):
         return part == want or (want[1] == 1 and part == want[0])
     if isinstance(want, str) and want.startswith(_ITEM):
-        return isinstance(part, Item) and part.told == want[1:]
+        return isinstance(part, Item) and part.expression == want[1:]
     return want == (part[0] if isinstance(part, tuple) else part)

@@ -204,7 +204,7 @@ class _TreeComparison:
 
 
 def _shown(part: Any) -> str:
-    return f"[?@.{part.told}]" if isinstance(part, Item) else step(part)
+    return f"[?@.{part.expression}]" if isinstance(part, Item) else step(part)
 
 
 def _by_form(names: list[str], forms: list[str]) -> dict[str, str]:

@@ -15,14 +15,14 @@ Location = tuple[str | int | tuple[str, int], ...]
 class Item(int):
     """The index of an array's item that is known by its id."""
 
-    told: str
+    expression: str
     """For example `id=="x"`."""
 
     @classmethod
-    def of(cls, index: int, told: str) -> Item:
+    def of(cls, index: int, expression: str) -> Item:
         """Return the index with the expression that identifies the item."""
         item = cls(index)
-        item.told = told
+        item.expression = expression
         return item
 
 
