@@ -87,6 +87,22 @@ def test_long_bodies_both_ways(recorder: Start, tmp_path: Path, program: Program
     assert "No such file" in found.stdout
 
 
+def test_a_replayed_long_body_is_in_a_file(recorder: Start, tmp_path: Path, program: Program) -> None:
+    content = os.urandom(LONG)
+    (tmp_path / "long.bin").write_bytes(content)
+    run = recorder(RULES)
+    post(run.port, content)
+    run.stop()
+    target = recorder(RULES, out="target.jsonl")
+    done = program("replay", run.log, "--to", target.url, "-o", "again.jsonl")
+    assert done.returncode == 0, done.stderr
+    again = tmp_path / "again.jsonl"
+    records = [json.loads(line) for line in again.read_text(encoding="utf-8").splitlines()]
+    body = next(record["body"] for record in records if record["type"] == "request")
+    assert "file" in body
+    assert of(again, body) == content
+
+
 @pytest.mark.parametrize("chunk", [1000, 65536])
 def test_redacted_and_decoded_as_they_come(recorder: Start, tmp_path: Path, upstream: Serve, chunk: int) -> None:
     """The file holds no secret either, whatever the pieces are."""

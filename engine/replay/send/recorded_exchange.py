@@ -60,11 +60,11 @@ def recorded_exchange(
     address = read_target_uri(head, request.route.port, origin)
     if isinstance(address, str):
         raise ValueError(f"{request.url} is no URL that can be asked for ({address})")
+    head.has_body = bool(body)  # before the exchange is made, which opens a file for a long body
     exchange = Exchange(head, address, peer, NULL_CHANNEL, context.log, context.body_limit, context.body_limit)
     exchange.tag(f"{REPLAY_OF}{recorded_id}", *tags)
     context.log.request_initiated(exchange)
     if body:
-        head.has_body = True
         exchange.take_data(body)
     exchange.take_end(())
     exchange.choose(None)  # no rule responds: the server does
