@@ -218,7 +218,7 @@ def test_a_renamed_log_is_begun_again_by_sighup(
     running.log.rename(tmp_path / "s.jsonl.3")
     running.log.write_text("of another program")
     running.process.send_signal(signal.SIGHUP)
-    until_said(running, "the renamed log is written on")
+    until_said(running, "recording continues in the renamed file")
     asked += ask(client, running.port, ["five"])
     running.process.send_signal(signal.SIGINT)
     assert running.process.wait(20) == 0, running.stderr
