@@ -21,6 +21,8 @@ def run(*options: str | Path) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize("item", ITEMS)
 def test_a_smoke_run(tmp_path: Path, item: str) -> None:
     done = run("--smoke", "--work", tmp_path, "--only", item)
+    if "unexpected answer: b'HTTP/1.1 500 Server error" in done.stderr:  # Mockttp's own, on a busy machine
+        done = run("--smoke", "--work", tmp_path, "--only", item)
     assert done.returncode == 0, done.stdout + done.stderr
     assert any(line.startswith(item) for line in done.stdout.splitlines()), done.stdout
 
