@@ -30,7 +30,7 @@ class ProtocolViolation(Exception):
 
 
 class DeadlineHolder(Protocol):
-    """What a protocol tells the listener, which looks at the deadlines of all connections."""
+    """What a protocol reports to the listener, which checks the deadlines of all connections."""
 
     deadline: float
     """When the client has taken too long, in monotonic milliseconds."""

@@ -28,7 +28,7 @@ from mockrec.engine.steps.passthrough_log import (
     log_unchanged_body,
     tag_odd,
 )
-from mockrec.engine.steps.passthrough_response import FRAMING, client_response, content_length
+from mockrec.engine.steps.passthrough_response import client_response, content_length
 from mockrec.engine.steps.plan import StepHandler
 from mockrec.engine.steps.request_changes import needs_body
 from mockrec.engine.steps.spec import CompileContext, StepSpec
@@ -45,7 +45,7 @@ from mockrec.engine.upstream.request import UpstreamRequest
 from mockrec.engine.upstream.request_loop import RequestBody, perform
 from mockrec.engine.upstream.stream import UpstreamStream
 from mockrec.engine.wire.parts import Data, End, Part, RawHeaders, ResponseHead
-from mockrec.engine.wire.syntax import BODILESS_STATUSES
+from mockrec.engine.wire.syntax import BODILESS_STATUSES, FRAMING_NAMES
 
 _BAD_GATEWAY = "Error communicating with upstream server"
 
@@ -256,7 +256,7 @@ class HttpPassthrough:
         """Pass an interim response on, except 100: this recorder sends its own (RFC 9110, 10.1.1)."""
         tag_odd(self._exchange, head.odd)
         if head.status != 100 and self._exchange.head.version != "1.0":
-            fields = sendable(without(end_to_end(head.raw_headers), ":status", *FRAMING))
+            fields = sendable(without(end_to_end(head.raw_headers), ":status", *FRAMING_NAMES))
             await self._exchange.send_interim(head.status, [(name, value) for name, value in fields])
 
     async def respond(self, stream: UpstreamStream, head: ResponseHead, parts: Sequence[Part]) -> bool:

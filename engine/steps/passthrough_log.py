@@ -11,11 +11,10 @@ from typing import Any, Final
 
 from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.upstream.errors import LOOP, UpstreamError
-from mockrec.engine.upstream.headers import RawHeaders
 from mockrec.engine.upstream.request import UpstreamRequest
 from mockrec.engine.upstream.stream import UpstreamStream
 from mockrec.engine.wire.odd_fields import odd_tags
-from mockrec.engine.wire.parts import ResponseHead
+from mockrec.engine.wire.parts import RawHeaders, ResponseHead
 from mockrec.engine.wire.request_line import target_text
 from mockrec.engine.wire.websocket.handshake import offered_protocols
 

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.message.response import REASONS, PreparedResponse
 from mockrec.engine.rules.model import ResponseChanges
 from mockrec.engine.steps.transform import changed_headers
 from mockrec.engine.upstream.headers import end_to_end, with_chunks, with_length, without
 from mockrec.engine.wire.parts import ResponseHead
-from mockrec.engine.wire.syntax import BODILESS_STATUSES
-
-FRAMING: Final = ("content-length", "transfer-encoding")
+from mockrec.engine.wire.syntax import BODILESS_STATUSES, FRAMING_NAMES
 
 
 def client_response(
@@ -53,8 +49,8 @@ def _framed(
     if chunked:
         return with_chunks(fields)
     if length is None:
-        return without(fields, *FRAMING)
-    framing = [(name.lower(), value) for name, value in fields if name.lower() in FRAMING]
+        return without(fields, *FRAMING_NAMES)
+    framing = [(name.lower(), value) for name, value in fields if name.lower() in FRAMING_NAMES]
     return fields if framing == [("content-length", str(length))] else with_length(fields, length)
 
 

@@ -12,11 +12,11 @@ from mockrec.engine.steps.offloaded import in_helper, replaces_quickly
 from mockrec.engine.steps.transform import TransformError, changed_headers, changed_host, changed_path
 from mockrec.engine.upstream.client import UpstreamClient
 from mockrec.engine.upstream.headers import with_length
+from mockrec.engine.wire.syntax import FRAMING_NAMES
 from mockrec.engine.wire.urls import DEFAULT_PORTS
 
 _PLAIN = {"ws": "http", "wss": "https"}
 _SOCKETS = {"http": "ws", "https": "wss"}
-_FRAMING = ("content-length", "transfer-encoding")
 
 
 def needs_body(change: BodyChange | None) -> bool:
@@ -98,8 +98,8 @@ def _changed_fields(fields: list[list[str]], changes: RequestChanges) -> list[li
     """The fields after their changes; pseudo-fields and framing fields are not changed."""
     pseudo = [pair for pair in fields if pair[0].startswith(":")]
     plain = [pair for pair in fields if not pair[0].startswith(":")]
-    framing = [pair for pair in plain if pair[0].lower() in _FRAMING]
-    changed = [pair for pair in changed_headers(plain, changes.headers) if pair[0].lower() not in _FRAMING]
+    framing = [pair for pair in plain if pair[0].lower() in FRAMING_NAMES]
+    changed = [pair for pair in changed_headers(plain, changes.headers) if pair[0].lower() not in FRAMING_NAMES]
     return [*pseudo, *changed, *framing] if changed != plain else fields
 
 

@@ -25,9 +25,8 @@ from mockrec.engine.steps.transform import TransformError, changed_headers
 from mockrec.engine.upstream.client import UpstreamClient
 from mockrec.engine.upstream.headers import with_chunks, with_length, without
 from mockrec.engine.usercode.failure import UserError
-from mockrec.engine.wire.syntax import BODILESS_STATUSES
+from mockrec.engine.wire.syntax import BODILESS_STATUSES, FRAMING_NAMES
 
-_FRAMING = ("content-length", "transfer-encoding")
 _OF_SOCKETS = ("connection", "upgrade", "sec-websocket-accept", "sec-websocket-protocol", "sec-websocket-extensions")
 
 
@@ -193,7 +192,7 @@ class ResponseLayers:
         fields = _changed_fields(response, changes.headers)
         body, change = response.body, changes.body
         if change is not None and (exchange.channel.bodiless or status in BODILESS_STATUSES):
-            fields = without(fields, *_FRAMING)  # they describe another body than the changed one
+            fields = without(fields, *FRAMING_NAMES)  # they describe another body than the changed one
         elif change is not None and is_whole:
             encoding = ", ".join(value for name, value in response.headers if name.lower() == "content-encoding")
             place = f"{layer.place.where}.response"
@@ -214,13 +213,13 @@ def _changed_fields(response: PreparedResponse, changes: HeaderChanges) -> list[
     """The fields after their changes; those that frame the body are not changed."""
     if changes == HeaderChanges():
         return [list(pair) for pair in response.headers]
-    fields = without(changed_headers(response.headers, changes), *_FRAMING)
-    return [*fields, *([name, value] for name, value in response.headers if name.lower() in _FRAMING)]
+    fields = without(changed_headers(response.headers, changes), *FRAMING_NAMES)
+    return [*fields, *([name, value] for name, value in response.headers if name.lower() in FRAMING_NAMES)]
 
 
 def framed(fields: list[list[str]], response: PreparedResponse, length: int) -> list[list[str]]:
     """The fields for a body of another length. Those of a server's response frame it; other responses are framed when
     they are sent."""
     if not response.relayed:
-        return without(fields, *_FRAMING)
+        return without(fields, *FRAMING_NAMES)
     return with_chunks(fields) if response.trailers else with_length(fields, length)

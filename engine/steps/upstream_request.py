@@ -13,6 +13,7 @@ from mockrec.engine.upstream.options import UpstreamOptions
 from mockrec.engine.upstream.protocols import offered
 from mockrec.engine.upstream.request import UpstreamRequest
 from mockrec.engine.upstream.route import Route
+from mockrec.engine.wire.syntax import FRAMING_NAMES
 from mockrec.engine.wire.urls import DEFAULT_PORTS
 
 _PLAIN = {"ws": "http", "wss": "https"}
@@ -125,15 +126,11 @@ def _framed(exchange: Exchange, raw_headers: list[list[str]]) -> list[list[str]]
     if exchange.edited is not None and exchange.edited.body is not None:
         return with_length(raw_headers, len(exchange.edited.body))
     if exchange.websocket:
-        return without(raw_headers, "content-length", "transfer-encoding")  # frames follow, not a body
+        return without(raw_headers, *FRAMING_NAMES)  # frames follow, not a body
     if head.chunked or (head.has_body and head.content_length is None):
         return with_chunks(raw_headers)
-    framing = [value for name, value in raw_headers if name.lower() in ("content-length", "transfer-encoding")]
+    framing = [value for name, value in raw_headers if name.lower() in FRAMING_NAMES]
     length = head.content_length
     if framing == ([] if length is None else [str(length)]):
         return raw_headers
-    return (
-        without(raw_headers, "content-length", "transfer-encoding")
-        if length is None
-        else with_length(raw_headers, length)
-    )
+    return without(raw_headers, *FRAMING_NAMES) if length is None else with_length(raw_headers, length)

@@ -141,7 +141,7 @@ class Http2ByteStream:
         self.close()
 
     def close(self, code: int = CANCEL) -> None:
-        """Do the same as `aclose`; `code` tells the peer why no more is read."""
+        """Do the same as `aclose`; `code` is the reason that the peer receives."""
         if not self._closed:
             self._closed = True
             self._acknowledge()

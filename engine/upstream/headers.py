@@ -8,16 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mockrec.engine.wire.syntax import CONTROLS, TOKEN
-
-RawHeaders = Sequence[Sequence[str]]
+from mockrec.engine.wire.parts import RawHeaders
+from mockrec.engine.wire.syntax import CONTROLS, FRAMING_NAMES, TOKEN
 
 _HOP_BY_HOP = frozenset({"connection", "http2-settings", "keep-alive", "proxy-connection", "upgrade"})
 _OF_A_CONNECTION = _HOP_BY_HOP | {"te"}
 _NEVER_NAMED = frozenset({"host", "content-length", "transfer-encoding", "content-encoding", "content-type", "te"})
 """Fields that are not removed although a `Connection` header names them."""
-_FRAMING = ("content-length", "transfer-encoding")
-_NO_TRAILERS = _OF_A_CONNECTION | {*_FRAMING, "host", "trailer", "expect", "content-encoding", "content-type"}
+_NO_TRAILERS = _OF_A_CONNECTION | {*FRAMING_NAMES, "host", "trailer", "expect", "content-encoding", "content-type"}
 
 
 def end_to_end(raw_headers: RawHeaders) -> list[list[str]]:
@@ -87,7 +85,7 @@ def with_length(raw_headers: RawHeaders, length: int) -> list[list[str]]:
     placed = False
     for name, value in raw_headers:
         lower = name.lower()
-        if lower not in _FRAMING:
+        if lower not in FRAMING_NAMES:
             framed.append([name, value])
         elif not placed:
             placed = True
@@ -102,8 +100,10 @@ def with_chunks(raw_headers: RawHeaders) -> list[list[str]]:
     named = [name for name, _ in raw_headers if name.lower() == "transfer-encoding"]
     if len(named) == 1 and [value.lower() for name, value in raw_headers if name == named[0]] == ["chunked"]:
         # In lower case: not every recipient compares the name without its case.
-        return [[name, "chunked" if name == named[0] else value] for name, value in without(raw_headers, _FRAMING[0])]
-    return [*without(raw_headers, *_FRAMING), ["Transfer-Encoding", "chunked"]]
+        return [
+            [name, "chunked" if name == named[0] else value] for name, value in without(raw_headers, "content-length")
+        ]
+    return [*without(raw_headers, *FRAMING_NAMES), ["Transfer-Encoding", "chunked"]]
 
 
 def without(raw_headers: RawHeaders, *names: str) -> list[list[str]]:

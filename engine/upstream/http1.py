@@ -11,13 +11,12 @@ from mockrec.engine import clock
 from mockrec.engine.transport.byte_stream import ByteStream
 from mockrec.engine.transport.tls import TlsError
 from mockrec.engine.upstream.errors import RESET, TIMED_OUT, UpstreamError, tls_error
-from mockrec.engine.upstream.headers import RawHeaders
 from mockrec.engine.upstream.proxy_tunnels import basic
 from mockrec.engine.upstream.request import UpstreamRequest
 from mockrec.engine.upstream.route import UpstreamTransport
 from mockrec.engine.wire.fault_codes import EARLY_EOF
 from mockrec.engine.wire.http1.client import HUNG_UP, H1Client
-from mockrec.engine.wire.parts import Fault, Part
+from mockrec.engine.wire.parts import Fault, Part, RawHeaders
 
 _HEAD_LIMIT = 256 * 1024
 _SETTINGS = b"\x04\0\0\0\0\0"

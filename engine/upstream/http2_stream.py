@@ -14,10 +14,9 @@ from mockrec.engine import clock
 from mockrec.engine.transport.byte_stream import ByteStream
 from mockrec.engine.transport.http2_stream import CANCEL, Http2ByteStream
 from mockrec.engine.upstream.errors import REFUSED, RESET, STREAM_ERROR, TIMED_OUT, UpstreamError, unsendable
-from mockrec.engine.upstream.headers import RawHeaders
 from mockrec.engine.upstream.http2 import Http2UpstreamConnection
 from mockrec.engine.upstream.request import UpstreamRequest
-from mockrec.engine.wire.parts import Data, End, Fault, Interim, Part, ResetPart
+from mockrec.engine.wire.parts import Data, End, Fault, Interim, Part, RawHeaders, ResetPart
 
 _PIECE = 16 * 1024
 """Bytes of a body that the server has to take within one timeout."""

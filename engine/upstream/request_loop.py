@@ -17,10 +17,9 @@ import anyio
 from mockrec.engine.message.channel import ClientConnection
 from mockrec.engine.upstream.client import UpstreamClient
 from mockrec.engine.upstream.errors import REFUSED, RESET, TIMED_OUT, UNSENDABLE, UpstreamError
-from mockrec.engine.upstream.headers import RawHeaders
 from mockrec.engine.upstream.request import UpstreamRequest
 from mockrec.engine.upstream.stream import UpstreamStream
-from mockrec.engine.wire.parts import Interim, Part, ResponseHead, ResponsePart
+from mockrec.engine.wire.parts import Interim, Part, RawHeaders, ResponseHead, ResponsePart
 
 ATTEMPTS = 3
 """Most attempts for a request that the server does not process."""

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from mockrec.engine.transport.byte_stream import ByteStream
-from mockrec.engine.upstream.headers import RawHeaders
 from mockrec.engine.upstream.request import UpstreamRequest
 from mockrec.engine.upstream.route import UpstreamTransport
-from mockrec.engine.wire.parts import Part
+from mockrec.engine.wire.parts import Part, RawHeaders
 
 
 class UpstreamStream(Protocol):

@@ -14,13 +14,13 @@ from mockrec.engine.upstream.protocols import offered
 from mockrec.engine.upstream.request import UpstreamRequest
 from mockrec.engine.upstream.route import Route
 from mockrec.engine.wire.request_line import sent_target
+from mockrec.engine.wire.syntax import FRAMING_NAMES
 from mockrec.engine.wire.urls import DEFAULT_PORTS
 from mockrec.formats.content import codings as content
 from mockrec.formats.text.hostnames import to_ascii
 
 _PLAIN = {"ws": "http", "wss": "https"}
 _PSEUDO = (":method", ":scheme", ":authority", ":path")
-_FRAMING = ("content-length", "transfer-encoding")
 
 Server = tuple[str, str, int]
 """Protocol, host and port."""
@@ -119,4 +119,4 @@ def parse_to(texts: Sequence[str], parse_url: Any) -> dict[str, Server]:
 
 def without_framing(raw_headers: Sequence[Sequence[str]]) -> list[list[str]]:
     """The fields of a message without those of its connection and its framing."""
-    return without(end_to_end([pair for pair in raw_headers if not pair[0].startswith(":")]), *_FRAMING)
+    return without(end_to_end([pair for pair in raw_headers if not pair[0].startswith(":")]), *FRAMING_NAMES)
