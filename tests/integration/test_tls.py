@@ -19,6 +19,7 @@ import pytest
 import requests
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from tls_client import Tls
 
 Record = dict[str, Any]
 Start = Callable[..., Any]
@@ -112,42 +113,6 @@ def names(sock: ssl.SSLSocket) -> list[str]:
 def where(record: Record) -> tuple[str, str, str, int]:
     destination = record["destination"]
     return record["protocol"], record["url"], destination["hostname"], destination["port"]
-
-
-class Tls:
-    """A TLS client over anything with `sendall` and `recv`, another one of these too. Shows what the socket says."""
-
-    def __init__(self, below: Any, ca: Path, name: str) -> None:
-        self._below = below
-        self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
-        context = ssl.create_default_context(cafile=str(ca))
-        self._tls = context.wrap_bio(self._in, self._out, server_hostname=name)
-        self._do(self._tls.do_handshake)
-
-    def _do(self, step: Callable[[], Any]) -> Any:
-        while True:
-            try:
-                result = step()
-                if self._out.pending:
-                    self._below.sendall(self._out.read())
-                return result
-            except ssl.SSLWantReadError:
-                if self._out.pending:
-                    self._below.sendall(self._out.read())
-                data = self._below.recv(65536)
-                if not data:
-                    raise EOFError from None
-                self._in.write(data)
-
-    def sendall(self, data: bytes) -> None:
-        self._do(lambda: self._tls.write(data))
-
-    def recv(self, size: int) -> bytes:
-        try:
-            data: bytes = self._do(lambda: self._tls.read(size))
-        except ssl.SSLZeroReturnError:
-            return b""
-        return data
 
 
 class Dripping:
