@@ -203,6 +203,8 @@ async def test_a_session_is_read_no_further_than_it_is_sent(replayed: Replayed) 
         async with anyio.create_task_group() as group:
             group.start_soon(replayed.send, endless(), MemoryGateway(server))
             await server.has("0")
+            while read < 2000:
+                await anyio.sleep(0.01)
             before = -1
             while read != before:  # until it waits
                 before = read
