@@ -24,6 +24,7 @@ from mockrec.engine.replay.session.recorded import is_bare_redirect
 from mockrec.engine.rules.wording import printable, shorten
 from mockrec.engine.steps import faults
 from mockrec.engine.steps.failures import TEXT_TYPE
+from mockrec.engine.steps.grpc import grpc_failure
 from mockrec.engine.steps.plan import StepHandler
 from mockrec.engine.steps.timing import sleep_until
 from mockrec.engine.upstream.headers import with_chunks, with_length
@@ -114,7 +115,8 @@ def _log_match(exchange: Exchange, cassette: Cassette, found: RecordedExchange) 
 
 
 async def _refuse(exchange: Exchange, text: str) -> None:
-    await exchange.reply(PreparedResponse(503, (TEXT_TYPE,), text.encode("utf-8", "replace"), is_own=True))
+    fields = (TEXT_TYPE, *grpc_failure(exchange.view, text))
+    await exchange.reply(PreparedResponse(503, fields, text.encode("utf-8", "replace"), is_own=True))
 
 
 async def _serve_response(

@@ -14,6 +14,7 @@ from mockrec.engine.rules.model import (
     Delay,
     Emit,
     Forward,
+    GrpcReply,
     HeaderChanges,
     Informational,
     JsonRpc,
@@ -34,6 +35,7 @@ from mockrec.engine.rules.model import (
     When,
 )
 from mockrec.engine.rules.wording import expected_words, handler_words, short, shown
+from mockrec.formats.operations.grpc.status import STATUSES
 
 _TIMES = {1: "once", 2: "twice", 3: "thrice"}
 
@@ -78,6 +80,8 @@ def step_words(step: Step) -> str:
             return f"reply from the folder {short(folder.rpartition('/')[2])}"
         case Reply() | Stream():
             return f"{step.name} {step.status}"
+        case GrpcReply():
+            return f"grpc {STATUSES[step.status]}"
         case JsonRpc():
             return "JSON-RPC error" if step.error is not None else "JSON-RPC result"
         case Malformed(reply=Reply() as reply):

@@ -57,6 +57,8 @@ class MatcherSpec:
     weight: Weight = Weight.DETAIL
     reads_body: bool = False
     """Whether the check needs the complete body. One that cannot be decoded or parsed (ValueError) does not match."""
+    head_only: Callable[[Any], bool] = lambda _: False
+    """With `reads_body`: expected value → whether this one needs only the head all the same."""
     expected_of: Callable[[Any], Any] = _itself
     """The value as loaded → the expected value; None where every request matches."""
     canonical: Callable[[Any], Any] = _itself
@@ -65,6 +67,10 @@ class MatcherSpec:
     """The value as loaded → a warning about a value that is valid, but hardly intended."""
     suggestion: Callable[[RequestView], Sequence[str]] | None = None
     """Request → keys and values in YAML that would match it: `exactQuery: "?a=1"`."""
+
+    def needs_body(self, expected: Any) -> bool:
+        """Whether the check of an expected value needs the complete body."""
+        return self.reads_body and not self.head_only(expected)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -10,6 +10,7 @@ from mockrec.engine.rules.model.changes import (
     RequestChanges,
     ResponseChanges,
 )
+from mockrec.engine.rules.model.grpc import GrpcCall, GrpcReply
 from mockrec.engine.rules.model.location import SourceLocation
 from mockrec.engine.rules.model.rule import Rule, RuleFile
 from mockrec.engine.rules.model.steps import (
@@ -51,6 +52,8 @@ __all__ = [
     "Emit",
     "Expected",
     "Forward",
+    "GrpcCall",
+    "GrpcReply",
     "HeaderChanges",
     "HeaderPairs",
     "Informational",
