@@ -124,6 +124,8 @@ class ExchangeLog:
         record["body"] = EMPTY_BODY
         if body.trailers:
             record.update(trailer_fields(body.trailers))
+        if head.operation is not None:
+            record["operation"] = head.operation
         redacted = not body.trailers
         if body.size:
             part = record, "body", _kept_body(body, exchange.target.headers, "request", exchange)
