@@ -64,12 +64,14 @@ def grpc_body(
     return (base64.b64encode(body) if kind is GrpcKind.WEB_TEXT else body), ()
 
 
-def grpc_failure(view: RequestView, text: str) -> tuple[tuple[str, str], ...]:
-    """Return fields that tell a gRPC client why its request is answered by none (`UNAVAILABLE`, as clients take a 503);
-    none for other requests."""
+def grpc_failure(view: RequestView, text: str) -> PreparedResponse | None:
+    """Return the response that tells a gRPC client why its request is answered by none: a head with the status
+    UNIMPLEMENTED, after which clients do not try again. None for other requests."""
     if grpc_kind(view.content_type) is None:
-        return ()
-    return (("grpc-status", "14"), ("grpc-message", encode_message(text.strip()[:_LONGEST_TEXT])))
+        return None
+    message = encode_message(text.strip()[:_LONGEST_TEXT])
+    fields = (("content-type", view.content_type), ("grpc-status", "12"), ("grpc-message", message))
+    return PreparedResponse(200, fields, is_own=True)
 
 
 _LONGEST_TEXT = 1000

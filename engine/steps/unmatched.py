@@ -61,7 +61,9 @@ def _explaining(rules: Callable[[], RuleSet]) -> StepHandler:
     async def handle(exchange: Exchange) -> None:
         exchange.unmatched = True
         text = explain_miss(exchange.view, rules(), exchange.continued)
-        fields = (TEXT_TYPE, *grpc_failure(exchange.view, text))
-        await exchange.reply(PreparedResponse(503, fields, text.encode("utf-8", "replace"), is_own=True))
+        response = grpc_failure(exchange.view, text)
+        if response is None:
+            response = PreparedResponse(503, (TEXT_TYPE,), text.encode("utf-8", "replace"), is_own=True)
+        await exchange.reply(response)
 
     return handle

@@ -18,6 +18,7 @@ from mockrec.formats.operations.spec import Facts, Operation, ProtocolSpec
 from mockrec.formats.operations.table import PROTOCOLS
 
 _NO_FACTS: Final[Facts] = {}
+_NAMED_BY_HEAD: Final = tuple(row for row in PROTOCOLS if row.named_by_head)
 _MARKS: Final = (b'"query"', b'"jsonrpc"')
 """One of these is in every WebSocket message that starts an operation."""
 
@@ -49,9 +50,9 @@ def operation_of(message: OperationMessage) -> Operation | None:
 
     A malformed request of a protocol that its head names has an operation with a finding, and no name.
     """
-    if message.data is None:
-        return None
     certain = recognised(message.method, message.target, message.headers)
+    if not (certain is not None and certain.named_by_head) and message.data is None:
+        return None
     finding = ""
     for row in PROTOCOLS if certain is None else (certain, *PROTOCOLS):
         try:
@@ -70,9 +71,7 @@ def operation_of(message: OperationMessage) -> Operation | None:
 def facts_of_response(message: OperationMessage) -> tuple[Facts, str]:
     """Return the facts of a response, and a finding if it is malformed (empty otherwise)."""
     finding = ""
-    if message.data is None:
-        return _NO_FACTS, ""
-    for row in PROTOCOLS:
+    for row in PROTOCOLS if message.data is not None else _NAMED_BY_HEAD:
         try:
             found = row.response(message)
         except MalformedMessageError as error:

@@ -64,6 +64,9 @@ class ProtocolSpec:
     """The JSON of a WebSocket message from the client → the operation that it starts, if it does."""
     facts: Mapping[str, FactType] = field(default_factory=dict)
     """The names of the filter language that this protocol has."""
+    named_by_head: bool = False
+    """Whether the head names the operation (and trailers the outcome), so that messages whose body was cut have one,
+    too; `data` may be None then."""
     match_key: Callable[[OperationMessage], Any | None] = lambda message: None
     """A request → plain JSON data that stands for its body when a recording is searched (`replay --serve`): two
     requests that mean the same give the same. None: the body counts as it is. Raises `MalformedMessageError`."""

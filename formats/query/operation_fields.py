@@ -24,6 +24,7 @@ _TYPES: Final = {
 _HEAD: Final = (("method",), ("url",), ("headers",), ("trailers",))
 _REQUESTS: Final = frozenset({"request", "websocket-request"})
 _RESPONSES: Final = frozenset({"response"})
+_ABORTS: Final = frozenset({"abort"})
 _MESSAGES: Final = frozenset({"websocket-message-received"})
 
 
@@ -49,6 +50,12 @@ def _started(found: Any, context: Context) -> Operation | None:
 def _names(found: Any, context: Context) -> Iterable[str]:
     operation = _requested(found, context)
     return () if operation is None else operation.names
+
+
+def _names_by_head(found: tuple[Any, ...], context: Context) -> Iterable[str]:
+    """The names that the head of an aborted request tells: its body may not be complete."""
+    headers, method, url = found
+    return _names((None, method, url, headers, None), context)
 
 
 def _names_started(found: Any, context: Context) -> Iterable[str]:
@@ -90,6 +97,7 @@ OPERATION_FIELDS: Final = {
         (
             FieldPath(("body",), _REQUESTS, _names, _HEAD),
             FieldPath(("content",), _MESSAGES, _names_started),
+            FieldPath(("headers",), _ABORTS, _names_by_head, (("method",), ("url",))),
         ),
     ),
     **{name: _of_protocol(name, kind) for name, kind in FACTS.items()},
