@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+from mockrec.engine.rules.matching.deferral import QUICK_BODY, Check, Question
 from mockrec.engine.rules.matching.request import RequestView
 from mockrec.engine.rules.matching.values import json_includes
 from mockrec.engine.rules.model import GrpcCall
@@ -13,7 +14,8 @@ from mockrec.engine.rules.yaml.records import Key, ParsedMapping, Record
 from mockrec.engine.rules.yaml.strings import Pattern
 from mockrec.engine.rules.yaml.types import AnyJson
 from mockrec.formats.operations.grpc.descriptors import DescriptorError
-from mockrec.formats.operations.grpc.media import grpc_kind, method_of, service_of
+from mockrec.formats.operations.grpc.frames import HEAD
+from mockrec.formats.operations.grpc.media import GrpcKind, grpc_kind, method_of, service_of
 from mockrec.formats.operations.grpc.messages import read_body
 from mockrec.formats.operations.grpc.wire_format import has_numbers
 
@@ -56,23 +58,62 @@ GRPC_CALL: Final = Record(
 
 def grpc_check(call: GrpcCall) -> Callable[[RequestView], bool]:
     """Check the method, and then the first message. The check raises ValueError for a body that cannot be read."""
+    is_called, fits = _head_check(call), _message_check(call)
+    return lambda request: is_called(request) and (call.message is None or fits(request, request.body))
+
+
+def early_grpc_check(call: GrpcCall, question: Question) -> Check:
+    """The same as soon as the first message has arrived: the client of a stream may wait for an answer to it. A long
+    message is left to a helper process, with the whole body."""
+    is_called, fits = _head_check(call), _message_check(call)
+
+    def check(request: RequestView) -> bool | None:
+        if not is_called(request):
+            return False
+        is_text = grpc_kind(request.content_type) is GrpcKind.WEB_TEXT
+        if request.announced is None and not is_text:
+            prefix = request.arrived(HEAD)
+            if len(prefix) == HEAD:
+                request.announced = int.from_bytes(prefix[1:], "big")
+        is_long = is_text or request.announced is None or request.announced > QUICK_BODY
+        if is_long and not request.body_complete:
+            return None
+        deferral = request.deferral
+        if is_long and deferral is not None and not deferral.fits(QUICK_BODY):
+            return deferral.ask(question)
+        if is_long or request.announced is None:
+            return fits(request, request.body)
+        size = HEAD + request.announced
+        body = request.arrived(size)
+        return fits(request, body) if len(body) == size or request.body_complete else None
+
+    return check
+
+
+def _head_check(call: GrpcCall) -> Callable[[RequestView], bool]:
     is_service = "/" not in call.method
+
+    def is_called(request: RequestView) -> bool:
+        method = method_of(request.path)
+        named = service_of(method) if is_service else method
+        return named == call.method and grpc_kind(request.content_type) is not None
+
+    return is_called
+
+
+def _message_check(call: GrpcCall) -> Callable[[RequestView, bytes], bool]:
+    """Return the check of the first message of a body."""
     decoder = None
     if call.descriptors is not None:
         decoder = call.descriptors.decoder(call.method, "request", defaults=True)
 
-    def check(request: RequestView) -> bool:
-        method = method_of(request.path)
-        if (service_of(method) if is_service else method) != call.method or grpc_kind(request.content_type) is None:
-            return False
-        if call.expected is None:
-            return True
-        body = read_body(request.body, request.headers)
+    def fits(request: RequestView, data: bytes) -> bool:
+        body = read_body(data, request.headers)
         if body is None or not body.messages:
             return False
         return json_includes(call.expected, body.messages[0].value(decoder, protobuf=body.protobuf))
 
-    return check
+    return fits
 
 
 def grpc_words(call: GrpcCall) -> str:

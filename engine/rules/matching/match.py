@@ -61,7 +61,7 @@ class Tier(IntEnum):
     LATE = 1
     """The head is enough, but the check may be deferred."""
     MIXED = 2
-    """A combination of matchers, some of which need the body."""
+    """A combination of matchers, some of which need the body, or a matcher that needs only the beginning of it."""
     BODY = 3
     """Once the body is complete."""
     USER = 4
@@ -193,7 +193,9 @@ def _of_question(
     """The matcher of a check, which is deferred where it could take long."""
     key, name, expected = question.key, question.name, question.expected
     quick = _quick_size(spec, name, expected)
-    if spec.needs_body(expected):
+    if spec.needs_body(expected) and isinstance(spec, ValueSpec) and spec.early_check is not None:
+        tier, check = Tier.MIXED, _readable(spec.early_check(expected, question))
+    elif spec.needs_body(expected):
         tier, check = Tier.BODY, of_body(_readable(check), quick, question)
     elif quick < QUICK_HEAD:
         tier, check = Tier.LATE, of_head(check, quick, question)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from mockrec.engine.rules.matching import nested
-from mockrec.engine.rules.matching.grpc import GRPC_CALL, grpc_check, grpc_found, grpc_words
+from mockrec.engine.rules.matching.grpc import GRPC_CALL, early_grpc_check, grpc_check, grpc_found, grpc_words
 from mockrec.engine.rules.matching.spec import AnySpec, NestedSpec, UserSpec, ValueSpec
 from mockrec.engine.rules.model import GrpcCall
 from mockrec.engine.rules.wording import handler_words, shown
@@ -33,6 +33,7 @@ OTHER_ROWS: Final[tuple[AnySpec, ...]] = (
         head_only=lambda call: call.message is None,
         canonical=lambda call: call.source if isinstance(call, GrpcCall) else call,
         check=grpc_check,
+        early_check=early_grpc_check,
         phrase=grpc_words,
         expected=lambda call: shown(call.source),
         found=grpc_found,

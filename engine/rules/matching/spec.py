@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import Enum, IntEnum
 from typing import Any
 
-from mockrec.engine.rules.matching.deferral import Check
+from mockrec.engine.rules.matching.deferral import Check, Question
 from mockrec.engine.rules.matching.request import RequestView
 from mockrec.engine.rules.wording import expected_words
 from mockrec.engine.rules.yaml.types import ValueType
@@ -80,6 +80,9 @@ class ValueSpec(MatcherSpec):
     type: ValueType[Any]
     check: Callable[[Any], Check]
     """Expected value → check."""
+    early_check: Callable[[Any, Question], Check] | None = None
+    """With `reads_body`: expected value → a check that may answer before the body is complete, and returns None until
+    it can. It defers what takes long by itself."""
     is_pattern: bool = False
     """Whether the expected value is a regular expression."""
     quick_size: Callable[[Any], int] | None = None
