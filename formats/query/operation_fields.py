@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from mockrec.formats.operations.first_token import FirstTokens
 from mockrec.formats.operations.message import OperationMessage, body_reader
 from mockrec.formats.operations.readers import facts_of_response, operation_of, operation_of_websocket
 from mockrec.formats.operations.spec import FactType, Operation
@@ -78,6 +79,26 @@ def _answered(name: str) -> Extract:
     return values
 
 
+def _first_tokens(context: Context) -> FirstTokens:
+    known = context.memory.get("llm.ttft")
+    if not isinstance(known, FirstTokens):
+        known = context.memory["llm.ttft"] = FirstTokens(context.bodies_folder)
+    return known
+
+
+def _start(found: Any, context: Context) -> Iterable[float]:
+    """Remember the start of an exchange; it is no value."""
+    timing, identity = found
+    _first_tokens(context).begin(identity, timing)
+    return ()
+
+
+def _first_token(found: Any, context: Context) -> Iterable[float]:
+    content, identity, seq, at = found
+    elapsed = _first_tokens(context).chunk(identity, seq, at, content)
+    return () if elapsed is None else (elapsed,)
+
+
 def _of_protocol(name: str, kind: FactType) -> Field:
     return Field(
         name,
@@ -98,6 +119,19 @@ OPERATION_FIELDS: Final = {
             FieldPath(("body",), _REQUESTS, _names, _HEAD),
             FieldPath(("content",), _MESSAGES, _names_started),
             FieldPath(("headers",), _ABORTS, _names_by_head, (("method",), ("url",))),
+        ),
+    ),
+    "llm.ttft": Field(
+        "llm.ttft",
+        FieldType.DURATION,
+        (
+            FieldPath(("timingEvents",), frozenset({"request"}), _start, (("id",),)),
+            FieldPath(
+                ("content",),
+                frozenset({"response-body-data"}),
+                _first_token,
+                (("id",), ("seq",), ("eventTimestamp",)),
+            ),
         ),
     ),
     **{name: _of_protocol(name, kind) for name, kind in FACTS.items()},
