@@ -135,8 +135,9 @@ def _one(session: Session, prefix: str, shape: OutputShape) -> None:
             printing.data(_json(record))
         return
     from mockrec.cli.exchange_report import story
+    from mockrec.formats.operations.grpc.descriptors import of_header
 
-    for line in story(records, session.bodies_folder):
+    for line in story(records, session.bodies_folder, of_header(session.header)):
         printing.data(line)
 
 

@@ -27,6 +27,7 @@ from mockrec.formats.diff.model.finding import DifferenceKind, Finding, Severity
 from mockrec.formats.diff.model.options import DiffOptions
 from mockrec.formats.diff.model.spool import ContentSpool
 from mockrec.formats.diff.result import ComparedSession, Result
+from mockrec.formats.operations.grpc.descriptors import of_header
 from mockrec.formats.sessions.live import warning_for
 from mockrec.formats.sessions.session import Session, open_session
 
@@ -141,7 +142,9 @@ class _Comparison:
             hidden=[hidden for _, hidden in self._hidden],
             any_order=options.any_order,
         )
-        self._comparer = Comparer(spool, options, self._values, (a.folder, b.folder))
+        self._comparer = Comparer(
+            spool, options, self._values, (a.folder, b.folder), (of_header(a.header), of_header(b.header))
+        )
         self._pairing = self._pair()
 
     def _pair(self) -> Pairing:

@@ -6,6 +6,7 @@ The package is an extra (`mockrec[grpc]`) and imported only here, when descripto
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
@@ -174,3 +175,27 @@ def _words(error: Exception) -> str:
     """Return the first line of an error of the package."""
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__
+
+
+_MOST_STORED: Final = 1024 * 1024
+"""Bytes of a descriptor set that a session carries."""
+
+
+def stored(descriptors: Descriptors | None) -> str | None:
+    """Return descriptors as the first record of a session holds them, so that readers have names without the files;
+    None for none, or a set that is too large for that."""
+    if descriptors is None or len(descriptors.serialized) > _MOST_STORED:
+        return None
+    return base64.b64encode(descriptors.serialized).decode()
+
+
+def of_header(header: Mapping[str, Any] | None) -> Descriptors | None:
+    """Return the descriptors that a session carries; None if it has none, or the package protobuf is missing: then
+    messages are shown by field numbers."""
+    text = None if header is None else header.get("protobuf")
+    if not isinstance(text, str):
+        return None
+    try:
+        return Descriptors(base64.b64decode(text, validate=True))
+    except ValueError:
+        return None
