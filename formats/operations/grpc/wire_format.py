@@ -21,6 +21,7 @@ import re
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from enum import IntEnum
 from typing import Any, Final
 
 DEEPEST: Final = 32
@@ -30,8 +31,22 @@ MOST_FIELDS: Final = 100_000
 _DEEPEST_GROUPS: Final = 8
 """Groups inside groups. The end of a group is found by reading all that is in it, once for each level."""
 _LARGEST_NUMBER: Final = (1 << 29) - 1
-_VARINT, _FIXED64, _LENGTH, _GROUP, _GROUP_END, _FIXED32 = range(6)
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+
+
+class WireType(IntEnum):
+    """How a value is encoded."""
+
+    VARINT = 0
+    FIXED64 = 1
+    LENGTH = 2
+    GROUP = 3
+    GROUP_END = 4
+    FIXED32 = 5
+
+
+_VARINT, _FIXED64, _LENGTH, _GROUP, _GROUP_END, _FIXED32 = map(int, WireType)
+"""As plain numbers: each field of a message is compared with some of them."""
 
 
 class WireError(ValueError):
