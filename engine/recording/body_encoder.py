@@ -16,8 +16,8 @@ from mockrec.engine.redaction.secret_map import SecretMap
 from mockrec.engine.redaction.secret_scope import SecretScope
 from mockrec.engine.wire.multipart import header_parameter
 from mockrec.formats.content import codings as content
-from mockrec.formats.operations.grpc.media import grpc_kind
 from mockrec.formats.content.streaming import decoded_size
+from mockrec.formats.operations.grpc.media import grpc_kind
 from mockrec.formats.text.charsets import codec_of
 
 EMPTY_BODY: dict[str, Any] = {"size": 0, "text": ""}

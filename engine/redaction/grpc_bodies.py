@@ -1,5 +1,5 @@
-"""Secrets in bodies of gRPC: replaced inside the fields of messages, whose lengths are written anew, so that clients can
-still read the body.
+"""Secrets in bodies of gRPC: replaced inside the fields of messages, with new lengths, so that the body can still be
+read.
 
 A compressed message that holds a secret becomes an uncompressed one: each message says whether it is compressed.
 """

@@ -104,6 +104,7 @@ _MESSAGE = {
     "timingEvents": _TIMING,
     "tags": [],
 }
+_GRPC = {**_EXCHANGE, "index": 0, "size": 4, "message": {"1": "x1"}, "eventTimestamp": 1001.5}
 _TUNNEL = {
     **_EXCHANGE,
     "destination": _DESTINATION,
@@ -129,6 +130,7 @@ COMPLETE: dict[str, Record] = {
         "command": ["pytest", "-q"],
         "ci": {"provider": "github", "runUrl": "https://ci.test/1", "commit": "abc"},
         "redaction": {"keyId": "12345678"},
+        "protobuf": "Cg==",
         "part": 2,
         "derived": {"from": "a.jsonl", "expression": "status == 200"},
         "replay": {"of": EXCHANGE, "from": "a.jsonl", "to": ["http://localhost:3000"], "pace": "original"},
@@ -169,6 +171,8 @@ COMPLETE: dict[str, Record] = {
         "timingEvents": _TIMING,
         "tags": [],
     },
+    "grpc-message-received": _GRPC,
+    "grpc-message-sent": {**_GRPC, "index": 1, "compressed": True, "followedBy": 2},
     "tls-client-error": {
         **_EXCHANGE,
         "failureCause": "cert-rejected",
