@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mockrec.cli.operation_report import operation_lines
 from mockrec.cli.printing import duration, escape, size
 from mockrec.formats.schema.body import Body
 from mockrec.formats.schema.errors import FormatError
@@ -64,6 +65,10 @@ def story(records: Sequence[Record], bodies_folder: Path | None) -> Iterator[str
         for line in _content(record, bodies_folder, repeated):
             yield f"{_INDENT}{line}".rstrip()
         head_shown = head_shown or ("rawHeaders" in record and "statusCode" not in record)
+    described = [escape(line, keep_lines=True) for line in operation_lines(records, bodies_folder)]
+    if described:
+        yield ""
+        yield from described
 
 
 def _content(record: Record, folder: Path | None, head_shown: bool) -> Iterator[str]:

@@ -101,9 +101,7 @@ class FirstTokens:
         if record.get("type") == "request":
             self.begin(record.get("id"), record.get("timingEvents"))
         elif record.get("type") == "response-body-data":
-            return self.chunk(
-                record.get("id"), record.get("seq"), record.get("eventTimestamp"), record.get("content")
-            )
+            return self.chunk(record.get("id"), record.get("seq"), record.get("eventTimestamp"), record.get("content"))
         return None
 
 
