@@ -11,6 +11,7 @@ from mockrec.engine.steps import (
     emit,
     faults,
     jsonrpc,
+    llm,
     passthrough,
     python,
     reply,
@@ -24,7 +25,7 @@ from mockrec.engine.steps.continuing import ContinuingPlan
 from mockrec.engine.steps.plan import CompiledSteps, StepHandler
 from mockrec.engine.steps.spec import CompileContext, StepSpec
 
-_MODULES: Final = (emit, faults, jsonrpc, passthrough, python, reply, stream, timing, webhook, websocket)
+_MODULES: Final = (emit, faults, jsonrpc, llm, passthrough, python, reply, stream, timing, webhook, websocket)
 
 
 def _replay(step: model.Replay, context: CompileContext) -> StepHandler:

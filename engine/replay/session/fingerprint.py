@@ -18,6 +18,8 @@ from mockrec.engine.replay.session.editable import MARK, MAX_DEPTH, shallow_json
 from mockrec.engine.rules.json_paths import compile_path
 from mockrec.engine.rules.matching.request import FORM_TYPE, RequestView
 from mockrec.engine.wire.multipart import Part, header_parameter, parse_parts
+from mockrec.formats.operations.message import OperationMessage
+from mockrec.formats.operations.readers import match_key_of_message
 from mockrec.formats.schema.vocabulary import Selector
 from mockrec.formats.text.json import is_deeper
 from mockrec.formats.text.regex import compile_regex
@@ -83,6 +85,10 @@ def _body(request: RequestView, *, as_json: bool) -> Any:
         return {"undecodable": True}
     if not data:
         return {"text": ""}
+    message = OperationMessage(request.method, request.target, request.headers, lambda: data)
+    operation = match_key_of_message(message)
+    if operation is not None and not is_deeper(operation, MAX_DEPTH):
+        return {"json": operation}
     kind = request.content_type.lower()
     if as_json or "json" in kind:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from mockrec.engine.rules.language.llm import LLM_STEPS
 from mockrec.engine.rules.language.passthrough import PASSTHROUGH_STEPS
 from mockrec.engine.rules.language.replay import REPLAY_STEPS
 from mockrec.engine.rules.language.reply import (
@@ -87,6 +88,7 @@ STEPS: Final[dict[str, StepWord]] = {
         one_of=[("result", "error")],
         some_of=[("result", "error")],
     ),
+    **LLM_STEPS,
     "close": bare_step("Closes the connection without an answer.", Close),
     "reset": bare_step("Resets the connection.", Reset),
     "timeout": bare_step("Never answers.", Timeout),
