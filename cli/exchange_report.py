@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mockrec.cli.grpc_report import GrpcReport
+from mockrec.cli.operation_report import operation_lines
 from mockrec.cli.printing import duration, escape, size
 from mockrec.formats.operations.grpc.descriptors import Descriptors
 from mockrec.formats.schema.body import Body
@@ -69,6 +70,10 @@ def story(
         for line in _content(record, bodies_folder, repeated, grpc):
             yield f"{_INDENT}{line}".rstrip()
         head_shown = head_shown or ("rawHeaders" in record and "statusCode" not in record)
+    described = [escape(line, keep_lines=True) for line in operation_lines(records, bodies_folder)]
+    if described:
+        yield ""
+        yield from described
 
 
 def _content(record: Record, folder: Path | None, head_shown: bool, grpc: GrpcReport) -> Iterator[str]:
@@ -77,8 +82,6 @@ def _content(record: Record, folder: Path | None, head_shown: bool, grpc: GrpcRe
     if "statusCode" in record:
         yield from _response_head(record)
         shown |= _RESPONSE_HEAD | {"method", "url", "host"}
-        if status := grpc.status(record, folder):
-            yield status
     elif "method" in record or "rawHeaders" in record:
         if not head_shown:
             yield from _request_head(record)

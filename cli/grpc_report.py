@@ -1,4 +1,4 @@
-"""The messages and the status of a gRPC exchange as text, for `show`."""
+"""The messages of a gRPC exchange as text, for `show`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from mockrec.cli.printing import escape, size
 from mockrec.formats.operations.grpc.descriptors import Descriptors
 from mockrec.formats.operations.grpc.media import grpc_kind, method_of
-from mockrec.formats.operations.grpc.messages import GrpcBody, read_body, status_of
+from mockrec.formats.operations.grpc.messages import GrpcBody, read_body
 from mockrec.formats.operations.message import path_of
 from mockrec.formats.schema.body import Body
 from mockrec.formats.schema.errors import FormatError
@@ -36,7 +36,7 @@ class GrpcReport:
         return cls(method_of(path_of(url)), descriptors)
 
     def body(self, record: Mapping[str, Any], body: Mapping[str, Any], folder: Path | None) -> Iterator[str]:
-        """Yield lines with the messages of a body and, of a response, its status; none if it is not gRPC."""
+        """Yield lines with the messages of a body; none if it is not gRPC."""
         found = _read(record, body, folder)
         if found is None:
             return
@@ -50,17 +50,6 @@ class GrpcReport:
             yield f"… {len(found.messages) - _MOST_SHOWN} more messages"
         for problem in found.problems[:_MOST_SHOWN]:
             yield f"malformed: {escape(problem)}"
-
-    def status(self, record: Mapping[str, Any], folder: Path | None) -> str:
-        """Return `grpc status: NOT_FOUND, no such item` for a response; empty if there is none."""
-        headers = object_of(record.get("headers"))
-        if grpc_kind(text_of(headers.get("content-type"))) is None:
-            return ""
-        body = _read(record, object_of(record.get("body")), folder)
-        status = status_of(headers, object_of(record.get("trailers")), body)
-        if status is None:
-            return ""
-        return f"grpc status: {escape(status.name)}{', ' if status.message else ''}{escape(status.message)}"
 
 
 def _read(record: Mapping[str, Any], body: Mapping[str, Any], folder: Path | None) -> GrpcBody | None:

@@ -153,7 +153,7 @@ class _Comparison:
         for folded, hosts in ((self._a, self._hosts[0]), (self._b, self._hosts[1])):
             for digest in folded.digests:
                 path = digest.url[digest.target :].partition("#")[0].partition("?")[0]
-                digest.endpoint = keys.endpoint(digest.method, hosts.canonical(digest.host), path)
+                digest.endpoint = keys.endpoint(digest.method, hosts.canonical(digest.host), path, digest.operation)
         pairing = pair(self._a.digests, self._b.digests, keys, self._comparer.shape)
         for name, count in keys.left_out.items():
             queries[name].hidden += count

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -24,12 +25,14 @@ from mockrec.formats.operations.message import (
     parse_json,
     path_of,
 )
-from mockrec.formats.operations.spec import MOST_CALLS, Facts, FactType, Operation, ProtocolSpec, distinct, merged
+from mockrec.formats.operations.spec import Facts, FactType, Operation, ProtocolSpec, distinct, merged
 
 _PATH: Final = re.compile(r"(?:^|[/_.-])(?:graphql|gql)(?:$|[/_.-])", re.IGNORECASE)
 _KEYS: Final = frozenset({"query", "operationName", "variables", "extensions", "id", "documentId"})
 _MOST_PARAMETERS: Final = 100
 _MOST_ERRORS: Final = 20
+_MOST_COMPARED: Final = 64 * 1024
+"""Bytes of a request whose documents are normalised: some milliseconds, while others wait."""
 _RESPONSES: Final = frozenset({"application/json", "application/graphql-response+json"})
 _START: Final = frozenset({"subscribe", "start"})
 """Types of messages that start an operation: of graphql-transport-ws, and of its predecessor."""
@@ -142,6 +145,30 @@ def _name(call: Call, *, by_get: bool) -> tuple[str, Facts]:
     return f"{kind} {wanted or stored[:12]}", {"graphql.operation": (wanted,)} if wanted else {}
 
 
+@dataclass(frozen=True, slots=True)
+class GraphqlCall:
+    """One call, as rules compare it."""
+
+    name: str
+    type: str
+    """Empty for a persisted query that a POST calls."""
+    variables: Any
+
+
+def graphql_call(message: OperationMessage) -> GraphqlCall | None:
+    """Return the call of a request; None for a batch, or if it is no GraphQL request.
+
+    Raises `MalformedMessageError`.
+    """
+    calls = calls_of(message)
+    if calls is None or len(calls) != 1 or (message.method == "POST" and isinstance(message.json_or_none, list)):
+        return None
+    _, facts = _name(calls[0], by_get=message.method == "GET")
+    (operation,) = facts.get("graphql.operation", ("",))
+    (kind,) = facts.get("graphql.type", ("query" if message.method == "GET" else "",))
+    return GraphqlCall(operation, kind, calls[0].get("variables"))
+
+
 def _operation(calls: list[Call], *, by_get: bool = False) -> Operation:
     made = [_name(call, by_get=by_get) for call in calls]
     return Operation("graphql", distinct([name for name, _ in made]), merged([facts for _, facts in made]))
@@ -187,17 +214,21 @@ def _match_key(message: OperationMessage) -> Any:
     """The calls with their documents normalised: white space and comments do not count, variables do."""
     if message.method != "POST":
         return None
-    calls = calls_of(message)
-    if not calls or len(calls) > MOST_CALLS:
+    if len(message.data or b"") > _MOST_COMPARED:
         return None
-    return [
+    calls = calls_of(message)
+    if not calls:
+        return None
+    made = [
         {**call, "query": normalised(query)} if isinstance(query := call.get("query"), str) else dict(call)
         for call in calls
     ]
+    return made if isinstance(message.json_or_none, list) else made[0]
 
 
 GRAPHQL: Final = ProtocolSpec(
     name="graphql",
+    hints=('"query"', "graphql", "persistedQuery", "?query=", "&query=", "extensions="),
     recognise=_recognise,
     request=_request,
     response=_response,

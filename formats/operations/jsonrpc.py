@@ -150,6 +150,7 @@ def _response(message: OperationMessage) -> Facts:
 
 JSON_RPC: Final = ProtocolSpec(
     name="jsonrpc",
+    hints=("jsonrpc", "json-rpc"),
     recognise=_recognise_rpc,
     request=_rpc_request,
     response=_response,
@@ -158,6 +159,7 @@ JSON_RPC: Final = ProtocolSpec(
 )
 MCP: Final = ProtocolSpec(
     name="mcp",
+    hints=("jsonrpc", "mcp-"),
     recognise=_recognise_mcp,
     request=_mcp_request,
     facts={"mcp.target": FactType.TEXT},

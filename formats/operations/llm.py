@@ -83,6 +83,7 @@ def facts_of(answer: LlmAnswer) -> Facts:
 
 LLM: Final = ProtocolSpec(
     name="llm",
+    hints=('"model"', "enerateContent", "embedContent", "/completions", "/embeddings", "anthropic-version"),
     recognise=_recognise,
     request=_request,
     response=_response,

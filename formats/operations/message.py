@@ -82,6 +82,14 @@ class OperationMessage:
             self._json = parse_json(self.data or b"")
         return self._json
 
+    @property
+    def json_or_none(self) -> Any:
+        """The body as JSON; None if it is none."""
+        try:
+            return self.json
+        except MalformedMessageError:
+            return None
+
 
 def parse_json(data: bytes | str) -> Any:
     """Parse JSON of at most 254 levels. Raises `MalformedMessageError`."""

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+import orjson
+
 from mockrec.formats.operations.message import (
     Headers,
     MalformedMessageError,
@@ -45,11 +47,30 @@ def recognised(method: str, target: str, headers: Headers) -> ProtocolSpec | Non
     return next((row for row in PROTOCOLS if row.recognise(method, target, headers)), None)
 
 
+_HINTS: Final = tuple({hint: None for row in PROTOCOLS for hint in row.hints})
+_LINE_HINTS: Final = (
+    b'"operation":{"protocol"',
+    *(orjson.dumps(hint)[1:-1] for hint in _HINTS),
+)
+
+
+def may_have_operation(line: bytes) -> bool:
+    """Return whether the log's line of a request may have an operation: False for nearly all others, unparsed."""
+    return any(hint in line for hint in _LINE_HINTS)
+
+
+def parts_may_have_operation(url: str, headers: bytes, text: str) -> bool:
+    """Do the same with the URL, the JSON of the header fields and the body's text."""
+    return any(hint in text or hint in url or hint.encode() in headers for hint in _HINTS)
+
+
 def operation_of(message: OperationMessage) -> Operation | None:
     """Return the operation of a request; None if it is of no protocol, or its body is not known as a whole.
 
     A malformed request of a protocol that its head names has an operation with a finding, and no name.
     """
+    if message.method == "GET" and "query=" not in message.url and "extensions=" not in message.url:
+        return None
     certain = recognised(message.method, message.target, message.headers)
     if not (certain is not None and certain.named_by_head) and message.data is None:
         return None
@@ -80,6 +101,18 @@ def facts_of_response(message: OperationMessage) -> tuple[Facts, str]:
         if found:
             return found, ""
     return _NO_FACTS, finding
+
+
+def match_key_of_message(message: OperationMessage) -> Any | None:
+    """Return plain JSON data that stands for the body of a request when recordings are searched; None: the body."""
+    for row in PROTOCOLS:
+        try:
+            key = row.match_key(message)
+        except MalformedMessageError:
+            continue
+        if key is not None:
+            return key
+    return None
 
 
 def operation_of_websocket(data: bytes | None) -> Operation | None:

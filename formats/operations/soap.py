@@ -38,4 +38,10 @@ def _request(message: OperationMessage) -> Operation | None:
     return Operation("soap", (name,), {"soap.action": (name,)})
 
 
-SOAP: Final = ProtocolSpec(name="soap", recognise=_recognise, request=_request, facts={"soap.action": FactType.TEXT})
+SOAP: Final = ProtocolSpec(
+    name="soap",
+    hints=("soapaction", "application/soap+xml"),
+    recognise=_recognise,
+    request=_request,
+    facts={"soap.action": FactType.TEXT},
+)

@@ -51,6 +51,9 @@ class ProtocolSpec:
 
     name: str
     """As in the log: `operation: {protocol}`."""
+    hints: tuple[str, ...]
+    """Texts of which at least one is in every request of this protocol: in its URL, its header fields (names in lower
+    case), or its body. Readers of whole sessions skip all requests without any hint."""
     recognise: Callable[[str, str, Headers], bool]
     """Method, request target and header fields of a request → whether it is certainly of this protocol. Called for
     requests with a new head while a session is recorded, so it is cheap and reads no body."""

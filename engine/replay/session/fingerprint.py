@@ -18,8 +18,11 @@ from mockrec.engine.replay.session.editable import MARK, MAX_DEPTH, shallow_json
 from mockrec.engine.rules.json_paths import compile_path
 from mockrec.engine.rules.matching.request import FORM_TYPE, RequestView
 from mockrec.engine.wire.multipart import Part, header_parameter, parse_parts
+from mockrec.formats.operations.grpc.media import grpc_kind
 from mockrec.formats.operations.grpc.messages import read_body
 from mockrec.formats.operations.grpc.protocol import messages_key
+from mockrec.formats.operations.message import OperationMessage
+from mockrec.formats.operations.readers import match_key_of_message
 from mockrec.formats.schema.vocabulary import Selector
 from mockrec.formats.text.json import is_deeper
 from mockrec.formats.text.regex import compile_regex
@@ -91,9 +94,13 @@ def _body(request: RequestView, *, as_json: bool) -> Any:
         return {"undecodable": True}
     if not data:
         return {"text": ""}
-    kind = request.content_type.lower()
-    if kind.startswith("application/grpc") and (messages := grpc_messages(data, request.headers)) is not None:
+    if grpc_kind(request.content_type) is not None and (messages := grpc_messages(data, request.headers)) is not None:
         return {"grpc": messages}
+    message = OperationMessage(request.method, request.target, request.headers, lambda: data)
+    operation = match_key_of_message(message)
+    if operation is not None and not is_deeper(operation, MAX_DEPTH):
+        return {"json": operation}
+    kind = request.content_type.lower()
     if as_json or "json" in kind:
         try:
             document = request.json

@@ -18,6 +18,7 @@ from mockrec.engine.rules.model import (
     HeaderChanges,
     Informational,
     JsonRpc,
+    Llm,
     Malformed,
     Passthrough,
     Python,
@@ -84,6 +85,8 @@ def step_words(step: Step) -> str:
             return f"grpc {STATUSES[step.status]}"
         case JsonRpc():
             return "JSON-RPC error" if step.error is not None else "JSON-RPC result"
+        case Llm():
+            return f"answer as the LLM {step.model or step.provider or 'that is asked'}"
         case Malformed(reply=Reply() as reply):
             return f"reply {reply.status} cut off after {step.truncate_after} bytes"
         case Malformed():

@@ -78,4 +78,5 @@ GRPC: Final = ProtocolSpec(
     facts={"grpc.service": FactType.TEXT, "grpc.status": FactType.TEXT, "grpc.message": FactType.TEXT},
     match_key=match_key,
     named_by_head=True,
+    hints=("application/grpc",),
 )
