@@ -114,13 +114,13 @@ class GrpcLog:
         for place, message in enumerate(found[:_MOST_AT_ONCE]):
             record = envelope(f"grpc-message-{direction}", exchange.id, exchange.client.connection_id, now)
             record["index"] = before + place
-            if place == _MOST_AT_ONCE - 1 and len(found) > _MOST_AT_ONCE:
-                record["followedBy"] = len(found) - _MOST_AT_ONCE
             record["size"] = message.size
             if message.is_compressed:
                 record["compressed"] = True
             if message.data is not None:
                 record["message"] = _decoded(message, encoding, decoder, protobuf=protobuf)
+            if place == _MOST_AT_ONCE - 1 and len(found) > _MOST_AT_ONCE:
+                record["followedBy"] = len(found) - _MOST_AT_ONCE
             record["eventTimestamp"] = now
             self._events.add(record, exchange)
 

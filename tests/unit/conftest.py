@@ -104,7 +104,15 @@ _MESSAGE = {
     "timingEvents": _TIMING,
     "tags": [],
 }
-_GRPC = {**_EXCHANGE, "index": 0, "size": 4, "message": {"1": "x1"}, "eventTimestamp": 1001.5}
+_GRPC = {
+    **_EXCHANGE,
+    "index": 0,
+    "size": 40,
+    "compressed": True,
+    "message": {"1": "x1"},
+    "followedBy": 2,
+    "eventTimestamp": 1001.5,
+}
 _TUNNEL = {
     **_EXCHANGE,
     "destination": _DESTINATION,
@@ -172,7 +180,7 @@ COMPLETE: dict[str, Record] = {
         "tags": [],
     },
     "grpc-message-received": _GRPC,
-    "grpc-message-sent": {**_GRPC, "index": 1, "compressed": True, "followedBy": 2},
+    "grpc-message-sent": {**_GRPC, "index": 1},
     "tls-client-error": {
         **_EXCHANGE,
         "failureCause": "cert-rejected",

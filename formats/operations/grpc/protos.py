@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from typing import Final
 
 from mockrec.formats.operations.grpc.descriptors import DescriptorError
 
+_FAULT: Final = re.compile(r"\.proto:\d")
 _LARGEST: Final = 16 * 1024 * 1024
 """Bytes of a descriptor set; that of all of Google's APIs has 10 MB."""
 _MOST_FILES: Final = 5000
@@ -54,7 +56,9 @@ def _compiled(folder: Path, names: Sequence[str]) -> bytes:
             raise DescriptorError(f"{folder}: protoc took longer than {_SECONDS:.0f} seconds") from None
         if ran.returncode:
             lines = ran.stderr.decode("utf-8", "replace").strip().splitlines()
-            raise DescriptorError(f"{folder}: protoc: {lines[0] if lines else f'exit code {ran.returncode}'}")
+            # The library may log lines of its own before the fault.
+            fault = next((line for line in lines if _FAULT.search(line)), lines[-1] if lines else "")
+            raise DescriptorError(f"{folder}: protoc: {fault or f'exit code {ran.returncode}'}")
         return out.read_bytes()
 
 
