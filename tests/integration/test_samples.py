@@ -138,6 +138,21 @@ def test_hello(sample: Calls) -> None:
     assert b"greet" in text
 
 
+def test_grpc(sample: Calls) -> None:
+    def ask(method: str, message: str) -> bytes:
+        kind = "application/grpc-web-text"
+        status, data, headers = sample.call("POST", f"/shop.v1.Cart/{method}", message, Content_Type=kind)
+        assert (status, headers["content-type"]) == (200, kind)
+        return base64.b64decode(data)
+
+    assert ask("AddItem", "AAAAAAYKAngxEAI=").endswith(b"grpc-status: 0\r\nx-cart: c-1\r\n")
+    assert b"grpc-status: 5\r\ngrpc-message: no such item" in ask("AddItem", "AAAAAAYKBGdvbmU=")
+    watched = ask("Watch", "AAAAAAA=")
+    assert watched.startswith(b"\0\0\0\0\4\n\2x1\0\0\0\0\4\n\2x2\x80")
+    assert b"grpc-status: 14" in watched
+    assert b"grpc-status: 12" in ask("Other", "AAAAAAA=")
+
+
 def test_rest_api(sample: Calls) -> None:
     status, users = sample.json("GET", "/api/users")
     assert (status, len(users)) == (200, 2)

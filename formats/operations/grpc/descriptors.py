@@ -9,13 +9,9 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from mockrec.formats.operations.grpc.messages import Decoder
-
-if TYPE_CHECKING:
-    from google.protobuf.descriptor import MethodDescriptor
-    from google.protobuf.message import Message
 
 MISSING: Final = "it needs the package protobuf: pip install 'mockrec[grpc]'"
 """The end of a message about descriptors on an install without the extra."""
@@ -44,8 +40,8 @@ class Descriptors:
             raise DescriptorError(f"it holds no descriptors; {_HOW}")
         self.serialized = serialized
         self._pool = descriptor_pool.DescriptorPool()
-        self._methods: dict[str, MethodDescriptor] = {}
-        self._types: dict[tuple[str, str], type[Message]] = {}
+        self._methods: dict[str, Any] = {}
+        self._types: dict[tuple[str, str], Any] = {}
         for one in _in_order({file.name: file for file in found.file}):
             try:
                 self._pool.Add(one)
@@ -88,7 +84,8 @@ class Descriptors:
 
     def encode(self, method: str, side: str, value: Any) -> bytes:
         """Return the bytes of a message that is given as JSON. Raises DescriptorError."""
-        return self._message(method, side, value).SerializeToString(deterministic=True)
+        data: bytes = self._message(method, side, value).SerializeToString(deterministic=True)
+        return data
 
     def expected(self, method: str, side: str, value: Any) -> Any:
         """Return a part of a message, given as JSON, in the form that a decoder with `defaults` makes. Raises
@@ -101,7 +98,7 @@ class Descriptors:
         )
         return _given(whole, value)
 
-    def _message(self, method: str, side: str, value: Any) -> Message:
+    def _message(self, method: str, side: str, value: Any) -> Any:
         from google.protobuf import json_format
 
         kind = self._type(method, side)
@@ -115,7 +112,7 @@ class Descriptors:
         except (json_format.Error, TypeError, ValueError, AttributeError) as error:
             raise DescriptorError(f"it is no {kind.DESCRIPTOR.full_name}: {_words(error)}") from None
 
-    def _type(self, method: str, side: str) -> type[Message] | None:
+    def _type(self, method: str, side: str) -> Any:
         from google.protobuf import message_factory
 
         known = self._methods.get(method)
