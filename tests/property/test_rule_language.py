@@ -271,7 +271,11 @@ LAST_STEPS = st.one_of(
     st.sampled_from(
         [
             *("close", "reset", "timeout", {"close": None}, {"reset": True}, {"timeout": {}}),
-            *({"llm": {"text": "x"}}, {"jsonRpc": {"result": None}}, {"jsonRpc": {"error": {"code": -1, "message": "no"}}}),
+            *(
+                {"llm": {"text": "x"}},
+                {"jsonRpc": {"result": None}},
+                {"jsonRpc": {"error": {"code": -1, "message": "no"}}},
+            ),
             *({"malformed": {"raw": "HTTP"}}, {"malformed": {"truncateAfter": "1KiB", "body": "abc"}}),
             {"python": "handlers.py:name"},
         ]
