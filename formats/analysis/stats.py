@@ -29,6 +29,8 @@ SLOWEST = 10
 MAX_ENDPOINTS = 10_000
 """Further endpoints are counted together, as `(other)`: the paths of a crawler must not fill the memory."""
 OTHER = ("", "", "(other)")
+_NAMING = COMPLETE_TYPES | {"websocket-message-received"}
+"""Types of records that may name an operation."""
 PERCENTILES = (50, 90, 99)
 
 _MOST_OPEN = 10_000
@@ -70,7 +72,7 @@ class _Record(msgspec.Struct, gc=False):
 
 NEEDED = (
     *((name,) for name in _Record.__struct_fields__),
-    *(("headers",), ("operation",)),
+    *(("headers",), ("operation",), ("content",)),
 )
 """The paths of these keys, for sources that can leave the rest of a record out."""
 
@@ -140,7 +142,7 @@ class Stats:
             if type(record.timestamp) is str:
                 self.first = min(self.first or record.timestamp, record.timestamp)
                 self.last = max(self.last, record.timestamp)
-            if record.type in COMPLETE_TYPES and may_have_operation(line.raw):
+            if record.type in _NAMING and record.id not in self._named and may_have_operation(line.raw):
                 self._name(line)
             add = _ADD.get(record.type)
             if add is not None:
