@@ -10,7 +10,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mockrec.cli.grpc_report import GrpcReport
+from mockrec.cli.operation_report import operation_lines
 from mockrec.cli.printing import duration, escape, size
+from mockrec.formats.operations.grpc.descriptors import Descriptors
 from mockrec.formats.schema.body import Body
 from mockrec.formats.schema.errors import FormatError
 
@@ -51,9 +54,12 @@ _TIMING = {
 }
 
 
-def story(records: Sequence[Record], bodies_folder: Path | None) -> Iterator[str]:
-    """Yield the lines of an exchange, from its records in file order."""
+def story(
+    records: Sequence[Record], bodies_folder: Path | None, descriptors: Descriptors | None = None
+) -> Iterator[str]:
+    """Yield the lines of an exchange, from its records in file order. `descriptors` name fields of gRPC messages."""
     first = records[0]
+    grpc = GrpcReport.of(str(first.get("url", "")), descriptors)
     yield f"{escape(str(first.get('id', '')))}  on connection {escape(str(first.get('connectionId', '(none)')))}"
     head_shown = False
     for record in records:
@@ -61,12 +67,16 @@ def story(records: Sequence[Record], bodies_folder: Path | None) -> Iterator[str
         when, seq = escape(str(record.get("timestamp", ""))), escape(str(record.get("seq", "?")))
         yield f"{when}  {escape(record['type'])}  (seq {seq})"
         repeated = record["type"] in ("request", "abort", "websocket-request") and head_shown
-        for line in _content(record, bodies_folder, repeated):
+        for line in _content(record, bodies_folder, repeated, grpc):
             yield f"{_INDENT}{line}".rstrip()
         head_shown = head_shown or ("rawHeaders" in record and "statusCode" not in record)
+    described = [escape(line, keep_lines=True) for line in operation_lines(records, bodies_folder)]
+    if described:
+        yield ""
+        yield from described
 
 
-def _content(record: Record, folder: Path | None, head_shown: bool) -> Iterator[str]:
+def _content(record: Record, folder: Path | None, head_shown: bool, grpc: GrpcReport) -> Iterator[str]:
     """Yield the fields of a record but its envelope; a request's head only if it was not shown before."""
     shown: set[str] = set(_ENVELOPE)
     if "statusCode" in record:
@@ -82,14 +92,15 @@ def _content(record: Record, folder: Path | None, head_shown: bool) -> Iterator[
         if key in shown or value == []:
             continue
         if key in _BODIES and isinstance(value, Mapping):
-            yield from _body(_BODIES[key], value, folder)
+            messages = list(grpc.body(record, value, folder)) if key != "rawHead" else []
+            yield from _body(_BODIES[key], value, folder, messages)
         elif key == "timingEvents" and isinstance(value, Mapping):
             yield f"timing: {_timing(value)}"
         elif key == "duration" and isinstance(value, (int, float)):
             yield f"duration: {duration(value)}"
         elif key in ("request", "response") and isinstance(value, Mapping):
             yield f"{key}:"
-            for line in _content(value, folder, False):
+            for line in _content(value, folder, False, grpc):
                 yield f"{_INDENT}{line}"
         else:
             yield f"{escape(key)}: {_value(value)}"
@@ -118,7 +129,8 @@ def _header_lines(record: Record) -> Iterator[str]:
         yield escape(": ".join(map(str, pair)) if isinstance(pair, list) else str(pair))
 
 
-def _body(title: str, record: Record, folder: Path | None) -> Iterator[str]:
+def _body(title: str, record: Record, folder: Path | None, messages: Sequence[str] = ()) -> Iterator[str]:
+    """Yield the lines of a body: its `messages`, or else its text or bytes."""
     try:
         body = Body.from_record(record, folder)
         marks = [name for name in ("truncated", "redacted", "undecodable", "incomplete") if getattr(body, name)]
@@ -127,7 +139,10 @@ def _body(title: str, record: Record, folder: Path | None) -> Iterator[str]:
         suffix = f" ({escape(', '.join(marks))})" if marks else ""
         yield f"{title}: {size(body.size)}{suffix}"
         text = body.text
-        if text is not None:
+        if messages:
+            for line in messages:
+                yield f"  {line}"
+        elif text is not None:
             for line in text.splitlines():
                 yield f"  {escape(line, keep_lines=True)}"
         else:

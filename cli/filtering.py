@@ -157,7 +157,7 @@ def _select(wish: FilterOptions) -> int:
         if wish.plan is None and len(wish.paths) == 1:
             write_copy(wish, selection, sink)
         elif wish.rows:
-            selection.only(source.path for field in fields_of(wish) for source in field.sources)
+            selection.only(path for field in fields_of(wish) for source in field.sources for path in source.paths)
             write_rows(wish, selection, contexts, sink)
         else:
             headers = [known.header() for known in selection.inputs]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -30,6 +31,8 @@ _STATUS_WORDS = {
     "open": "open",
 }
 _CANDIDATES = 10
+_SAMPLE = 100
+"""Rows that decide whether the list has a column for operations."""
 
 
 def show(
@@ -57,12 +60,17 @@ def _list(session: Session, shape: OutputShape) -> None:
     from mockrec.formats.sessions.rows import rows_of
 
     kinds: Counter[str] = Counter()
-    rows = _counted(rows_of(session), kinds)
+    rows = _counted(rows_of(session, session.bodies_folder), kinds)
     if shape is OutputShape.json:
         for row in rows:
             printing.data(_json(_row_record(row)))
     else:
-        printing.table(_HEADER, map(_cells, rows), right=frozenset({_DURATION_COLUMN}), whole="--as json")
+        first = list(islice(rows, _SAMPLE))
+        named = any(row.operation for row in first)
+        header = (*_HEADER[:_DURATION_COLUMN], "OPERATION", *_HEADER[_DURATION_COLUMN:]) if named else _HEADER
+        right = frozenset({_DURATION_COLUMN + named})
+        cells = (_cells(row, named=named) for row in chain(first, rows))
+        printing.table(header, cells, right=right, whole="--as json")
     printing.note(_summary(kinds))
 
 
@@ -83,7 +91,8 @@ def _summary(kinds: Counter[str]) -> str:
     return ", ".join(words)
 
 
-def _cells(row: Row) -> tuple[str, ...]:
+def _cells(row: Row, *, named: bool) -> tuple[str, ...]:
+    """Return the cells of a row; `named`: there is a column for operations."""
     # An aborted exchange is shown as such even if a status was sent.
     word = _STATUS_WORDS.get(row.kind)
     status = " ".join(str(part) for part in (row.status, word) if part is not None)
@@ -91,6 +100,7 @@ def _cells(row: Row) -> tuple[str, ...]:
         status,
         printing.escape_start(row.method),
         printing.escape_start(row.url),
+        *((printing.escape_start(row.operation),) if named else ()),
         printing.duration(row.duration),
         printing.escape_start(row.rule),
         printing.escape_start(row.id),
@@ -106,6 +116,7 @@ def _row_record(row: Row) -> dict[str, Any]:
         "statusCode": row.status,
         "method": row.method,
         "url": row.url,
+        "operation": row.operation,
         "duration": row.duration,
         "matchedRuleId": row.rule,
         "note": row.note,
@@ -135,8 +146,9 @@ def _one(session: Session, prefix: str, shape: OutputShape) -> None:
             printing.data(_json(record))
         return
     from mockrec.cli.exchange_report import story
+    from mockrec.formats.operations.grpc.descriptors import of_header
 
-    for line in story(records, session.bodies_folder):
+    for line in story(records, session.bodies_folder, of_header(session.header)):
         printing.data(line)
 
 

@@ -13,7 +13,7 @@ from mockrec.cli.options import As, OutputShape, Quiet, Verbose
 from mockrec.cli.progress import Progress
 
 if TYPE_CHECKING:
-    from mockrec.formats.analysis.stats import EndpointStats, Stats
+    from mockrec.formats.analysis.stats import EndpointStats, OperationStats, Stats
 
 _TOP = 20
 
@@ -46,6 +46,7 @@ def stats(
         selection = Selection([path], plan, progress=progress)
         selection.only(NEEDED)
         read.append(selection)
+        collected.bodies_folders = [source.context.bodies_folder for source in selection.inputs]
         try:
             collected.add(selection)
         finally:
@@ -91,6 +92,19 @@ def summary(collected: Stats) -> dict[str, Any]:
             }
             for (method, host, path), endpoint in _busiest(collected)
         ],
+        "operations": [
+            {
+                "place": place,
+                "operation": name,
+                "count": operation.count,
+                "failed": operation.failed,
+                "status": dict(sorted(operation.statuses.items())),
+                "latency": collected.percentiles(operation),
+                "bytes": operation.bytes,
+                **_tokens(operation),
+            }
+            for (place, name), operation in _busiest_operations(collected)
+        ],
         "errors": [
             {"type": kind, "error": error, "count": count} for (kind, error), count in collected.errors.most_common()
         ],
@@ -113,6 +127,17 @@ def _busiest(collected: Stats) -> list[tuple[tuple[str, str, str], EndpointStats
     return sorted(collected.endpoints.items(), key=lambda item: (-item[1].count, item[0]))
 
 
+def _busiest_operations(collected: Stats) -> list[tuple[tuple[str, str], OperationStats]]:
+    return sorted(collected.operations.items(), key=lambda item: (-item[1].count, item[0]))
+
+
+def _tokens(operation: OperationStats) -> dict[str, Any]:
+    """Return the tokens of an LLM's operation; nothing for others."""
+    if not (operation.input_tokens or operation.output_tokens):
+        return {}
+    return {"tokens": {"input": operation.input_tokens, "output": operation.output_tokens}}
+
+
 def _text(collected: Stats, top: int) -> Iterator[str]:
     yield f"{printing.plural(collected.exchanges, 'exchange')}, {printing.plural(collected.records.total(), 'record')}"
     if collected.first:
@@ -130,6 +155,7 @@ def _text(collected: Stats, top: int) -> Iterator[str]:
     if collected.tunnel_bytes:
         yield f"tunnels  {printing.size(collected.tunnel_bytes)}"
     yield from _endpoints(collected, top)
+    yield from _operations(collected, top)
     yield from _errors(collected)
     yield from _slowest(collected)
     yield from _rules(collected)
@@ -149,6 +175,28 @@ def _endpoints(collected: Stats, top: int) -> Iterator[str]:
     yield ""
     header = ("COUNT", "FAILED", "P50", "P90", "P99", "MAX", "BYTES", "ENDPOINT")
     yield from printing.table_lines(header, rows, right=frozenset(range(7)), whole="--as json")
+    if len(busiest) > top:
+        yield f"… and {len(busiest) - top} more (--top shows more, --as json all)"
+
+
+def _operations(collected: Stats, top: int) -> Iterator[str]:
+    busiest = _busiest_operations(collected)
+    if not busiest:
+        return
+    rows = []
+    for (place, name), operation in busiest[:top]:
+        latency = collected.percentiles(operation)
+        times = [printing.duration(latency.get(share)) for share in ("p50", "p90", "p99", "max")]
+        tokens = f"{operation.input_tokens}/{operation.output_tokens}" if _tokens(operation) else ""
+        failed = str(operation.failed) if operation.failed else ""
+        size = printing.size(operation.bytes)
+        rows.append((str(operation.count), failed, *times, size, tokens, *map(printing.escape, (name, place))))
+    yield ""
+    header = ["COUNT", "FAILED", "P50", "P90", "P99", "MAX", "BYTES", "TOKENS IN/OUT", "OPERATION", "PLACE"]
+    if not any(row[7] for row in rows):
+        header = [title for title in header if title != "TOKENS IN/OUT"]
+        rows = [(*row[:7], *row[8:]) for row in rows]
+    yield from printing.table_lines(header, rows, right=frozenset(range(len(header) - 2)), whole="--as json")
     if len(busiest) > top:
         yield f"… and {len(busiest) - top} more (--top shows more, --as json all)"
 

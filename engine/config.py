@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from mockrec.formats.operations.grpc.descriptors import Descriptors
+
 KIB = 1024
 MIB = 1024 * 1024
 
@@ -109,6 +111,8 @@ class RecordSettings:
     raw_data: bool = False
     callbacks: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """Event type → `handlers.py:name`."""
+    protobuf: Descriptors | None = None
+    """The descriptors of gRPC services, by which their messages are decoded."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,9 +109,10 @@ class _Page:
                     words = [instead if word == of[0] else word for word in words if word not in of[1:]]
             return " or ".join(word for word in words if word)
         if "enum" in schema:
-            if len(schema["enum"]) > 12:
+            if "request-initiated" in schema["enum"]:
                 return "an [event type](events.md)"
-            return ", ".join(f"`{json.dumps(word).strip(chr(34))}`" for word in schema["enum"])
+            words = [f"`{json.dumps(word).strip(chr(34))}`" for word in schema["enum"]]
+            return ", ".join(words if len(words) <= 12 else [*words[:3], "…"])
         if "const" in schema:
             return f"`{json.dumps(schema['const'])}`"
         kinds = schema.get("type", [])

@@ -64,6 +64,8 @@ class Exchange(LoggedExchange):
         LoggedExchange.__init__(self, head, target, client, request_body)
         self.channel = channel
         self.log = log
+        if head.has_body:
+            log.grpc.begin(self, target.headers.get("content-type", ""))
         self.body_stream: RequestBodyStream | None = None
         """Carries the request body to an origin server while it arrives; None unless the rule forwards it so."""
         self.response_limit = response_limit
@@ -143,6 +145,8 @@ class Exchange(LoggedExchange):
             self.body_stream.end()
         if self.body_complete is not None:
             self.body_complete.set()
+        if self.grpc is not None:
+            self.grpc.wake()
 
     async def wait_for_body(self, *, ahead: bool = False) -> None:
         """Return when the request is complete or never will be. `ahead`: forwarding has not started, so lift the limit
@@ -279,6 +283,8 @@ class Exchange(LoggedExchange):
             self.log.abort(self, error)
             if self.body_complete is not None:
                 self.body_complete.set()
+            if self.grpc is not None:
+                self.grpc.wake()
             self.notify_end()
 
     def client_left(self) -> None:

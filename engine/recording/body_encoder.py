@@ -17,6 +17,7 @@ from mockrec.engine.redaction.secret_scope import SecretScope
 from mockrec.engine.wire.multipart import header_parameter
 from mockrec.formats.content import codings as content
 from mockrec.formats.content.streaming import decoded_size
+from mockrec.formats.operations.grpc.media import grpc_kind
 from mockrec.formats.text.charsets import codec_of
 
 EMPTY_BODY: dict[str, Any] = {"size": 0, "text": ""}
@@ -114,6 +115,8 @@ class BodyEncoder:
             return None
         if self._limit <= INLINE_BYTES or (self._redactor is not None and self._redactor.needs_whole):
             return None
+        if self._redactor is not None and grpc_kind(str(headers.get("content-type", ""))) is not None:
+            return None  # the lengths of its messages are written anew
         file = self._files.open()
         if file is None:
             return None

@@ -29,6 +29,7 @@ from mockrec.engine.recording.exchange_records import (
     response_record,
     trailer_fields,
 )
+from mockrec.engine.recording.grpc_log import GrpcLog
 from mockrec.engine.recording.logged_exchange import LoggedExchange
 from mockrec.engine.recording.owner import NoExchange
 from mockrec.engine.recording.record_cache import RecordCache
@@ -37,6 +38,7 @@ from mockrec.engine.redaction.backlog import Backlog, Later, TooMuch
 from mockrec.engine.redaction.redactor import Redactor
 from mockrec.engine.redaction.secret_map import SecretMap
 from mockrec.engine.wire.parts import Fault, RawHeaders, ResponseHead, header_table
+from mockrec.formats.operations.grpc.descriptors import Descriptors
 
 
 class ExchangeLog:
@@ -50,13 +52,16 @@ class ExchangeLog:
         redactor: Redactor | None = None,
         backlog: Backlog | None = None,
         hold_time: float = 0.1,
+        descriptors: Descriptors | None = None,
     ) -> None:
         """Log records of these `types`; `bodies` encodes their bodies and has the same `redactor`. Without a redactor,
-        secrets stay in the log. Redaction that takes long is left to the `backlog`; `hold_time`: see `BodyChunkLog`."""
+        secrets stay in the log. Redaction that takes long is left to the `backlog`; `hold_time`: see `BodyChunkLog`;
+        `descriptors` of gRPC messages: see `GrpcLog`."""
         self._events = EventLog(log, bodies, redactor, backlog)
         self._cache = RecordCache(redactor)
         self._bodies = bodies
         self._chunks = BodyChunkLog(self._events, types, hold_time)
+        self.grpc = GrpcLog(self._events, types, descriptors)
         self._request_initiated = "request-initiated" in types
         self._request = "request" in types
         self._response_initiated = "response-initiated" in types
@@ -90,6 +95,8 @@ class ExchangeLog:
 
     def request_data(self, exchange: LoggedExchange, data: bytes) -> None:
         """Log bytes of the request body."""
+        if exchange.grpc is not None:
+            self.grpc.received(exchange, data)
         if self._chunks.request:
             self._chunks.request_batcher(exchange).add(data)
 
@@ -117,6 +124,8 @@ class ExchangeLog:
         record["body"] = EMPTY_BODY
         if body.trailers:
             record.update(trailer_fields(body.trailers))
+        if head.operation is not None:
+            record["operation"] = head.operation
         redacted = not body.trailers
         if body.size:
             part = record, "body", _kept_body(body, exchange.target.headers, "request", exchange)
@@ -149,12 +158,16 @@ class ExchangeLog:
 
     def response_data(self, exchange: LoggedExchange, data: bytes) -> None:
         """Log bytes of the response body that have been sent."""
+        if exchange.grpc is not None:
+            self.grpc.sent(exchange, data)
         if self._chunks.response:
             self._chunks.response_batcher(exchange).add(data)
 
     def response(self, exchange: LoggedExchange, whole: bytes | None) -> None:
         """Log the complete response; `whole` is its body if that was sent at once, None if it was sent in pieces."""
         exchange.finished = True
+        if exchange.grpc is not None and whole:
+            self.grpc.sent(exchange, whole)
         if self._chunks.response:
             chunks = self._chunks.response_batcher(exchange)
             if whole:

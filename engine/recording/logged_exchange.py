@@ -13,13 +13,14 @@ from mockrec.engine.wire.parts import RequestHead
 
 if TYPE_CHECKING:
     from mockrec.engine.recording.chunk_batcher import BodyChunkBatcher
+    from mockrec.engine.recording.grpc_log import GrpcMessages
 
 
 class LoggedExchange(ExchangeState, Owner):
     """The state of an exchange, and the bookkeeping of its records, which only `recording/` and `redaction/` change. A
     base class, not an object of its own: an exchange costs one allocation."""
 
-    __slots__ = ("known", "request_chunks", "request_logged", "response_chunks", "waiting")
+    __slots__ = ("grpc", "known", "request_chunks", "request_logged", "response_chunks", "waiting")
 
     def __init__(
         self, head: RequestHead, target: TargetUri, client: ClientConnection, request_body: MessageBody
@@ -31,5 +32,7 @@ class LoggedExchange(ExchangeState, Owner):
         """How many of its records are being redacted in the thread of the `Backlog`."""
         self.request_logged = False
         """Whether the record of the complete request (`request`, `websocket-request`) is due or written."""
+        self.grpc: GrpcMessages | None = None
+        """The messages of a gRPC exchange; None for all others."""
         self.request_chunks: BodyChunkBatcher | None = None
         self.response_chunks: BodyChunkBatcher | None = None

@@ -24,6 +24,7 @@ from mockrec.engine.redaction.redactor import Redactor
 from mockrec.engine.redaction.secret_map import SecretMap
 from mockrec.engine.redaction.secret_scope import DetachedScope, SecretScope
 from mockrec.engine.wire.parts import ResponseHead
+from mockrec.formats.operations.readers import recognise
 
 _MOST: Final = 512
 _LARGEST: Final = 4096
@@ -37,6 +38,8 @@ class LogForm:
     fields: Record
     secrets: SecretMap | None
     """The secrets that were replaced in `fields`."""
+    operation: Record | None = None
+    """Of a request head: the field `operation` of its `request` record, if its protocol has operations."""
 
 
 class RecordCache:
@@ -65,7 +68,7 @@ class RecordCache:
         if target.headers:
             fields["headers"] = target.headers
         fields["rawHeaders"] = target.raw_headers
-        form = target.log_form = self.part(fields, "request")
+        form = target.log_form = self.part(fields, "request", exchange)
         return form
 
     def secrets_of_request(self, target: TargetUri) -> SecretMap | None:
@@ -85,15 +88,17 @@ class RecordCache:
         form = head.log_form = self.part(fields, "response")
         return form
 
-    def part(self, part: Record, side: str) -> LogForm:
-        """Return the log form of some fields of a record; `side` is `request` or `response`, whose fields they are."""
+    def part(self, part: Record, side: str, request: ExchangeState | None = None) -> LogForm:
+        """Return the log form of some fields of a record; `side` is `request` or `response`, whose fields they are.
+        `request` is given for the head of a request."""
         plain = orjson.dumps(part)
         form = self._forms.get(plain)
         if form is None:
             secrets = None
             if self._redactor is not None:
                 part, secrets = self._redactor.head(part, side)
-            form = LogForm(_encoded(part), secrets)
+            operation = None if request is None else _operation(request)
+            form = LogForm(_encoded(part), secrets, operation)
             if len(plain) <= _LARGEST:
                 remember(self._forms, plain, form, _MOST)  # heads with an older `Date` do not come again
         return form
@@ -148,6 +153,12 @@ class RecordCache:
         if known is None or self._redactor is None:
             return False
         return "content-encoding" in head.headers or known.occurs(body)
+
+
+def _operation(exchange: ExchangeState) -> Record | None:
+    """Return the field `operation` of a request, once for each different head."""
+    protocol = recognise(exchange.head.method, exchange.target.path, exchange.target.headers)
+    return None if protocol is None else {"protocol": protocol}
 
 
 def _encoded(part: Record) -> Record:

@@ -82,6 +82,7 @@ class Recording:
         self.bodies = BodyEncoder(record.bodies, record.max_body_size, redactor, self.body_files)
         self.log: Log = self.recorder
         self._hold_time = record.hold_time
+        self._descriptors = record.protobuf
         self._backlog: Backlog | None = None
         if redactor is not None:
             redactor.most = AT_ONCE
@@ -91,7 +92,15 @@ class Recording:
 
     def exchange_log(self, types: Collection[str]) -> ExchangeLog:
         """Return the log of exchanges, which records these types."""
-        return ExchangeLog(self.recorder, frozenset(types), self.bodies, self.redactor, self._backlog, self._hold_time)
+        return ExchangeLog(
+            self.recorder,
+            frozenset(types),
+            self.bodies,
+            self.redactor,
+            self._backlog,
+            self._hold_time,
+            self._descriptors,
+        )
 
     @property
     def redaction(self) -> Record | None:

@@ -15,6 +15,7 @@ from mockrec.engine.rules.explain.explain import explain_rule
 from mockrec.engine.rules.language.load import Loaded
 from mockrec.engine.rules.matching.select import RuleSet
 from mockrec.engine.rules.model import RuleFile
+from mockrec.formats.operations.grpc.descriptors import stored
 from mockrec.formats.schema.events import EVENT_TYPES, SCHEMA_VERSION
 from mockrec.formats.schema.version import mockrec_version
 
@@ -71,6 +72,8 @@ def session_started(
     }
     if settings.command is not None:
         record["command"] = list(settings.command)
+    if (descriptors := stored(settings.record.protobuf)) is not None:
+        record["protobuf"] = descriptors
     ci = _ci(os.environ)
     if ci:
         record["ci"] = ci

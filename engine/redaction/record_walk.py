@@ -12,7 +12,7 @@ Record = dict[str, Any]
 FIXED: Final = frozenset(
     {"seq", "type", "timestamp", "id", "connectionId", "streamId", "requestId", "exchangeId", "sessionId", "protocol"}
     | {"httpVersion", "direction", "initiator", "failureCause", "eventType", "file", "sha256", "contentEncoding"}
-    | {"charset", "schemaVersion", "mockrecVersion", "rulesSha256", "events", "counts", "redaction"}
+    | {"charset", "schemaVersion", "mockrecVersion", "rulesSha256", "events", "counts", "redaction", "protobuf"}
 )
 """Fields whose values are mockrec's own words, which readers rely on. They stay, even if one is equal to a password."""
 

@@ -14,8 +14,15 @@ from mockrec.engine.redaction.record_walk import FIXED, Record, RecordWalk
 RAW_HEAD: Final = "message/http"
 """The content type of heads that are kept as they were received (RFC 9112, 10.1)."""
 _USER_OPTIONS = frozenset({"-u", "--user", "-U", "--proxy-user"})
-_REQUESTS = ("request", "abort", "websocket-request", "websocket-message-received", "passthrough-request")
-_RESPONSES = ("response", "websocket-accepted", "websocket-message-sent", "passthrough-response")
+_REQUESTS = (
+    "request",
+    "abort",
+    "websocket-request",
+    "websocket-message-received",
+    "grpc-message-received",
+    "passthrough-request",
+)
+_RESPONSES = ("response", "websocket-accepted", "websocket-message-sent", "grpc-message-sent", "passthrough-response")
 
 
 def side_of(record: Mapping[str, Any]) -> str:

@@ -20,6 +20,7 @@ import orjson
 from mockrec.engine.redaction.backlog import AT_ONCE, Backlog, Later, TooMuch, completed
 from mockrec.engine.redaction.bodies import redacted_body
 from mockrec.engine.redaction.finder import SecretFinder
+from mockrec.engine.redaction.grpc_bodies import LongMessageError, redacted_grpc
 from mockrec.engine.redaction.holdback import HoldBack
 from mockrec.engine.redaction.patterns import Patterns
 from mockrec.engine.redaction.placeholders import Placeholders
@@ -30,6 +31,7 @@ from mockrec.engine.redaction.secret_scope import DetachedScope, SecretScope
 from mockrec.engine.redaction.substitution import SecretReplacer
 from mockrec.engine.redaction.wide_text import coding_of, decoded, encoded
 from mockrec.formats.files.jsonl import encode_lines
+from mockrec.formats.operations.grpc.media import grpc_kind
 from mockrec.formats.schema.body import encode_body
 
 Record = dict[str, Any]
@@ -180,10 +182,23 @@ class Redactor:
         return self._bytes(data, content_type, side, owner)
 
     def _bytes(self, data: bytes, content_type: str, side: str, owner: SecretScope | None) -> bytes:
+        kind = grpc_kind(content_type)
+        if kind is not None:
+            self._check(data)
+            most = None if self.most is None else 4 * self.most
+            try:
+                return redacted_grpc(data, kind, lambda part: self._part(part, side, owner), most)
+            except LongMessageError:
+                raise TooMuch from None
         known = owner.known if owner is not None else None
         if self.is_plain(data, known):
             return data
         self._check(data)
+        return self._searched(data, content_type, side, owner)
+
+    def _searched(self, data: bytes, content_type: str, side: str, owner: SecretScope | None) -> bytes:
+        """Search bytes that may hold secrets."""
+        known = owner.known if owner is not None else None
         found = SecretMap()
         redacted = redacted_body(data, content_type, self._finder(found, side), self._policy)
         for secrets in (known, found, self._session):
@@ -198,6 +213,11 @@ class Redactor:
         if owner is not None and found:
             owner.remember(found)
         return data if redacted == data else redacted
+
+    def _part(self, data: bytes, side: str, owner: SecretScope | None) -> bytes:
+        """Redact a value inside of a body, whose whole size was checked."""
+        known = owner.known if owner is not None else None
+        return data if self.is_plain(data, known) else self._searched(data, "", side, owner)
 
     def is_plain(self, data: bytes, known: SecretMap | None) -> bool:
         """Return whether bytes (UTF-8, if they are text) hold nothing that may be secret: `body` returns them as they

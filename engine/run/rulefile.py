@@ -9,6 +9,7 @@ from pathlib import Path
 from mockrec.engine.errors import ConfigError
 from mockrec.engine.rules.language.load import Loaded, load_rules, no_rules, session_words
 from mockrec.formats.files.small_file import RULES_LIMIT, read_small
+from mockrec.formats.operations.grpc.protos import read_descriptors
 
 
 def load_file(path: Path) -> Loaded:
@@ -29,6 +30,7 @@ def load_file(path: Path) -> Loaded:
         read_file=_read,
         env=os.environ,
         probe=_probe,
+        read_descriptors=read_descriptors,
     )
 
 

@@ -10,7 +10,9 @@ from mockrec.engine.rules.matching.select import RuleSet
 from mockrec.engine.steps import (
     emit,
     faults,
+    grpc,
     jsonrpc,
+    llm,
     passthrough,
     python,
     reply,
@@ -24,7 +26,7 @@ from mockrec.engine.steps.continuing import ContinuingPlan
 from mockrec.engine.steps.plan import CompiledSteps, StepHandler
 from mockrec.engine.steps.spec import CompileContext, StepSpec
 
-_MODULES: Final = (emit, faults, jsonrpc, passthrough, python, reply, stream, timing, webhook, websocket)
+_MODULES: Final = (emit, faults, grpc, jsonrpc, llm, passthrough, python, reply, stream, timing, webhook, websocket)
 
 
 def _replay(step: model.Replay, context: CompileContext) -> StepHandler:

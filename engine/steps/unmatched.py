@@ -10,6 +10,7 @@ from mockrec.engine.rules.explain.explain import explain_miss
 from mockrec.engine.rules.matching.select import RuleSet
 from mockrec.engine.rules.model import Forward, Passthrough, SourceLocation
 from mockrec.engine.steps.failures import TEXT_TYPE
+from mockrec.engine.steps.grpc import grpc_failure
 from mockrec.engine.steps.passthrough import passthrough_handler
 from mockrec.engine.steps.plan import CompiledSteps, StepHandler
 from mockrec.engine.steps.spec import CompileContext
@@ -60,6 +61,9 @@ def _explaining(rules: Callable[[], RuleSet]) -> StepHandler:
     async def handle(exchange: Exchange) -> None:
         exchange.unmatched = True
         text = explain_miss(exchange.view, rules(), exchange.continued)
-        await exchange.reply(PreparedResponse(503, (TEXT_TYPE,), text.encode("utf-8", "replace"), is_own=True))
+        response = grpc_failure(exchange.view, text)
+        if response is None:
+            response = PreparedResponse(503, (TEXT_TYPE,), text.encode("utf-8", "replace"), is_own=True)
+        await exchange.reply(response)
 
     return handle

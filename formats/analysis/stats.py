@@ -9,14 +9,19 @@ from __future__ import annotations
 import heapq
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import msgspec
+import orjson
 
+from mockrec.formats.operations.message import message_of
+from mockrec.formats.operations.readers import facts_of_response, may_have_operation, operation_of_record
+from mockrec.formats.operations.spec import Operation
 from mockrec.formats.query.extract import Context, destination, host, path
-from mockrec.formats.schema.lifecycle import CLOSED_TYPES, COMPLETE_TYPES, CONNECTION_TYPES
+from mockrec.formats.schema.lifecycle import CLOSED_TYPES, COMPLETE_TYPES, CONNECTION_TYPES, ENDING_TYPES
 from mockrec.formats.select.inputs import SelectedLine
 from mockrec.formats.sessions.endpoints import template
 
@@ -24,8 +29,12 @@ SLOWEST = 10
 MAX_ENDPOINTS = 10_000
 """Further endpoints are counted together, as `(other)`: the paths of a crawler must not fill the memory."""
 OTHER = ("", "", "(other)")
+_NAMING = COMPLETE_TYPES | {"websocket-message-received"}
+"""Types of records that may name an operation."""
 PERCENTILES = (50, 90, 99)
 
+_MOST_OPEN = 10_000
+"""Operations of open exchanges that are remembered."""
 _NO_CONTEXT = Context()
 
 
@@ -62,8 +71,8 @@ class _Record(msgspec.Struct, gc=False):
 
 
 NEEDED = (
-    *((name,) for name in _Record.__struct_fields__ if name != "body"),
-    ("body", "size"),
+    *((name,) for name in _Record.__struct_fields__),
+    *(("headers",), ("operation",), ("content",)),
 )
 """The paths of these keys, for sources that can leave the rest of a record out."""
 
@@ -79,6 +88,15 @@ class EndpointStats:
     durations: array[float] = field(default_factory=lambda: array("d"))
     bytes: int = 0
     """Of response bodies."""
+
+
+@dataclass(slots=True)
+class OperationStats(EndpointStats):
+    """Statistics of one operation at one place."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    """Of answers of LLM APIs."""
 
 
 @dataclass(slots=True)
@@ -102,6 +120,12 @@ class Stats:
     first: str = ""
     last: str = ""
     known_rules: list[str] = field(default_factory=list)
+    operations: dict[tuple[str, str], OperationStats] = field(default_factory=dict)
+    """By place (host and path) and name, for requests of protocols that name their calls in the body."""
+    bodies_folders: Sequence[Path | None] = ()
+    """The folder of the body files of each source, as far as they are known."""
+    _named: dict[Any, Operation] = field(default_factory=dict)
+    """The operations of open exchanges."""
     _slowest: list[tuple[float, int, Mapping[str, Any]]] = field(default_factory=list)
 
     def add(self, lines: Iterable[SelectedLine]) -> None:
@@ -118,9 +142,13 @@ class Stats:
             if type(record.timestamp) is str:
                 self.first = min(self.first or record.timestamp, record.timestamp)
                 self.last = max(self.last, record.timestamp)
+            if record.type in _NAMING and record.id not in self._named and may_have_operation(line.raw):
+                self._name(line)
             add = _ADD.get(record.type)
             if add is not None:
                 add(self, record)
+            if record.type in ENDING_TYPES and record.id in self._named:
+                self._end_operation(record, line)
 
     @property
     def exchanges(self) -> int:
@@ -145,6 +173,40 @@ class Stats:
         for known in self.endpoints.values():
             every.extend(known.durations)
         return percentiles(every)
+
+    # ── operations ─────────────────────────────────────────────────────────────────────────────────
+
+    def _name(self, line: SelectedLine) -> None:
+        record = _parsed(line.raw)
+        operation = operation_of_record(record, self._folder_of(line))
+        if operation is not None and operation.names:
+            self._named[record.get("id")] = operation
+            if len(self._named) > _MOST_OPEN:
+                del self._named[next(iter(self._named))]
+
+    def _end_operation(self, record: _Record, line: SelectedLine) -> None:
+        operation = self._named.pop(record.id)
+        _, place, route = self._key(record)
+        key = (f"{place}{route}", operation.name)
+        if key not in self.operations and len(self.operations) >= MAX_ENDPOINTS:
+            key = ("", OTHER[2])
+        known = self.operations.setdefault(key, OperationStats())
+        status = record.response.statusCode if record.type == "abort" else record.statusCode
+        body = record.response.body if record.type == "abort" else record.body
+        known.count += 1
+        if type(status) is int:
+            known.statuses[f"{status // 100}xx"] += 1
+        known.failed += record.type == "abort" or (type(status) is int and status >= 500)
+        known.bytes += _whole(body.size)
+        if type(record.duration) in (int, float) and record.type != "websocket-close":
+            known.durations.append(record.duration)
+        if "llm.model" in operation.facts and record.type == "response":
+            facts, _ = facts_of_response(message_of(_parsed(line.raw), self._folder_of(line)))
+            known.input_tokens += sum(facts.get("llm.tokens.input", ()))
+            known.output_tokens += sum(facts.get("llm.tokens.output", ()))
+
+    def _folder_of(self, line: SelectedLine) -> Path | None:
+        return self.bodies_folders[line.source] if line.source < len(self.bodies_folders) else None
 
     # ── one method for each type of record ─────────────────────────────────────────────────────────
 
@@ -208,16 +270,20 @@ class Stats:
         (heapq.heappush if len(slowest) < SLOWEST else heapq.heapreplace)(slowest, entry)
 
     def _endpoint(self, record: _Record) -> EndpointStats:
-        method = record.method if isinstance(record.method, str) else ""
-        places = list(host(record.url, _NO_CONTEXT)) or list(destination(record.destination, _NO_CONTEXT))
-        paths = list(path(record.url, _NO_CONTEXT))
-        key = (method, places[0] if places else "", template(paths[0]) if paths else "")
+        key = self._key(record)
         known = self.endpoints.get(key)
         if known is None:
             if len(self.endpoints) >= MAX_ENDPOINTS:
                 key = OTHER
             known = self.endpoints.setdefault(key, EndpointStats())
         return known
+
+    def _key(self, record: _Record) -> tuple[str, str, str]:
+        """Return method, host and path."""
+        method = record.method if isinstance(record.method, str) else ""
+        places = list(host(record.url, _NO_CONTEXT)) or list(destination(record.destination, _NO_CONTEXT))
+        paths = list(path(record.url, _NO_CONTEXT))
+        return method, places[0] if places else "", template(paths[0]) if paths else ""
 
 
 _ADD = {
@@ -241,6 +307,15 @@ def percentiles(values: Iterable[float]) -> dict[str, float]:
     # The smallest value that at least `share` per cent of the values do not exceed.
     found = {f"p{share}": ordered[max(0, -(-share * len(ordered) // 100) - 1)] for share in PERCENTILES}
     return {**found, "max": ordered[-1]}
+
+
+def _parsed(raw: bytes) -> Mapping[str, Any]:
+    """Return the record of a line; empty for one that cannot be parsed."""
+    try:
+        record = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        return {}
+    return record if isinstance(record, dict) else {}
 
 
 def _whole(value: Any) -> int:

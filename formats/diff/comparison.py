@@ -27,6 +27,7 @@ from mockrec.formats.diff.model.finding import DifferenceKind, Finding, Severity
 from mockrec.formats.diff.model.options import DiffOptions
 from mockrec.formats.diff.model.spool import ContentSpool
 from mockrec.formats.diff.result import ComparedSession, Result
+from mockrec.formats.operations.grpc.descriptors import of_header
 from mockrec.formats.sessions.live import warning_for
 from mockrec.formats.sessions.session import Session, open_session
 
@@ -141,7 +142,9 @@ class _Comparison:
             hidden=[hidden for _, hidden in self._hidden],
             any_order=options.any_order,
         )
-        self._comparer = Comparer(spool, options, self._values, (a.folder, b.folder))
+        self._comparer = Comparer(
+            spool, options, self._values, (a.folder, b.folder), (of_header(a.header), of_header(b.header))
+        )
         self._pairing = self._pair()
 
     def _pair(self) -> Pairing:
@@ -150,7 +153,7 @@ class _Comparison:
         for folded, hosts in ((self._a, self._hosts[0]), (self._b, self._hosts[1])):
             for digest in folded.digests:
                 path = digest.url[digest.target :].partition("#")[0].partition("?")[0]
-                digest.endpoint = keys.endpoint(digest.method, hosts.canonical(digest.host), path)
+                digest.endpoint = keys.endpoint(digest.method, hosts.canonical(digest.host), path, digest.operation)
         pairing = pair(self._a.digests, self._b.digests, keys, self._comparer.shape)
         for name, count in keys.left_out.items():
             queries[name].hidden += count

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from msgspec import UNSET
@@ -14,6 +15,7 @@ from mockrec.formats.diff.model.exchange import Digest
 from mockrec.formats.diff.model.options import DiffOptions
 from mockrec.formats.diff.model.spool import ContentSpool
 from mockrec.formats.diff.records import UNREADABLE, Initiated, PlainRequest, PlainResponse, decode, plain_decoder
+from mockrec.formats.operations.readers import operation_of_record, parts_may_have_operation
 from mockrec.formats.schema.assembler import Assembler
 from mockrec.formats.schema.lenient import number_of, object_of, status_of, text_of
 from mockrec.formats.schema.lifecycle import (
@@ -55,6 +57,8 @@ class DigestBuilder:
     """One session's digests."""
 
     def __init__(self, spool: ContentSpool, options: DiffOptions) -> None:
+        self._folder: Path | None = None
+        """The bodies of the session in files of their own."""
         self._spool = spool
         self._options = options
         self._exchanges = Assembler[_OpenDigest | Digest | Initiated | Record]()
@@ -67,6 +71,7 @@ class DigestBuilder:
 
     def of_session(self, session: Session) -> list[Digest]:
         """Return the digests of a session's exchanges, in the order of the ends; those without an end come last."""
+        self._folder = session.bodies_folder
         for _, record in session.not_consumed(self._take, decode):
             self._ended.extend(self._read(record))
         self._ended.extend(self._rest())
@@ -106,6 +111,8 @@ class DigestBuilder:
         self._place(digest, record.tags)
         if body.size:
             digest.request_body = hash(body.text) or 1
+        if parts_may_have_operation(record.url, bytes(record.headers), body.text):
+            self._name(digest, record.record())
         self._open[record.id] = digest
 
     def _plain_response(self, record: PlainResponse) -> None:
@@ -212,10 +219,17 @@ class DigestBuilder:
             if isinstance(tag, str) and tag.startswith(_REPLAY):
                 digest.replay_of = tag[len(_REPLAY) :]
 
+    def _name(self, digest: Digest, record: Record) -> None:
+        """Name the operation of a request, or the first that messages of a WebSocket start."""
+        operation = None if digest.operation else operation_of_record(record, self._folder)
+        if operation is not None:
+            digest.operation = operation.name
+
     def _request(self, entry: _OpenDigest, record: Record) -> None:
         entry.request_seen = True
         body = body_of(record.get("body"))
         entry.digest.request_body = body_hash(body)
+        self._name(entry.digest, record)
         if self._options.requests:
             content = {
                 "h": fields_of(record.get("headers")),
@@ -291,6 +305,8 @@ class DigestBuilder:
         number = self._content({"b": body, "k": "binary" if record.get("isBinary") else "text"})
         if digest.messages is None:
             digest.messages = array("q")
+        if kind == "websocket-message-received":
+            self._name(digest, record)
         digest.messages.append(~number if LIFECYCLE[kind].side is Side.REQUEST else number)
 
     def _fault(self, record: Record, kind: str) -> Digest:

@@ -52,6 +52,8 @@ class IgnoreRule:
             return True
         names = {f"{method} {endpoint.host}{shown}" for shown in (endpoint.template, path)}
         names |= {f"{method} {shown}" for shown in (endpoint.template, path)}
+        if endpoint.operation:
+            names |= {f"{name} {endpoint.operation}" for name in names}
         return any(self._pattern.fullmatch(name) for name in names)
 
     def hides(self, subject: Subject, endpoint: Endpoint, method: str, path: str) -> bool:

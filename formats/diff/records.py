@@ -47,10 +47,11 @@ class PlainRequest(msgspec.Struct, gc=False, tag_field="type", tag="request"):
     url: str
     body: PlainBody
     tags: list[str] = []
+    headers: msgspec.Raw = msgspec.Raw(b"{}")
 
     def record(self) -> dict[str, Any]:
-        """Return the record as `decode` returns it, but without header fields."""
-        return _record(self, "request", self.body)
+        """Return the record as `decode` returns it."""
+        return _record(self, "request", self.body) | {"headers": orjson.loads(bytes(self.headers))}
 
 
 class PlainResponse(msgspec.Struct, gc=False, tag_field="type", tag="response"):

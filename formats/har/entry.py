@@ -10,6 +10,7 @@ from typing import Any
 
 from mockrec.formats.har import bodies, fields, kinds
 from mockrec.formats.har.fields import header_list, items, mapping, number, text, whole
+from mockrec.formats.operations.readers import operation_of_record
 
 Record = dict[str, Any]
 
@@ -182,6 +183,9 @@ def _add_custom(entry: Record, exchange: _ExchangeRecords) -> None:
         source = last if key in last else exchange.request
         if source.get(key):
             entry[name] = source[key]
+    operation = operation_of_record(exchange.request, None)
+    if operation is not None and operation.names:
+        entry["_operation"] = {"protocol": operation.protocol, "name": operation.name}
     if exchange.abort is not None and isinstance(exchange.abort.get("error"), dict):
         entry["_error"] = exchange.abort["error"]
     _add_list(entry, "_informational", [_information(record) for record in exchange.all("response-information")])

@@ -19,6 +19,7 @@ from mockrec.formats.schema.objects import (
     ConnectionTiming,
     Destination,
     ErrorInfo,
+    OperationInfo,
     TimingEvents,
     TlsFailureTiming,
     TlsMetadata,
@@ -57,6 +58,7 @@ _PREFIX: dict[type, str] = {
     Destination: "destination",
     TlsMetadata: "tls",
     ErrorInfo: "error",
+    OperationInfo: "operation",
 }
 _SCALARS: dict[Any, str] = {str: "text", int: "int", float: "number", bool: "flag"}
 _INLINE_BODIES = ("body", "content")

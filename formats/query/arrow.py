@@ -86,7 +86,8 @@ def compile_arrow(plan: Plan) -> ArrowPlan:
     # If one test of a row needs its line, all tests are computed on it, so it needs the columns of all tests.
     for test in plan.tests:
         for source in test.field.sources:
-            names.update(dict.fromkeys(columns_under(source.path[0])))
+            for path in source.paths:
+                names.update(dict.fromkeys(columns_under(path[0])))
     made.columns = list(names)
     return made
 

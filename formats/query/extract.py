@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
@@ -27,6 +27,8 @@ class Context:
 
     bodies_folder: Path | None = None
     """The folder of the session's body files."""
+    memory: dict[str, Any] = field(default_factory=dict)
+    """What extracts remember of earlier records; under the name of the field."""
 
 
 Extract = Callable[[Any, Context], Iterable[Any]]

@@ -17,6 +17,13 @@ class FieldPath:
     """Record types in which it counts; None: all."""
     extract: Extract | None = None
     """Makes the values of the recorded value; None: that is the value, or the list of values."""
+    also: tuple[tuple[str, ...], ...] = ()
+    """Further paths that `extract` needs: it gets a tuple of the value and of theirs, None where there is none."""
+
+    @property
+    def paths(self) -> tuple[tuple[str, ...], ...]:
+        """All paths that are read."""
+        return (self.path, *self.also)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from mockrec.formats.query import extract
 from mockrec.formats.query.errors import FilterError, nearest
 from mockrec.formats.query.extract import Extract
 from mockrec.formats.query.field import Field, FieldPath
+from mockrec.formats.query.operation_fields import OPERATION_FIELDS
 from mockrec.formats.query.own_names import own_field, own_names
 from mockrec.formats.query.tokens import Name
 from mockrec.formats.query.values import FieldType, Folding
@@ -93,7 +94,7 @@ _PLAIN = {
             counted=frozenset({"websocket-message-received", "websocket-message-sent"}),
         ),
     )
-}
+} | OPERATION_FIELDS
 ALIASES = {
     "dur": "duration",
     "tags": "tag",

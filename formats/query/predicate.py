@@ -44,6 +44,8 @@ def field_values(field: Field, context: Context) -> Callable[[Mapping[str, Any]]
             found = walk(record, source.path)
             if found is None:
                 continue
+            if source.also:
+                found = (found, *(walk(record, path) for path in source.also))
             yield from values_of(found, source, context)
             if field.first:
                 return

@@ -88,7 +88,7 @@ def _needed(plan: Plan) -> _Node:
 def _paths(plan: Plan) -> Iterable[tuple[str, ...]]:
     for test in plan.tests:
         for source in test.field.sources:
-            yield source.path
+            yield from source.paths
 
 
 def _struct(node: _Node, required: tuple[str, ...] = ()) -> type[msgspec.Struct]:
@@ -156,7 +156,11 @@ def _test_lines(number: int, tested: Field, root: _Node, names: dict[str, Any]) 
         guard = "" if source.types is None else f"kind in types_{number}_{place} and "
         yield f"{indent}value = {_reading(source.path, root, names, f'rest_{number}_{place}')}"
         yield f"{indent}if {guard}value is not None:"
-        yield f"{indent}    if check_{number}_{place}(value):"
+        value = "value"
+        if source.also:
+            others = [_reading(path, root, names, f"rest_{number}_{place}_{i}") for i, path in enumerate(source.also)]
+            value = f"(value, {', '.join(others)})"
+        yield f"{indent}    if check_{number}_{place}({value}):"
         yield f"{indent}        result |= {bit}"
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from mockrec.formats.schema.body import Body
 from mockrec.formats.schema.codec import Headers, LogObject, RawHeaders
 from mockrec.formats.schema.lifecycle import LIFECYCLE
-from mockrec.formats.schema.objects import Destination, TimingEvents, TlsMetadata
+from mockrec.formats.schema.objects import Destination, OperationInfo, TimingEvents, TlsMetadata
 
 registered: dict[str, type[Event]] = {}
 """Event type → the class with its name, in the order of their definitions."""
@@ -88,6 +88,8 @@ class CompleteRequest(RequestEvent):
     """Trailer fields by name."""
     raw_trailers: RawHeaders | None = None
     """Trailer fields as sent."""
+    operation: OperationInfo | None = None
+    """Only for requests of protocols such as GraphQL, which put many calls behind one URL."""
 
 
 @dataclass(kw_only=True)

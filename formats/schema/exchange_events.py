@@ -18,6 +18,8 @@ from mockrec.formats.schema.objects import ErrorInfo, PartialResponse, TimingEve
 
 __all__ = [
     "Abort",
+    "GrpcMessageReceived",
+    "GrpcMessageSent",
     "Request",
     "RequestBodyData",
     "RequestInitiated",
@@ -186,6 +188,35 @@ class WebSocketClose(ExchangeEvent, name="websocket-close"):
     """The milestones of the exchange."""
     tags: list[str]
     """Tags of the exchange; often empty."""
+
+
+@dataclass(kw_only=True)
+class GrpcMessageEvent(ExchangeEvent):
+    """A complete gRPC message has passed. Its bytes are in the body of the request or response."""
+
+    index: int
+    """Its number among the messages of its direction, from 0."""
+    size: int
+    """Bytes as sent, without the five bytes before each message."""
+    compressed: bool | None = None
+    """True if it was sent compressed."""
+    message: FreeData | None = None
+    """A short message (up to 16 KiB) as JSON: by the descriptors of `record.protobuf`, or else by field numbers. With
+    `problem` if it is malformed."""
+    followed_by: int | None = None
+    """The number of messages after it that came in the same piece of the body and have no record of their own."""
+    event_timestamp: float
+    """Monotonic milliseconds."""
+
+
+@dataclass(kw_only=True)
+class GrpcMessageReceived(GrpcMessageEvent, name="grpc-message-received"):
+    """A gRPC message from the client."""
+
+
+@dataclass(kw_only=True)
+class GrpcMessageSent(GrpcMessageEvent, name="grpc-message-sent"):
+    """A gRPC message to the client."""
 
 
 @dataclass(kw_only=True)

@@ -87,6 +87,8 @@ LIFECYCLE: Final[Mapping[str, Lifecycle]] = {
     "websocket-message-received": Lifecycle(_EXCHANGE, _REQUEST, repeats=True, websocket=True),
     "websocket-message-sent": Lifecycle(_EXCHANGE, _RESPONSE, repeats=True, websocket=True),
     "websocket-close": Lifecycle(_EXCHANGE, ends=True, websocket=True),
+    "grpc-message-received": Lifecycle(_EXCHANGE, _REQUEST, late=True, repeats=True),
+    "grpc-message-sent": Lifecycle(_EXCHANGE, _RESPONSE, repeats=True),
     "tls-client-error": Lifecycle(Unit.CONNECTION),
     "client-error": Lifecycle(Unit.CONNECTION),
     "tls-passthrough-opened": Lifecycle(Unit.TLS_TUNNEL, begins=True),

@@ -73,6 +73,14 @@ class TimingEvents(LogObject):
 
 
 @dataclass(kw_only=True)
+class OperationInfo(LogObject):
+    """The protocol of a request that names its calls in the body. The name is computed by readers, from the body."""
+
+    protocol: str
+    """For example `graphql`, as far as the head of the request tells."""
+
+
+@dataclass(kw_only=True)
 class ConnectionTiming(LogObject):
     """Milestones of a tunnel."""
 

@@ -97,6 +97,9 @@ class SessionStarted(Event, name="session-started"):
     """The CI run, if it was recorded in CI."""
     redaction: dict[str, Any] = field(default_factory=dict)
     """The redaction in force: what is replaced before it is logged."""
+    protobuf: str | None = None
+    """The descriptors of `record.protobuf` (a `FileDescriptorSet`, base64), up to 1 MiB, by which readers name the
+    fields of gRPC messages."""
     part: int | None = None
     """The number of the part of a rotated session, from 1; `seq` continues from the part before."""
     derived: dict[str, Any] = field(default_factory=dict)

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from mockrec.formats.operations.readers import operation_of_record
 from mockrec.formats.schema.assembler import Assembler
 from mockrec.formats.schema.lenient import number_of, object_of, status_of, text_of
-from mockrec.formats.schema.lifecycle import CLOSED_TYPES, ENDING_TYPES, FIRST_TYPES, OPENED_TYPES
+from mockrec.formats.schema.lifecycle import CLOSED_TYPES, COMPLETE_TYPES, ENDING_TYPES, FIRST_TYPES, OPENED_TYPES
 
 
 @dataclass(slots=True)
@@ -29,10 +31,15 @@ class Row:
     rule: str = ""
     note: str = ""
     """What was unusual, in a few words: the error, the close code, the size of a tunnel."""
+    operation: str = ""
+    """The operation's name, as far as the body names one."""
+    finding: str = ""
+    """Why the request is malformed, for its protocol."""
 
 
-def rows_of(records: Iterable[tuple[int, Mapping[str, Any]]]) -> Iterator[Row]:
-    """Yield rows in the order of the ends; exchanges and tunnels without an end come last."""
+def rows_of(records: Iterable[tuple[int, Mapping[str, Any]]], bodies_folder: Path | None = None) -> Iterator[Row]:
+    """Yield rows in the order of the ends; exchanges and tunnels without an end come last. `bodies_folder` has the
+    bodies in files of their own, from which operations are named."""
     exchanges = Assembler[Row]()
     for _, record in records:
         kind = record["type"]
@@ -40,14 +47,32 @@ def rows_of(records: Iterable[tuple[int, Mapping[str, Any]]]) -> Iterator[Row]:
         if kind in _ROWS:
             row = _ROWS[kind](record)
             row.kind, row.id = kind, identity
+            begun = exchanges.current.get(identity)
+            if begun is not None:
+                row.operation = begun.operation
+                row.note = row.note or begun.finding
             if kind in ENDING_TYPES:
                 exchanges.hand_on(identity)
             yield row
-        elif kind in FIRST_TYPES:
-            exchanges.current[identity] = _open_exchange(record)
+        elif kind in FIRST_TYPES or kind in COMPLETE_TYPES or kind == "websocket-message-received":
+            _add_operation(exchanges.current, identity, record, bodies_folder)
         elif kind in OPENED_TYPES:
             exchanges.current[identity] = _open_tunnel(record)
     yield from exchanges.rest()
+
+
+def _add_operation(
+    current: dict[str, Row], identity: str, record: Mapping[str, Any], bodies_folder: Path | None
+) -> None:
+    """Begin the row of an exchange with its first record, and name its operation."""
+    kind = record["type"]
+    if kind in FIRST_TYPES and (kind not in COMPLETE_TYPES or identity not in current):
+        current[identity] = _open_exchange(record)
+    row = current.get(identity)
+    if row is not None and not row.operation and kind not in ("request-initiated", "abort"):
+        operation = operation_of_record(record, bodies_folder)
+        if operation is not None:
+            row.operation, row.finding = operation.name, operation.finding
 
 
 def _open_exchange(record: Mapping[str, Any]) -> Row:

@@ -138,6 +138,21 @@ def test_hello(sample: Calls) -> None:
     assert b"greet" in text
 
 
+def test_grpc(sample: Calls) -> None:
+    def ask(method: str, message: str) -> bytes:
+        kind = "application/grpc-web-text"
+        status, data, headers = sample.call("POST", f"/shop.v1.Cart/{method}", message, Content_Type=kind)
+        assert (status, headers["content-type"]) == (200, kind)
+        return base64.b64decode(data)
+
+    assert ask("AddItem", "AAAAAAYKAngxEAI=").endswith(b"grpc-status: 0\r\nx-cart: c-1\r\n")
+    assert b"grpc-status: 5\r\ngrpc-message: no such item" in ask("AddItem", "AAAAAAYKBGdvbmU=")
+    watched = ask("Watch", "AAAAAAA=")
+    assert watched.startswith(b"\0\0\0\0\4\n\2x1\0\0\0\0\4\n\2x2\x80")
+    assert b"grpc-status: 14" in watched
+    assert b"grpc-status: 12" in ask("Other", "AAAAAAA=")
+
+
 def test_rest_api(sample: Calls) -> None:
     status, users = sample.json("GET", "/api/users")
     assert (status, len(users)) == (200, 2)
@@ -298,6 +313,58 @@ def test_json_rpc(sample: Calls) -> None:
     }  # fmt: skip
     assert sample.call("POST", "/rpc", {"method": "ping"})[0] == 400
     assert sample.call("POST", "/rpc", [{"jsonrpc": "2.0", "id": 1, "method": "ping"}])[0] == 400
+
+
+def test_graphql(sample: Calls) -> None:
+    def call(query: str, **variables: Any) -> tuple[int, Any]:
+        return sample.json("POST", "/graphql", {"query": query, "variables": variables})
+
+    assert call("query Cart($id: ID!) { cart(id: $id) { total } }", id=7) == (200, {"data": {"cart": {"total": 42}}})
+    assert call("query Cart { cart(id: 8) { total } }", id=8)[1]["errors"][0]["message"] == "no such cart"
+    assert call("mutation AddItem { add(sku: 1) { total } }") == (200, {"data": {"add": {"total": 43}}})
+    assert call("{ cart {")[0] == 400
+
+
+def test_llm(sample: Calls) -> None:
+    request = {"model": "m", "messages": [], "input": "", "contents": []}
+    chat = sample.json("POST", "/v1/chat/completions", request)[1]
+    assert (chat["model"], chat["choices"][0]["message"]["content"]) == ("m", "Hello from the mock.")
+    _, body, headers = sample.call("POST", "/v1/chat/completions", {**request, "stream": True})
+    assert headers["content-type"] == "text/event-stream"
+    assert body.endswith(b"data: [DONE]\n\n")
+    called = sample.json("POST", "/v1/chat/completions", {**request, "tools": [{}]})[1]["choices"][0]
+    assert (called["finish_reason"], called["message"]["content"]) == ("tool_calls", None)
+    response = sample.json("POST", "/v1/responses", request)[1]
+    assert response["output"][0]["content"][0]["text"] == "Hello from the mock."
+    message = sample.json("POST", "/v1/messages", request)[1]
+    assert [block["type"] for block in message["content"]] == ["text", "tool_use"]
+    gemini = sample.json("POST", "/v1beta/models/gemini-2:generateContent", request)[1]
+    assert gemini["candidates"][0]["content"]["parts"] == [{"text": "Hallo."}]
+    _, body, headers = sample.call("POST", "/api/chat", request)
+    assert headers["content-type"] == "application/x-ndjson"
+    assert json.loads(body.splitlines()[-1])["done"] is True
+
+
+def test_mcp(sample: Calls) -> None:
+    def call(method: str, **params: Any) -> Any:
+        return sample.json("POST", "/mcp", {"jsonrpc": "2.0", "id": 7, "method": method, "params": params})[1]
+
+    assert call("initialize")["result"]["serverInfo"]["name"] == "mock"
+    assert call("tools/list")["result"]["tools"][0]["name"] == "search"
+    assert call("tools/call", name="search") == {
+        "jsonrpc": "2.0",
+        "id": 7,
+        "result": {"content": [{"type": "text", "text": "found it"}]},
+    }
+    assert call("tools/call", name="other")["error"]["code"] == -32601
+    assert sample.call("POST", "/mcp", {"jsonrpc": "2.0", "method": "notifications/initialized"})[0] == 202
+    assert sample.call("GET", "/mcp")[0] == 405
+
+
+def test_soap(sample: Calls) -> None:
+    headers = {"Content_Type": "text/xml", "SOAPAction": '"urn:GetPrice"'}
+    status, body, _ = sample.call("POST", "/soap", "<Envelope/>", **headers)
+    assert (status, b"<Price>42</Price>" in body) == (200, True)
 
 
 def test_forward(sample: Calls) -> None:

@@ -73,6 +73,10 @@ JSON_TEXTS = st.recursive(
 ).map(lambda value: orjson.dumps(value).decode())
 ODD_JSON = st.sampled_from(
     [
+        '{"query":"query a {b}"}',
+        '{"jsonrpc":"2.0","method":"a"}',
+        '{"type":"message","content":[],"model":"a","usage":{"output_tokens":7}}',
+        'data: {"choices":[{"delta":{"content":"a"}}],"object":"chat.completion.chunk"}\n\n',
         '{"a":1e400}',
         '{"a":-1e400}',
         '{"a":NaN}',
@@ -117,6 +121,8 @@ KINDS = st.sampled_from(
         "client-error",
         "tls-client-error",
         "websocket-message-sent",
+        "websocket-message-received",
+        "response-body-data",
         "rule-event",
         "later",
     ]
@@ -146,6 +152,8 @@ RECORDS = st.fixed_dictionaries(
         "response": INNER,
         "isBinary": st.booleans(),
         "closeCode": st.integers(1000, 1010),
+        "timingEvents": st.just({"startTime": 7.5, "startTimestamp": 100.25}),
+        "eventTimestamp": st.sampled_from([107.25, 500.0]),
         "eventData": st.dictionaries(st.sampled_from(["a", "b"]), SCALARS, max_size=2),
     },
 )
@@ -184,10 +192,25 @@ TEXT_FIELDS = st.sampled_from(
         "errorCode",
         "response.headers.x",
         "tlsMetadata.sniHostname",
+        "operation",
+        "graphql.operation",
+        "rpc.method",
+        "llm.model",
     ]
 )
 NUMBER_FIELDS = st.sampled_from(
-    ["status", "statusCode", "duration", "size", "request.size", "port", "close_code", "response.statusCode"]
+    [
+        "llm.ttft",
+        "llm.tokens.output",
+        "status",
+        "statusCode",
+        "duration",
+        "size",
+        "request.size",
+        "port",
+        "close_code",
+        "response.statusCode",
+    ]
 )
 ANY_FIELDS = st.sampled_from(
     ["json[a]", "json[$.a.b]", "json[*]", "request.json[b]", "eventData.a", "response", "headers", "body.text"]

@@ -156,6 +156,7 @@ WHENS = st.recursive(
                 st.sampled_from(["$.a", "$..b[0]"]), st.one_of(st.none(), WORDS, CONDITIONS), max_size=2
             ),
             "jsonSchema": st.sampled_from([True, {"type": "string"}, "schema.json"]),
+            "graphql": st.fixed_dictionaries({}, optional={"operation": st.just("Cart"), "variables": DATA}),
             "jsonRpc": st.fixed_dictionaries({}, optional={"method": st.just("add"), "params": DATA}),
             "python": st.just("handlers.py:name"),
         },
@@ -270,7 +271,11 @@ LAST_STEPS = st.one_of(
     st.sampled_from(
         [
             *("close", "reset", "timeout", {"close": None}, {"reset": True}, {"timeout": {}}),
-            *({"jsonRpc": {"result": None}}, {"jsonRpc": {"error": {"code": -1, "message": "no"}}}),
+            *(
+                {"llm": {"text": "x"}},
+                {"jsonRpc": {"result": None}},
+                {"jsonRpc": {"error": {"code": -1, "message": "no"}}},
+            ),
             *({"malformed": {"raw": "HTTP"}}, {"malformed": {"truncateAfter": "1KiB", "body": "abc"}}),
             {"python": "handlers.py:name"},
         ]

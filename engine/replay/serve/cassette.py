@@ -95,7 +95,24 @@ class Cassette:
 
     def find(self, request: RequestView, host: str | None) -> RecordedExchange | Miss:
         """Return the recording to serve, marked as used, or the miss. `host`: only recordings for this host match."""
-        exact = match_key_of(request, self.match)
+        found = self._find(request, host, match_key_of(request, self.match))
+        return found if isinstance(found, RecordedExchange) else self._missed(request, *found)
+
+    def conversations(self, path: str) -> list[int]:
+        """Return how many messages of the client come before the first answer in gRPC conversations of a path."""
+        return sorted(self._tape.conversations.get(path, ()))
+
+    def find_conversation(
+        self, request: RequestView, host: str | None, messages: Sequence[Any]
+    ) -> RecordedExchange | None:
+        """Return the gRPC conversation that begins with these messages, marked as used; None if there is none."""
+        found = self._find(request, host, match_key_of(request, self.match, messages=messages))
+        return found if isinstance(found, RecordedExchange) and found.course is not None else None
+
+    def _find(
+        self, request: RequestView, host: str | None, exact: MatchKey
+    ) -> RecordedExchange | tuple[MatchKey, Wanted, list[Track]]:
+        """Return the recording to serve, marked as used, or what explains the miss."""
         loose = exact if self.match.strict else loosened(exact)
         wanted = self._wanted(request, host)
         tracks: list[Track] = []
@@ -109,7 +126,7 @@ class Cassette:
                 self._note(request, recording, exact, loose, choice.guess, is_loose=is_loose)
                 return recording
             tracks += found
-        return self._missed(request, loose, wanted, tracks)
+        return loose, wanted, tracks
 
     def _wanted(self, request: RequestView, host: str | None) -> Wanted:
         fields = request_fields(request, self.match)

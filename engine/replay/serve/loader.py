@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mockrec.engine.replay.serve.grpc_tape import GrpcCourse, is_waiting_call, without_request
 from mockrec.engine.replay.serve.index import Index
 from mockrec.engine.replay.serve.nearest import Nearest
 from mockrec.engine.replay.serve.redacted_facts import Layout, blanked, layout_of
@@ -25,10 +26,12 @@ from mockrec.engine.replay.session.recorded import is_open_stream, is_stream, re
 from mockrec.engine.replay.session.volatile import loosened
 from mockrec.formats.schema.errors import SessionError
 from mockrec.formats.schema.events import FIRST_TYPES, TERMINAL_TYPES
+from mockrec.formats.schema.lenient import object_of
 from mockrec.formats.sessions.session import Reading, open_session
 
 _MOST_DECIDING = 64
 """At most this many sets of fields are indexed by value; recordings with further sets are judged one by one."""
+_GRPC_TYPES = frozenset({"grpc-message-received", "grpc-message-sent"})
 _WEBSOCKET_TYPES = frozenset({"websocket-message-received", "websocket-message-sent", "websocket-close"})
 
 
@@ -51,17 +54,19 @@ class RecordedExchange:
     pieces: Spot | None = None
     """For each chunk of the response's body the time at which it was sent (monotonic milliseconds) and its size."""
     variant: Variant = field(default_factory=Variant)
+    course: Spot | None = None
+    """Of a gRPC conversation: its `script` and the client's `messages`; see `serve/grpc.py`."""
 
     def to_list(self) -> list[Any]:
         """Return the form that the store holds."""
         return [self.id, self.number, self.host, self.name, self.facts, self.answer, self.said, self.pieces,
-                self.variant.to_list()]  # fmt: skip
+                self.variant.to_list(), self.course]  # fmt: skip
 
     @classmethod
     def from_list(cls, stored: list[Any]) -> RecordedExchange:
         """Build a recording from its stored form."""
-        identity, number, host, name, facts, answer, said, pieces, variant = stored
-        return cls(identity, number, host, name, facts, answer, said, pieces, Variant.from_list(variant))
+        identity, number, host, name, facts, answer, said, pieces, variant, course = stored
+        return cls(identity, number, host, name, facts, answer, said, pieces, Variant.from_list(variant), course)
 
 
 @dataclass(slots=True)
@@ -77,6 +82,9 @@ class _OpenRecording:
     left: bool = False
     """Whether the client disconnected during a response that is not an event stream; a complete one is preferred."""
     pieces: array[float] = field(default_factory=lambda: array("d"))
+    course: GrpcCourse | None = None
+    waits: bool = True
+    """Whether the request was complete before the response was."""
 
 
 class Tape:
@@ -93,6 +101,8 @@ class Tape:
         """Method and path (`bucket`) → layouts of the redaction marks in such requests."""
         self.deciding: dict[tuple[str, ...], None] = {}
         """The sets of header fields that selected a response (`Variant.deciding`)."""
+        self.conversations: dict[str, set[int]] = {}
+        """Paths of gRPC conversations → the numbers of the client's messages before the first answer."""
         self.reading: Reading
         self._match = match
         self._open: dict[str, _OpenRecording] = {}
@@ -121,6 +131,8 @@ class Tape:
                     if kind != "request-initiated":
                         self._take_request(one, record)
                 elif one is not None:
+                    if kind == "abort" and one.facts is None and one.course is not None:
+                        self._take_request(one, without_request(record))
                     self._take_response(one, kind, record)
                 if one is not None and kind in TERMINAL_TYPES and (one.facts is not None or kind == "abort"):
                     del self._open[identity]
@@ -145,14 +157,22 @@ class Tape:
 
     def _take_response(self, one: _OpenRecording, kind: str, record: Mapping[str, Any]) -> None:
         recording = one.recording
-        ended = kind == "abort" and recording.answer is None and (record.get("error") or is_open_stream(record))
+        if kind in _GRPC_TYPES:
+            one.course = one.course or GrpcCourse()
+            one.course.take(record)
+            return
+        ended = kind == "abort" and recording.answer is None
+        ended = ended and bool(record.get("error") or is_open_stream(record) or is_waiting_call(record))
         if kind in ("response", "websocket-accepted") or ended:
             recording.answer = self.store.keep(record)
             if kind == "response":
                 one.answer = record
+                one.waits = "bodyReceivedTimestamp" in object_of(record.get("timingEvents"))
             elif ended and isinstance(record.get("response"), Mapping):
                 one.answer = record["response"]
                 one.left = not record.get("error") and not is_stream(one.answer)
+            else:
+                one.left = not record.get("error")
         elif kind in _WEBSOCKET_TYPES or kind in ("response-information", "abort"):
             recording.said.append(self.store.keep(record))
         elif kind == "response-body-data":
@@ -166,6 +186,8 @@ class Tape:
         if recording.answer is None or facts is None:
             self.unanswered += 1
             return
+        if one.course is not None:
+            self._take_course(one, one.course, facts)
         text = text_of(facts)
         recording.facts = self.store.keep(facts)  # in the order of the request, for messages
         if one.pieces:
@@ -188,6 +210,19 @@ class Tape:
             recording.number, exact_hash, loose_hash, variant.digest(), deciding, card, part=range_digest(asked)
         )
         self.nearest.add(place, facts)
+
+    def _take_course(self, one: _OpenRecording, course: GrpcCourse, facts: MatchKey) -> None:
+        """Take the times of the messages of a gRPC call. A conversation is found by its first messages."""
+        if course.has_sizes and not one.pieces:
+            one.pieces.extend(course.pieces)
+        body, count = facts.get("body"), course.before_answer
+        if count is None or not isinstance(body, dict) or "grpc" not in body:
+            return
+        messages = body["grpc"]
+        facts["body"] = {"grpc": messages[:count]}
+        self.conversations.setdefault(str(facts.get("path")), set()).add(count)
+        script = {"script": course.script, "messages": messages, "at": course.script[0][2], "waits": one.waits}
+        one.recording.course = self.store.keep(script)
 
     def _hash(self, facts: MatchKey, text: str) -> int:
         layout = layout_of(facts) if "redacted-" in text else ()

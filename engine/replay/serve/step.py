@@ -14,6 +14,8 @@ from mockrec.engine.replay.send.recorded_exchange import REPLAY_OF
 from mockrec.engine.replay.send.target import without_framing
 from mockrec.engine.replay.serve.cassette import Cassette, Miss, RecordedExchange
 from mockrec.engine.replay.serve.chunk_times import ticks
+from mockrec.engine.replay.serve.grpc import find_conversation, serve_conversation
+from mockrec.engine.replay.serve.grpc_tape import is_waiting_call
 from mockrec.engine.replay.serve.latency import Latency
 from mockrec.engine.replay.serve.miss import miss_text
 from mockrec.engine.replay.serve.partial_content import partial_response
@@ -24,6 +26,7 @@ from mockrec.engine.replay.session.recorded import is_bare_redirect
 from mockrec.engine.rules.wording import printable, shorten
 from mockrec.engine.steps import faults
 from mockrec.engine.steps.failures import TEXT_TYPE
+from mockrec.engine.steps.grpc import grpc_failure
 from mockrec.engine.steps.plan import StepHandler
 from mockrec.engine.steps.timing import sleep_until
 from mockrec.engine.upstream.headers import with_chunks, with_length
@@ -67,13 +70,19 @@ def replay_handler(cassette: Cassette, latency: Latency, limits: SocketSettings)
     responses: dict[tuple[int, bool], PreparedResponse] = {}
 
     async def act(exchange: Exchange) -> None:
-        if cassette.match.needs_body:
-            await exchange.wait_for_body()
-        received_at = clock.now()
         target = exchange.effective_target
         proxied = target.is_absolute or target.context.tunnel is not None
         host = target.host.lower() if proxied or "host" in cassette.match.by else None
-        found = cassette.find(exchange.view, host)
+        found: RecordedExchange | Miss | None = None
+        if exchange.grpc is not None and cassette.match.needs_body:
+            found = await find_conversation(exchange, cassette, host)
+        if found is None:
+            if cassette.match.needs_body:
+                await exchange.wait_for_body()
+            received_at = clock.now()
+            found = cassette.find(exchange.view, host)
+        else:
+            received_at = clock.now()
         if isinstance(found, Miss):
             await _miss(exchange, cassette, found)
             return
@@ -81,7 +90,9 @@ def replay_handler(cassette: Cassette, latency: Latency, limits: SocketSettings)
         assert found.answer is not None
         record = cassette.read(found.answer)
         try:
-            if record["type"] == "abort":
+            if found.course is not None:
+                await _serve_conversation(exchange, record, cassette, found, latency)
+            elif record["type"] == "abort":
                 await _serve_abort(exchange, record, cassette, found, latency, received_at)
             elif record["type"] == "websocket-accepted":
                 await sleep_until(received_at + latency.of(record)[0])
@@ -114,7 +125,10 @@ def _log_match(exchange: Exchange, cassette: Cassette, found: RecordedExchange) 
 
 
 async def _refuse(exchange: Exchange, text: str) -> None:
-    await exchange.reply(PreparedResponse(503, (TEXT_TYPE,), text.encode("utf-8", "replace"), is_own=True))
+    response = grpc_failure(exchange.view, text)
+    if response is None:
+        response = PreparedResponse(503, (TEXT_TYPE,), text.encode("utf-8", "replace"), is_own=True)
+    await exchange.reply(response)
 
 
 async def _serve_response(
@@ -238,6 +252,22 @@ def body_of(recorded: Any, cassette: Cassette, *, in_part: bool = False) -> byte
         raise NoCoding(f"its body cannot be made: {error}", data) from None
 
 
+async def _serve_conversation(
+    exchange: Exchange, record: Mapping[str, Any], cassette: Cassette, found: RecordedExchange, latency: Latency
+) -> None:
+    """Serve a gRPC conversation, or the part of one that its client has cancelled."""
+    is_open = record["type"] == "abort"
+    if is_open:
+        record = {"statusCode": 200, "rawHeaders": [], **object_of(record.get("response"))}
+        record = {**record, "body": {**object_of(record.get("body"))}}
+        record["body"].pop("incomplete", None)
+    version = exchange.head.version
+    response = answer_of(record, cassette, found, bodiless=exchange.channel.bodiless, version=version)
+    fields = tuple(pair for pair in response.headers if pair[0].lower() != "content-length")
+    response.headers = fields
+    await serve_conversation(exchange, cassette, found, response, latency, is_open=is_open)
+
+
 async def _serve_abort(
     exchange: Exchange,
     record: Mapping[str, Any],
@@ -251,6 +281,8 @@ async def _serve_abort(
     error = object_of(record.get("error"))
     recorded = object_of(record.get("response"))
     status = status_of(recorded)
+    if is_waiting_call(record):
+        await faults.never_respond(exchange)  # the client's deadline ends it
     if status is None or not 200 <= status <= 999:
         await sleep_until(received_at + end_after)
         await (faults.close if error.get("code") == _RULE_CLOSE else faults.reset)(exchange)

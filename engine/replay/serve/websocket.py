@@ -16,9 +16,11 @@ from mockrec.engine.replay.session.fingerprint import fits
 from mockrec.engine.replay.session.requests import time_of
 from mockrec.engine.steps.timing import sleep_until
 from mockrec.engine.steps.websocket import accepted, listen
+from mockrec.formats.operations.correlation import correlation_id, without_id
 from mockrec.formats.schema.body import Body
 from mockrec.formats.schema.errors import RecordError, SessionError
 from mockrec.formats.schema.lenient import object_of
+from mockrec.formats.text.json import dump
 
 _PROTOCOL = re.compile(r"[!-~]+")
 MISMATCH = "replay-mismatch"
@@ -68,6 +70,8 @@ class _WebSocketServing:
         self._accepted_now = clock.now()
         self._received_messages = 0
         self._expected_messages = 0
+        self._ids: dict[str | int, str | int] = {}
+        """Recorded → present ids of requests inside the WebSocket; those that are equal are left out."""
 
     async def follow(self) -> bool:
         """Replay the recorded messages. True if the WebSocket is closed afterwards. Raises WebSocketLost."""
@@ -76,7 +80,9 @@ class _WebSocketServing:
             kind = record["type"]
             if kind == "websocket-message-sent":
                 await self._wait(record)
-                await self._session.send(self._content(record), is_binary=bool(record.get("isBinary")))
+                await self._session.send(
+                    self._with_present_id(self._content(record)), is_binary=bool(record.get("isBinary"))
+                )
             elif kind == "websocket-message-received":
                 if not await self._expect(record):
                     return True
@@ -113,10 +119,25 @@ class _WebSocketServing:
             self._mismatch(f"the client has closed instead of its message {self._expected_messages}")
             return False
         self._received_messages += 1
-        recorded, received = self._content(record), message[0]
-        if not object_of(record.get("content")).get("truncated") and not fits(_value(recorded), _value(received)):
+        recorded, received = _value(self._content(record)), _value(message[0])
+        identity, present = correlation_id(recorded), correlation_id(received)
+        if identity is not None and present is not None:
+            if identity != present:
+                self._ids[identity] = present
+            else:
+                self._ids.pop(identity, None)
+            recorded, received = without_id(recorded), without_id(received)
+        if not object_of(record.get("content")).get("truncated") and not fits(recorded, received):
             self._mismatch(f"the client has said something else in its message {self._expected_messages}")
         return True
+
+    def _with_present_id(self, content: bytes) -> bytes:
+        """Return a recorded message with the id that the client has given its request now."""
+        if not self._ids:
+            return content
+        document = _value(content)
+        present = self._ids.get(identity) if (identity := correlation_id(document)) is not None else None
+        return content if present is None else dump({**document, "id": present})
 
     async def _close(self, record: Mapping[str, Any]) -> bool:
         if record.get("initiator") != "server":

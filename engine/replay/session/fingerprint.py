@@ -18,6 +18,11 @@ from mockrec.engine.replay.session.editable import MARK, MAX_DEPTH, shallow_json
 from mockrec.engine.rules.json_paths import compile_path
 from mockrec.engine.rules.matching.request import FORM_TYPE, RequestView
 from mockrec.engine.wire.multipart import Part, header_parameter, parse_parts
+from mockrec.formats.operations.grpc.media import grpc_kind
+from mockrec.formats.operations.grpc.messages import read_body
+from mockrec.formats.operations.grpc.protocol import messages_key
+from mockrec.formats.operations.message import OperationMessage
+from mockrec.formats.operations.readers import match_key_of_message
 from mockrec.formats.schema.vocabulary import Selector
 from mockrec.formats.text.json import is_deeper
 from mockrec.formats.text.regex import compile_regex
@@ -50,8 +55,11 @@ class MatchOptions:
         return "body" in self.by or "json" in self.by
 
 
-def match_key_of(request: RequestView, match: MatchOptions, *, cut: bool = False) -> MatchKey:
-    """Return the match key of a request; a compared body must be complete. `cut`: the recorded body is truncated."""
+def match_key_of(
+    request: RequestView, match: MatchOptions, *, cut: bool = False, messages: Sequence[Any] | None = None
+) -> MatchKey:
+    """Return the match key of a request; a compared body must be complete. `cut`: the recorded body is truncated.
+    `messages`: those of a gRPC call, which stand for its body while it arrives."""
     key: MatchKey = {"websocket": request.websocket}
     for word in match.by:
         if word == "method":
@@ -65,7 +73,10 @@ def match_key_of(request: RequestView, match: MatchOptions, *, cut: bool = False
             name = word.removeprefix("headers:").lower()
             key.setdefault("header", {})[name] = request.headers.get(name)
         elif word in ("body", "json") and not request.websocket:
-            key["body"] = ANYTHING if cut else _body(request, as_json=word == "json")
+            if messages is not None:
+                key["body"] = {"grpc": list(messages)}
+            else:
+                key["body"] = ANYTHING if cut else _body(request, as_json=word == "json")
     ignored = [selector for selector in match.ignore if selector.is_about("request")]
     body = key.get("body")
     if isinstance(body, dict) and "json" in body:
@@ -83,6 +94,12 @@ def _body(request: RequestView, *, as_json: bool) -> Any:
         return {"undecodable": True}
     if not data:
         return {"text": ""}
+    if grpc_kind(request.content_type) is not None and (messages := grpc_messages(data, request.headers)) is not None:
+        return {"grpc": messages}
+    message = OperationMessage(request.method, request.target, request.headers, lambda: data)
+    operation = match_key_of_message(message)
+    if operation is not None and not is_deeper(operation, MAX_DEPTH):
+        return {"json": operation}
     kind = request.content_type.lower()
     if as_json or "json" in kind:
         try:
@@ -96,6 +113,12 @@ def _body(request: RequestView, *, as_json: bool) -> Any:
     if kind.startswith("multipart/"):
         return _multipart(data, request.content_type, request.multipart, 0)
     return {"text": _content(data)}
+
+
+def grpc_messages(data: bytes, headers: Mapping[str, Any]) -> list[Any] | None:
+    """Return the messages of a gRPC body, whatever their compression; None for bytes that are no messages."""
+    body = read_body(data, headers)
+    return None if body is None or body.problems else messages_key(body)
 
 
 def _multipart(data: bytes, content_type: str, fields: Sequence[Part], depth: int) -> dict[str, Any]:

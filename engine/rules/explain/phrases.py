@@ -14,9 +14,11 @@ from mockrec.engine.rules.model import (
     Delay,
     Emit,
     Forward,
+    GrpcReply,
     HeaderChanges,
     Informational,
     JsonRpc,
+    Llm,
     Malformed,
     Passthrough,
     Python,
@@ -34,6 +36,7 @@ from mockrec.engine.rules.model import (
     When,
 )
 from mockrec.engine.rules.wording import expected_words, handler_words, short, shown
+from mockrec.formats.operations.grpc.status import STATUSES
 
 _TIMES = {1: "once", 2: "twice", 3: "thrice"}
 
@@ -78,8 +81,12 @@ def step_words(step: Step) -> str:
             return f"reply from the folder {short(folder.rpartition('/')[2])}"
         case Reply() | Stream():
             return f"{step.name} {step.status}"
+        case GrpcReply():
+            return f"grpc {STATUSES[step.status]}"
         case JsonRpc():
             return "JSON-RPC error" if step.error is not None else "JSON-RPC result"
+        case Llm():
+            return f"answer as the LLM {step.model or step.provider or 'that is asked'}"
         case Malformed(reply=Reply() as reply):
             return f"reply {reply.status} cut off after {step.truncate_after} bytes"
         case Malformed():

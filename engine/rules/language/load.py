@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from mockrec.engine.errors import Problem, RuleFileError
 from mockrec.engine.rules.explain.unreachable import reach_warnings
+from mockrec.engine.rules.language.grpc import check_grpc_steps, read_protobuf
 from mockrec.engine.rules.language.settings import RECORD, SERVER, TLS
 from mockrec.engine.rules.language.steps import STEPS, THEN
 from mockrec.engine.rules.language.upstream import UPSTREAM
@@ -53,20 +54,23 @@ def load_rules(
     read_file: Callable[[str], bytes],
     env: Mapping[str, str],
     probe: Callable[[str], None] | None = None,
+    read_descriptors: Callable[[tuple[str, ...]], bytes] | None = None,
 ) -> Loaded:
     """Load and check a whole rule file.
 
     `path` is the file's name in messages; names in the file are joined to `folder`. `read_file` gets an absolute path
     and raises OSError, and so does `probe`, which only checks whether a file can be read (by default, `read_file`
-    does). Raises RuleFileError with all problems, sorted by line.
+    does). `read_descriptors` returns the descriptor set of `record.protobuf`. Raises RuleFileError with all problems,
+    sorted by line.
     """
-    context = LoadContext(path, folder, env, read_file, probe)
+    context = LoadContext(path, folder, env, read_file, probe, read_descriptors)
     if (words := session_words(text)) is not None:
         raise RuleFileError([Problem(path, 1, 1, "", words)])
     root = parse(text, path)
     if isinstance(root, ScalarNode) and root.plain and not root.text:
         empty = "the file is empty; a rule file begins with `version: 1` and `rules:`"
         raise RuleFileError([Problem(path, 1, 1, "", empty)])
+    read_protobuf(root, context)
     try:
         found = _FILE.read(root, "", context)
     except Rejected:
@@ -119,6 +123,7 @@ def _rule_values(given: ParsedMapping) -> dict[str, Any]:
         _check_continuing(steps, given.context)
     else:
         _check_answering(steps, given)
+    check_grpc_steps(values.get("when"), steps, given.context)
     if "times" in values:
         values["times"] = _TIMES_WORDS.get(values["times"], values["times"])
     if "priority" in values:

@@ -14,6 +14,7 @@ from mockrec.engine.config import (
     Timeouts,
     TlsSettings,
 )
+from mockrec.engine.rules.language.grpc import ProtobufFiles
 from mockrec.engine.rules.language.names import EventType, SelectorType
 from mockrec.engine.rules.yaml.containers import ByKind, List, MapOf, OneOrMany
 from mockrec.engine.rules.yaml.context import LoadContext
@@ -234,7 +235,7 @@ TLS: Final = Record(
 
 def _record(given: ParsedMapping) -> RecordSettings:
     callbacks = MappingProxyType(given.get("callbacks", {}))
-    names = ("events", "maxBodySize", "holdTime", "bodies", "redact", "rawData")
+    names = ("events", "maxBodySize", "holdTime", "bodies", "redact", "rawData", "protobuf")
     return RecordSettings(**given.fields(*names), callbacks=callbacks)
 
 
@@ -264,6 +265,10 @@ RECORD: Final = Record(
             "Which secret values are replaced before anything is written (default).",
         ),
         "rawData": Key(Bool(), "Whether passed-on bytes of unknown protocols are kept (false)."),
+        "protobuf": Key(
+            ProtobufFiles(),
+            "Descriptor sets (.pb), .proto files or folders of them, by which gRPC messages are decoded.",
+        ),
         "callbacks": Key(
             MapOf(Handler(), key=EventType(without=("callback-error",))),
             "Event type → handlers.py:name, called with it.",

@@ -7,7 +7,7 @@ from typing import Any, Final
 from mockrec.engine.rules.matching.spec import AnySpec, NestedSpec
 from mockrec.engine.rules.matching.table import MATCHERS
 from mockrec.engine.rules.matching.types import LoadedSchema
-from mockrec.engine.rules.model import Condition, MultipartPart, When
+from mockrec.engine.rules.model import Condition, GrpcCall, MultipartPart, When
 from mockrec.engine.rules.patterns import PythonRegex
 from mockrec.engine.rules.yaml.containers import List, Named
 from mockrec.engine.rules.yaml.records import Key, ParsedMapping, Record
@@ -41,7 +41,7 @@ def _when(given: ParsedMapping) -> When:
 
 def _source(value: Any) -> Any:
     """A loaded value as the plain data that was written."""
-    if isinstance(value, When | LoadedSchema):
+    if isinstance(value, When | LoadedSchema | GrpcCall):
         return value.source
     if isinstance(value, PythonRegex):
         return {"regex": str(value), "syntax": "python"}

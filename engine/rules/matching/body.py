@@ -15,8 +15,15 @@ from mockrec.engine.rules.matching.request import FORM_TYPE, RequestView
 from mockrec.engine.rules.matching.values import json_check, json_equal, json_includes, text_check
 from mockrec.engine.rules.model import Expected, MultipartPart
 from mockrec.engine.rules.patterns import searcher
+from mockrec.engine.rules.wording import shown
 from mockrec.engine.rules.yaml.schema_check import is_recursive, schema_validator
 from mockrec.engine.wire.multipart import Part
+from mockrec.formats.operations.graphql import graphql_call
+from mockrec.formats.operations.message import OperationMessage
+from mockrec.formats.operations.readers import operation_of
+
+QUICK_DOCUMENT = 32 * 1024
+"""Bytes of a request whose GraphQL document is read within some milliseconds."""
 
 Check = Callable[[RequestView], bool]
 
@@ -64,6 +71,34 @@ def json_includes_check(expected: Any) -> Check:
         return anything or json_includes(expected, value)
 
     return check
+
+
+def graphql_check(expected: Mapping[str, Any]) -> Check:
+    """A check for one GraphQL operation; a batch is a list and does not match. A malformed request does not match."""
+    name, kind, variables = expected.get("operation"), expected.get("type"), expected.get("variables")
+
+    def check(request: RequestView) -> bool:
+        found = graphql_call(_message(request))
+        if found is None or (name is not None and found.name != name) or (kind is not None and found.type != kind):
+            return False
+        return variables is None or json_includes(variables, found.variables)
+
+    return check
+
+
+def found_graphql(request: RequestView) -> str:
+    """The name of a request's operation, for explanations."""
+    operation = operation_of(_message(request))
+    if operation is None or operation.protocol != "graphql":
+        return "no GraphQL request"
+    if not operation.name:
+        return operation.finding
+    call = graphql_call(_message(request))
+    return f"{operation.name} with the variables {shown(call.variables)}" if call and call.variables else operation.name
+
+
+def _message(request: RequestView) -> OperationMessage:
+    return OperationMessage(request.method, request.target, request.headers, lambda: request.body)
 
 
 def json_rpc_check(expected: Mapping[str, Any]) -> Check:

@@ -10,7 +10,7 @@ from mockrec.engine.rules.matching import body
 from mockrec.engine.rules.matching.request import FORM_TYPE, RequestView
 from mockrec.engine.rules.matching.spec import AnySpec, EntriesSpec, ValueSpec
 from mockrec.engine.rules.matching.suggestions import body_suggestion, query_suggestion
-from mockrec.engine.rules.matching.types import EXACT_QUERY, JSON_RPC, PART, TEXT, VALUE, JsonSchema
+from mockrec.engine.rules.matching.types import EXACT_QUERY, GRAPHQL, JSON_RPC, PART, TEXT, VALUE, JsonSchema
 from mockrec.engine.rules.model import MultipartPart
 from mockrec.engine.rules.wording import MAX_SHOWN, pattern_words, short, shown
 from mockrec.engine.rules.yaml.containers import List, MapOf
@@ -152,6 +152,17 @@ BODY_ROWS: Final[tuple[AnySpec, ...]] = (
         phrase=lambda schema: "with JSON valid by a schema",
         found=_found_json,
         suggestion=body_suggestion,
+    ),
+    ValueSpec(
+        key="graphql",
+        type=GRAPHQL,
+        about="A GraphQL operation, by POST or GET.",
+        rank=26,
+        reads_body=True,
+        check=body.graphql_check,
+        quick_size=lambda wanted: body.QUICK_DOCUMENT,
+        phrase=lambda wanted: f"with the GraphQL operation {shown(wanted)}",
+        found=body.found_graphql,
     ),
     ValueSpec(
         key="jsonRpc",

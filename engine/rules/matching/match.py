@@ -61,7 +61,7 @@ class Tier(IntEnum):
     LATE = 1
     """The head is enough, but the check may be deferred."""
     MIXED = 2
-    """A combination of matchers, some of which need the body."""
+    """A combination of matchers, some of which need the body, or a matcher that needs only the beginning of it."""
     BODY = 3
     """Once the body is complete."""
     USER = 4
@@ -179,7 +179,7 @@ def check_of(key: str, name: str | None, expected: Any) -> Check:
         check = spec.check(expected)
     else:
         raise ValueError(f"{key}: the check of this matcher is never deferred")
-    return _readable(check) if spec.reads_body else check
+    return _readable(check) if spec.needs_body(expected) else check
 
 
 def reads_body(key: str) -> bool:
@@ -193,7 +193,9 @@ def _of_question(
     """The matcher of a check, which is deferred where it could take long."""
     key, name, expected = question.key, question.name, question.expected
     quick = _quick_size(spec, name, expected)
-    if spec.reads_body:
+    if spec.needs_body(expected) and isinstance(spec, ValueSpec) and spec.early_check is not None:
+        tier, check = Tier.MIXED, _readable(spec.early_check(expected, question))
+    elif spec.needs_body(expected):
         tier, check = Tier.BODY, of_body(_readable(check), quick, question)
     elif quick < QUICK_HEAD:
         tier, check = Tier.LATE, of_head(check, quick, question)
@@ -204,7 +206,7 @@ def _of_question(
 
 def _quick_size(spec: ValueSpec | EntriesSpec, name: str | None, expected: Any) -> int:
     """Size of a head or body up to which a matcher takes some milliseconds at most, whatever the request holds."""
-    quick = QUICK_BODY if spec.reads_body else QUICK_HEAD
+    quick = QUICK_BODY if spec.needs_body(expected) else QUICK_HEAD
     if isinstance(expected, Condition):
         pattern = expected.regex
     else:

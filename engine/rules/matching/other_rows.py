@@ -1,11 +1,13 @@
-"""Rows of the matchers of WebSocket upgrades, of combinations, and of the user's function."""
+"""Rows of the matchers of WebSocket upgrades, of gRPC calls, of combinations, and of the user's function."""
 
 from __future__ import annotations
 
 from typing import Final
 
 from mockrec.engine.rules.matching import nested
+from mockrec.engine.rules.matching.grpc import GRPC_CALL, early_grpc_check, grpc_check, grpc_found, grpc_words
 from mockrec.engine.rules.matching.spec import AnySpec, NestedSpec, UserSpec, ValueSpec
+from mockrec.engine.rules.model import GrpcCall
 from mockrec.engine.rules.wording import handler_words, shown
 from mockrec.engine.rules.yaml.strings import (
     Handler,
@@ -21,6 +23,20 @@ OTHER_ROWS: Final[tuple[AnySpec, ...]] = (
         check=lambda wanted: lambda request: request.websocket is wanted,
         phrase=lambda wanted: "upgrading to WebSocket" if wanted else "not upgrading to WebSocket",
         found=lambda request: shown(request.websocket),
+    ),
+    ValueSpec(
+        key="grpc",
+        type=GRPC_CALL,
+        about="A call of gRPC or gRPC-Web, by its method and its first message.",
+        rank=19,
+        reads_body=True,
+        head_only=lambda call: call.message is None,
+        canonical=lambda call: call.source if isinstance(call, GrpcCall) else call,
+        check=grpc_check,
+        early_check=early_grpc_check,
+        phrase=grpc_words,
+        expected=lambda call: shown(call.source),
+        found=grpc_found,
     ),
     NestedSpec(
         key="not",

@@ -54,6 +54,7 @@ class RequestView:
         "_query",
         "_read_body",
         "_text",
+        "announced",
         "answers",
         "body_complete",
         "deferral",
@@ -98,6 +99,8 @@ class RequestView:
         self.params = NO_PARAMS
         self.answers: dict[object, Any] | None = None
         """For the engine: results of `python` matchers; None: the check calls the function itself."""
+        self.announced: int | None = None
+        """For the engine: the size of the first message of a gRPC request; None until its prefix has arrived."""
         self._read_body = read_body
         self._body: bytes | None = None
         self._body_error: str | None = None
@@ -172,6 +175,15 @@ class RequestView:
                 self._body_error = str(error) or "the body cannot be decoded"
                 raise
         return self._body
+
+    def arrived(self, size: int) -> bytes:
+        """The first `size` bytes of the body, as many as have arrived; empty if the body cannot be read."""
+        if self._body is not None or self.body_complete:
+            return self.body[:size]
+        try:
+            return b"" if self._read_body is None else self._read_body()[:size]
+        except ValueError:
+            return b""
 
     @property
     def body_error(self) -> str | None:

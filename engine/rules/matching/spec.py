@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import Enum, IntEnum
 from typing import Any
 
-from mockrec.engine.rules.matching.deferral import Check
+from mockrec.engine.rules.matching.deferral import Check, Question
 from mockrec.engine.rules.matching.request import RequestView
 from mockrec.engine.rules.wording import expected_words
 from mockrec.engine.rules.yaml.types import ValueType
@@ -57,6 +57,8 @@ class MatcherSpec:
     weight: Weight = Weight.DETAIL
     reads_body: bool = False
     """Whether the check needs the complete body. One that cannot be decoded or parsed (ValueError) does not match."""
+    head_only: Callable[[Any], bool] = lambda _: False
+    """With `reads_body`: expected value → whether this one needs only the head all the same."""
     expected_of: Callable[[Any], Any] = _itself
     """The value as loaded → the expected value; None where every request matches."""
     canonical: Callable[[Any], Any] = _itself
@@ -66,6 +68,10 @@ class MatcherSpec:
     suggestion: Callable[[RequestView], Sequence[str]] | None = None
     """Request → keys and values in YAML that would match it: `exactQuery: "?a=1"`."""
 
+    def needs_body(self, expected: Any) -> bool:
+        """Whether the check of an expected value needs the complete body."""
+        return self.reads_body and not self.head_only(expected)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ValueSpec(MatcherSpec):
@@ -74,6 +80,9 @@ class ValueSpec(MatcherSpec):
     type: ValueType[Any]
     check: Callable[[Any], Check]
     """Expected value → check."""
+    early_check: Callable[[Any, Question], Check] | None = None
+    """With `reads_body`: expected value → a check that may answer before the body is complete, and returns None until
+    it can. It defers what takes long by itself."""
     is_pattern: bool = False
     """Whether the expected value is a regular expression."""
     quick_size: Callable[[Any], int] | None = None

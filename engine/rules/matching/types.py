@@ -16,7 +16,17 @@ from mockrec.engine.rules.yaml.records import Key, ParsedMapping, Record
 from mockrec.engine.rules.yaml.regex import REGEX_KEYS, regex_values
 from mockrec.engine.rules.yaml.schema_check import schema_fault
 from mockrec.engine.rules.yaml.strings import URL_SCHEMES, Pattern, check_authority
-from mockrec.engine.rules.yaml.types import TEXT_TYPES, AnyJson, Bool, InvalidValue, Number, Schema, Str, ValueType
+from mockrec.engine.rules.yaml.types import (
+    TEXT_TYPES,
+    AnyJson,
+    Bool,
+    Enum,
+    InvalidValue,
+    Number,
+    Schema,
+    Str,
+    ValueType,
+)
 
 # ── URLs and paths ─────────────────────────────────────────────────────────────────────────────────
 
@@ -163,6 +173,14 @@ PART: Final = Record(
         "content": Key(Str(), "The part's content as text."),
     },
     lambda given: MultipartPart(**given.values),
+)
+GRAPHQL: Final = Record(
+    {
+        "operation": Key(Str(empty=False), "The operation's name."),
+        "type": Key(Enum("query", "mutation", "subscription"), "The operation's type."),
+        "variables": Key(AnyJson(), "Variables; those given must be there."),
+    },
+    lambda given: dict(given.values),
 )
 JSON_RPC: Final = Record(
     {

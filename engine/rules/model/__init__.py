@@ -10,6 +10,7 @@ from mockrec.engine.rules.model.changes import (
     RequestChanges,
     ResponseChanges,
 )
+from mockrec.engine.rules.model.grpc import GrpcCall, GrpcReply
 from mockrec.engine.rules.model.location import SourceLocation
 from mockrec.engine.rules.model.rule import Rule, RuleFile
 from mockrec.engine.rules.model.steps import (
@@ -22,6 +23,7 @@ from mockrec.engine.rules.model.steps import (
     HeaderPairs,
     Informational,
     JsonRpc,
+    Llm,
     Malformed,
     Python,
     Reject,
@@ -51,10 +53,13 @@ __all__ = [
     "Emit",
     "Expected",
     "Forward",
+    "GrpcCall",
+    "GrpcReply",
     "HeaderChanges",
     "HeaderPairs",
     "Informational",
     "JsonRpc",
+    "Llm",
     "Malformed",
     "MultipartPart",
     "Passthrough",

@@ -85,6 +85,26 @@ class JsonRpc(Step):
 
 
 @dataclass(frozen=True, slots=True)
+class Llm(Step):
+    """`llm`; times are in seconds."""
+
+    name: ClassVar[str] = "llm"
+    provider: str | None = None
+    """None: the path of the request tells."""
+    model: str | None = None
+    """None: the request's."""
+    text: str = ""
+    tool_calls: tuple[tuple[str, str], ...] = ()
+    """Name, and arguments as JSON."""
+    finish_reason: str | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    tokens_per_second: float = 0.0
+    """0: all at once."""
+    first_token_after: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Python(Step):
     name: ClassVar[str] = "python"
     handler: str = ""

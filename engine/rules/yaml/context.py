@@ -15,6 +15,7 @@ from typing import Any
 from mockrec.engine.errors import Problem
 from mockrec.engine.rules.model import SourceLocation
 from mockrec.engine.rules.yaml.nodes import AnyNode, ListNode, MapNode, Node, ScalarNode, core_value
+from mockrec.formats.operations.grpc.descriptors import Descriptors
 
 _SECRET_SIZE = 6
 """Shorter values are not hidden in messages: they hold no secret, and occur in any text by chance."""
@@ -35,8 +36,10 @@ class LoadContext:
         env: Mapping[str, str],
         read_file: Callable[[str], bytes],
         probe: Callable[[str], None] | None = None,
+        read_descriptors: Callable[[tuple[str, ...]], bytes] | None = None,
     ) -> None:
-        """`read_file` gets an absolute path and raises OSError; `probe` does the same without reading the file."""
+        """`read_file` gets an absolute path and raises OSError; `probe` does the same without reading the file.
+        `read_descriptors` returns the descriptor set of files and folders, and raises DescriptorError."""
         self.file = file
         self.problems: list[Problem] = []
         self.warnings: list[Problem] = []
@@ -46,6 +49,9 @@ class LoadContext:
         self._env = env
         self._read_file = read_file
         self._probe = probe
+        self.read_descriptors = read_descriptors
+        self.descriptors: Descriptors | None = None
+        """Those of `record.protobuf`, which are read before the rules."""
         self._file_faults: dict[str, str] = {}
 
     # ── problems ───────────────────────────────────────────────────────────────────────────────────

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from mockrec.formats.diff.compare import forms, tree, xml_tree
+from mockrec.formats.diff.compare import forms, grpc, tree, xml_tree
 from mockrec.formats.diff.compare.align import align
 from mockrec.formats.diff.compare.documents import TooDeep, parse
 from mockrec.formats.diff.compare.headers import media_type
@@ -18,6 +18,7 @@ from mockrec.formats.diff.compare.lines import compare_lines
 from mockrec.formats.diff.compare.sse import events, is_ended
 from mockrec.formats.diff.compare.values import ValueComparer
 from mockrec.formats.diff.model.finding import ABSENT, DifferenceKind, Finding, Severity, Subject
+from mockrec.formats.operations.grpc.messages import Decoder, read_body
 from mockrec.formats.schema.body import Body
 from mockrec.formats.schema.errors import SessionError
 
@@ -37,11 +38,17 @@ class ComparedMessage:
 
     body: Body
     content_type: str
+    headers: Mapping[str, Any] = field(default_factory=dict)
+    """The header fields, for messages of gRPC."""
+    decoder: Decoder | None = None
+    """Names the fields of gRPC messages."""
 
     @property
     def family(self) -> str:
         """The way in which it is compared; `json?` without a content type."""
         media = media_type(self.content_type)
+        if media.startswith("application/grpc"):
+            return "grpc"
         if media == "application/json" or media.endswith("+json"):
             return "json"
         if media in _LINES_OF_JSON:
@@ -81,11 +88,23 @@ def _compare(a: ComparedMessage, b: ComparedMessage, values: ValueComparer, side
     text_a, text_b = a.body.text, b.body.text
     if a.family == "parts" and b.family == "parts":
         yield from forms.parts((a.body.bytes, a.content_type), (b.body.bytes, b.content_type), values, side)
+    elif a.family == "grpc" and b.family == "grpc":
+        yield from _grpc(a, b, values, side)
     elif text_a is None or text_b is None:
         if a.body.bytes != b.body.bytes:
             yield _whole(a.body, b.body, side, Severity.changed)
     else:
         yield from _texts(a, b, text_a, text_b, values, side)
+
+
+def _grpc(a: ComparedMessage, b: ComparedMessage, values: ValueComparer, side: str) -> Iterator[Finding]:
+    """Compare the messages of gRPC bodies, each as a JSON document."""
+    body_a, body_b = read_body(a.body.bytes, a.headers), read_body(b.body.bytes, b.headers)
+    if body_a is None or body_b is None:
+        return
+    texts_a, texts_b = grpc.message_texts(body_a, a.decoder), grpc.message_texts(body_b, b.decoder)
+    yield from items(texts_a, texts_b, values, side, f"{side}.message")
+    yield from grpc.ends(body_a, body_b, values, side)
 
 
 def _texts(

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from mockrec.formats.diff.compare import bodies, cookies, forms, headers
+from mockrec.formats.diff.compare import bodies, cookies, forms, grpc, headers
 from mockrec.formats.diff.compare.align import align
 from mockrec.formats.diff.compare.bodies import ComparedMessage
 from mockrec.formats.diff.compare.keys import split
@@ -15,6 +15,8 @@ from mockrec.formats.diff.model.exchange import Digest, Pair
 from mockrec.formats.diff.model.finding import ABSENT, DifferenceKind, Finding, Severity, Subject
 from mockrec.formats.diff.model.options import DiffOptions
 from mockrec.formats.diff.model.spool import ContentSpool
+from mockrec.formats.operations.grpc.descriptors import Descriptors
+from mockrec.formats.operations.grpc.media import grpc_kind, method_of
 from mockrec.formats.schema.body import Body
 
 Content = Mapping[str, Any]
@@ -26,12 +28,19 @@ class Comparer:
     """Compares pairs of exchanges of two sessions, whose contents are in a spool."""
 
     def __init__(
-        self, spool: ContentSpool, options: DiffOptions, values: ValueComparer, folders: tuple[Path | None, Path | None]
+        self,
+        spool: ContentSpool,
+        options: DiffOptions,
+        values: ValueComparer,
+        folders: tuple[Path | None, Path | None],
+        descriptors: tuple[Descriptors | None, Descriptors | None] = (None, None),
     ) -> None:
+        """`folders` hold body files, and `descriptors` name the fields of gRPC messages, of the two sessions."""
         self._spool = spool
         self._options = options
         self._values = values
         self._folders = folders
+        self._descriptors = descriptors
 
     def shape(self, digest: Digest, side: int) -> tuple[object, ...]:
         """Return a hashable summary of an exchange's response and messages, without volatile values."""
@@ -58,7 +67,7 @@ class Comparer:
         if self._options.requests:
             yield from self._requests(a, b, values)
         if a.response != b.response and not self._alike(a.response, b.response, values):
-            yield from self._responses(self._spool.get(a.response), self._spool.get(b.response), values)
+            yield from self._responses(pair, self._spool.get(a.response), self._spool.get(b.response), values)
         if a.messages != b.messages:
             yield from self._conversation(a, b, values)
 
@@ -73,7 +82,7 @@ class Comparer:
         same_rest = values.same_masked(rest_a, rest_b)
         return same_head and same_rest and exact_a == exact_b
 
-    def _responses(self, a: Content, b: Content, values: ValueComparer) -> Iterator[Finding]:
+    def _responses(self, pair: Pair, a: Content, b: Content, values: ValueComparer) -> Iterator[Finding]:
         outcome_a, outcome_b = _outcome(a), _outcome(b)
         if outcome_a != outcome_b:
             yield Finding(
@@ -88,10 +97,15 @@ class Comparer:
             yield Finding(DifferenceKind.value, Severity.info, "reason", Subject("response", "reason"), a["r"], b["r"])
         yield from _interim(a.get("i", ()), b.get("i", ()), values)
         head_a, head_b = a.get("h", {}), b.get("h", {})
-        yield from headers.compare(head_a, head_b, values, "response")
+        message_a, message_b = self._message(a, 0, pair.a.url), self._message(b, 1, pair.b.url)
+        is_grpc = message_a.family == "grpc" and message_b.family == "grpc"
+        skip = grpc.STATUS_FIELDS if is_grpc else frozenset[str]()
+        if is_grpc:
+            yield from grpc.statuses(a, b, message_a, message_b)
+        yield from headers.compare(head_a, head_b, values, "response", skip=skip)
         yield from cookies.set_cookies(head_a, head_b, values)
-        yield from bodies.compare(self._message(a, 0), self._message(b, 1), values, "response")
-        yield from headers.compare(a.get("t", {}), b.get("t", {}), values, "response", "trailer")
+        yield from bodies.compare(message_a, message_b, values, "response")
+        yield from headers.compare(a.get("t", {}), b.get("t", {}), values, "response", "trailer", skip)
         if a.get("c") != b.get("c"):
             close_a, close_b = _or_absent(a.get("c")), _or_absent(b.get("c"))
             yield Finding(
@@ -107,14 +121,21 @@ class Comparer:
         head_a, head_b = content_a["h"], content_b["h"]
         yield from headers.compare(head_a, head_b, values, "request", skip=frozenset({"host"}))
         yield from cookies.request_cookies(head_a, head_b, values)
-        yield from bodies.compare(self._message(content_a, 0), self._message(content_b, 1), values, "request")
+        yield from bodies.compare(
+            self._message(content_a, 0, a.url), self._message(content_b, 1, b.url), values, "request"
+        )
         yield from headers.compare(content_a["t"], content_b["t"], values, "request", "trailer")
 
-    def _message(self, content: Content, side: int) -> ComparedMessage:
+    def _message(self, content: Content, side: int, url: str = "") -> ComparedMessage:
         record = content.get("b") or {"size": 0, "text": ""}
-        return ComparedMessage(
-            Body.from_record(record, self._folders[side]), str(content.get("h", {}).get("content-type", ""))
-        )
+        head = content.get("h", {})
+        content_type = str(head.get("content-type", ""))
+        decoder = None
+        descriptors = self._descriptors[side]
+        if descriptors is not None and grpc_kind(content_type) is not None:
+            message_side = "request" if content.get("k") == "request" else "response"
+            decoder = descriptors.decoder(method_of(split(url).path), message_side)
+        return ComparedMessage(Body.from_record(record, self._folders[side]), content_type, head, decoder)
 
     def _conversation(self, a: Digest, b: Digest, values: ValueComparer) -> Iterator[Finding]:
         sent_a = [number for number in a.messages or () if number >= 0]

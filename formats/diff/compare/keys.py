@@ -61,15 +61,15 @@ class Keys:
         self.left_out: Counter[str] = Counter()
         """Ignored parameter → number of its occurrences."""
         self._endpoints: dict[Endpoint, Endpoint] = {}
-        self._latest: dict[tuple[str, str, str], Endpoint] = {}
-        """Method, host and path → endpoint, of the latest requests."""
+        self._latest: dict[tuple[str, str, str, str], Endpoint] = {}
+        """Method, host, path and operation → endpoint, of the latest requests."""
 
-    def endpoint(self, method: str, host: str, path: str) -> Endpoint:
+    def endpoint(self, method: str, host: str, path: str, operation: str = "") -> Endpoint:
         """Return the endpoint of a request."""
-        request = (method, host, path)
+        request = (method, host, path, operation)
         found = self._latest.get(request)
         if found is None:
-            made = Endpoint(method, host, template(path))
+            made = Endpoint(method, host, template(path), operation)
             found = self._endpoints.setdefault(made, made)
             if len(self._latest) >= _MOST_PATHS:
                 self._latest.clear()

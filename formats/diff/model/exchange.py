@@ -15,9 +15,12 @@ class Endpoint(NamedTuple):
     host: str
     """Empty for the recorder itself."""
     template: str
+    operation: str = ""
+    """The operation's name, where one URL has several."""
 
     def __str__(self) -> str:
-        return f"{self.method} {self.host}{self.template}"
+        named = f" {self.operation}" if self.operation else ""
+        return f"{self.method} {self.host}{self.template}{named}"
 
 
 class Digest(Struct, gc=False):
@@ -48,6 +51,8 @@ class Digest(Struct, gc=False):
     marker: str = ""
     """The value of the header that pairs exchanges, where one was named."""
     endpoint: Endpoint | None = None
+    operation: str = ""
+    """The operation's name; empty for most exchanges."""
 
 
 class Pair(NamedTuple):

@@ -32,7 +32,7 @@ KINDS = [
     for _, kind in inspect.getmembers(model, inspect.isclass)
     if issubclass(kind, model.Step) and kind is not model.Step
 ]
-SLOW = {"stream", "python", "timeout", "delay", "passthrough", "forward", "echo", "listen", "script", "replay"}
+SLOW = {"stream", "python", "timeout", "delay", "passthrough", "forward", "echo", "listen", "script", "replay", "llm"}
 
 
 async def _no_network(address: str, port: int) -> Any:
@@ -58,7 +58,7 @@ def tools(tmp_path: Path) -> CompileContext:
 
 def test_the_language_has_these_steps() -> None:
     assert {kind.name for kind in KINDS} == {
-        "reply", "stream", "jsonRpc", "python", "close", "reset", "timeout", "malformed",
+        "reply", "stream", "jsonRpc", "llm", "python", "close", "reset", "timeout", "malformed",
         "delay", "waitForBody", "informational", "webhook", "emit", "passthrough", "forward", "echo", "listen", "reject", "script", "replay", "change",
     }  # fmt: skip
 

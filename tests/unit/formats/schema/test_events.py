@@ -164,7 +164,7 @@ def test_a_record_without_a_usable_type(record: Record, problem: str) -> None:
 
 def test_the_types_are_those_of_the_schema(any_record: Record) -> None:
     assert any_record["type"] in EVENT_TYPES
-    assert len(EVENT_TYPES) == 26
+    assert len(EVENT_TYPES) == 28
 
 
 def test_what_is_recorded_unless_asked_otherwise() -> None:

@@ -1,0 +1,133 @@
+"""What the program asks about operations: the protocol of a request head, the name and the facts of a message."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+
+from mockrec.formats.operations.message import (
+    Headers,
+    MalformedMessageError,
+    OperationMessage,
+    body_reader,
+    message_of,
+    parse_json,
+)
+from mockrec.formats.operations.spec import Facts, Operation, ProtocolSpec
+from mockrec.formats.operations.table import PROTOCOLS
+
+_NO_FACTS: Final[Facts] = {}
+_NAMED_BY_HEAD: Final = tuple(row for row in PROTOCOLS if row.named_by_head)
+_MARKS: Final = (b'"query"', b'"jsonrpc"')
+"""One of these is in every WebSocket message that starts an operation."""
+
+
+def recognise(method: str, target: str, headers: Headers) -> str | None:
+    """Return the protocol of a request, as far as its head alone tells; None for most requests.
+
+    Called while a session is recorded, so requests without a body return at once.
+    """
+    if (
+        method == "GET"
+        and "content-type" not in headers
+        and "sec-websocket-protocol" not in headers
+        and "graphql" not in target
+        and "gql" not in target
+    ):
+        return None
+    found = recognised(method, target, headers)
+    return None if found is None else found.name
+
+
+def recognised(method: str, target: str, headers: Headers) -> ProtocolSpec | None:
+    """Return the row of the protocol that a request certainly has."""
+    return next((row for row in PROTOCOLS if row.recognise(method, target, headers)), None)
+
+
+_HINTS: Final = tuple({hint: None for row in PROTOCOLS for hint in row.hints})
+_LINE_HINTS: Final = (
+    b'"operation":{"protocol"',
+    *(orjson.dumps(hint)[1:-1] for hint in _HINTS),
+)
+
+
+def may_have_operation(line: bytes) -> bool:
+    """Return whether the log's line of a request may have an operation: False for nearly all others, unparsed."""
+    return any(hint in line for hint in _LINE_HINTS)
+
+
+def parts_may_have_operation(url: str, headers: bytes, text: str) -> bool:
+    """Do the same with the URL, the JSON of the header fields and the body's text."""
+    return any(hint in text or hint in url or hint.encode() in headers for hint in _HINTS)
+
+
+def operation_of(message: OperationMessage) -> Operation | None:
+    """Return the operation of a request; None if it is of no protocol, or its body is not known as a whole.
+
+    A malformed request of a protocol that its head names has an operation with a finding, and no name.
+    """
+    if message.method == "GET" and "query=" not in message.url and "extensions=" not in message.url:
+        return None
+    certain = recognised(message.method, message.target, message.headers)
+    if not (certain is not None and certain.named_by_head) and message.data is None:
+        return None
+    finding = ""
+    for row in PROTOCOLS if certain is None else (certain, *PROTOCOLS):
+        try:
+            found = row.request(message)
+        except MalformedMessageError as error:
+            if row is certain and not finding:
+                finding = str(error)
+            continue
+        if found is not None:
+            return found
+    if certain is None:
+        return None
+    return Operation(certain.name, finding=finding or f"the request is not of the protocol {certain.name}")
+
+
+def facts_of_response(message: OperationMessage) -> tuple[Facts, str]:
+    """Return the facts of a response, and a finding if it is malformed (empty otherwise)."""
+    finding = ""
+    for row in PROTOCOLS if message.data is not None else _NAMED_BY_HEAD:
+        try:
+            found = row.response(message)
+        except MalformedMessageError as error:
+            finding = finding or str(error)
+            continue
+        if found:
+            return found, ""
+    return _NO_FACTS, finding
+
+
+def match_key_of_message(message: OperationMessage) -> Any | None:
+    """Return plain JSON data that stands for the body of a request when recordings are searched; None: the body."""
+    for row in PROTOCOLS:
+        try:
+            key = row.match_key(message)
+        except MalformedMessageError:
+            continue
+        if key is not None:
+            return key
+    return None
+
+
+def operation_of_websocket(data: bytes | None) -> Operation | None:
+    """Return the operation that a WebSocket message of a client starts."""
+    if data is None or not any(mark in data for mark in _MARKS):
+        return None
+    try:
+        document = parse_json(data)
+        return next((found for row in PROTOCOLS if (found := row.event(document)) is not None), None)
+    except MalformedMessageError:
+        return None
+
+
+def operation_of_record(record: Mapping[str, Any], folder: Path | None) -> Operation | None:
+    """Return the operation of a `request`, `websocket-request` or `websocket-message-received` record."""
+    if record.get("type") == "websocket-message-received":
+        return operation_of_websocket(body_reader(record.get("content"), folder)())
+    return operation_of(message_of(record, folder))
