@@ -85,6 +85,11 @@ class Cassette:
         self._unused = self.unused_names()
         self.close()
 
+    def reset(self) -> None:
+        """Begin again: the first recording of each request is served next. What the summary counts stays."""
+        self._tape.index.reset()
+        self._tracks.clear()
+
     def read(self, spot: Spot) -> Any:
         """Read a value from the store."""
         return self._tape.store.read(spot)

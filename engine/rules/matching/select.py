@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from enum import Enum
 from typing import Any, Final
 
@@ -102,6 +103,13 @@ class CompiledRule:
         return self.when.match(request) if self.sees(request) else False
 
 
+def rule_copy(rule: CompiledRule) -> CompiledRule:
+    """The same rule for another rule set, never used so far. It shares matchers and plan."""
+    made = copy(rule)
+    made.used, made.following = 0, None
+    return made
+
+
 class RuleSet:
     """The rules of one rule file, with their counts of uses. Raises what `compile_when` raises."""
 
@@ -113,8 +121,25 @@ class RuleSet:
             self.asks_user = True
             return (resolve_handler or _no_handlers)(handler)
 
-        self.rules: tuple[CompiledRule, ...] = tuple(CompiledRule(rule, resolve) for rule in rules)
+        self._take(tuple(CompiledRule(rule, resolve) for rule in rules))
+
+    @classmethod
+    def of(cls, rules: Iterable[CompiledRule], *, asks_user: bool) -> RuleSet:
+        """A rule set of rules that are compiled already, with their plans and counts. `asks_user`: whether one has a
+        `python` matcher.
+
+        Rules of another set keep their relative order, so that selections under way in that set stay valid.
+        """
+        made = cls(())
+        made.asks_user = asks_user
+        made._take(tuple(rules))
+        return made
+
+    def _take(self, rules: tuple[CompiledRule, ...]) -> None:
+        self.rules = rules
         """In file order."""
+        for rule in rules:
+            rule.following = None
         self.defers = any(rule.when.defers for rule in self.rules)
         """Whether checks may be deferred (`deferral.py`)."""
         self.ranked: tuple[CompiledRule, ...] = tuple(
