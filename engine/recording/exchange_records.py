@@ -18,7 +18,7 @@ def request_record(kind: str, exchange: ExchangeState, head: Record, now: float)
     """Return a record that begins with the request `head`: `request-initiated`, `request`, `websocket-request`,
     `abort`."""
     client = exchange.client
-    record = envelope(kind, exchange.id, client.connection_id, now)
+    record = envelope(kind, exchange.id, client.connection_id, now, exchange.scope)
     record |= head
     record["remoteIpAddress"] = client.ip
     record["remotePort"] = client.port

@@ -208,6 +208,11 @@ class Cassette:
         """The number of recordings that were never served."""
         return sum(1 for _ in self._tape.index.unused())
 
+    @property
+    def unused_since_reset(self) -> int:
+        """The number of recordings that were not served since the last reset."""
+        return self._tape.index.used.count(0)
+
 
 class _Recordings(Sequence[RecordedExchange]):
     """The recordings in session order, each read from the store on access."""

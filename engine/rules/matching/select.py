@@ -31,6 +31,9 @@ from mockrec.engine.rules.model import Condition, MultipartPart, Rule, When
 from mockrec.engine.wire.urls import normal_path
 
 MEMO_SIZE = 4096
+SPAN: Final = 2**31
+"""Positions of rules of one origin: 0 and above are of the rule file; rules from elsewhere have the spans before and
+after it, and are in no sequence with those of the file."""
 
 _WEBSOCKET_STEPS = frozenset({"echo", "listen", "reject", "script"})
 _STEPS_FOR_ANY_UPGRADE = frozenset({"passthrough", "forward", "replay", "close", "reset", "timeout"})
@@ -268,7 +271,8 @@ def _link_sequences(ranked: Sequence[CompiledRule]) -> list[CompiledRule]:
             if rule.rule.edits_request:
                 lasts.clear()  # from here on, the same `when` is evaluated for a changed request
             continue
-        key = (rule.rule.priority, rule.only_upgrades, rule.takes_upgrades, when_key(rule.rule.when))
+        origin = rule.rule.position // SPAN
+        key = (origin, rule.rule.priority, rule.only_upgrades, rule.takes_upgrades, when_key(rule.rule.when))
         last = lasts.get(key)
         if rule.rule.times is not None:
             if last is not None:

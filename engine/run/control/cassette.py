@@ -8,14 +8,14 @@ from typing import Final
 from mockrec.engine.errors import ConfigError
 from mockrec.engine.exchange.websocket import SocketSettings
 from mockrec.engine.replay.serve.cassettes import Replays
-from mockrec.engine.rules.matching.select import CompiledRule
+from mockrec.engine.rules.matching.select import SPAN, CompiledRule
 from mockrec.engine.rules.model import Replay, Rule, SourceLocation, When
 from mockrec.engine.run.responder import Responder
 
 RULE_ID: Final = "cassette"
 ON_MISS: Final = ("fail",)
 """What may happen to a request without a recording: it gets a 503 that names the nearest one."""
-_LAST: Final = 2**31
+_LAST: Final = SPAN
 """The position of its rule: after all others of the scope."""
 
 
@@ -37,8 +37,8 @@ class ScopeCassette:
 
     @property
     def unused(self) -> int:
-        """Recordings that were never served."""
-        return sum(cassette.unused_count for cassette in self.replays.cassettes)
+        """Recordings that were not served since the last reset."""
+        return sum(cassette.unused_since_reset for cassette in self.replays.cassettes)
 
     def reset(self) -> None:
         """Begin again: the first recording of each request is served next."""

@@ -10,19 +10,21 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from itertools import count
-from typing import Any
+from typing import Any, Final
 
 from mockrec.engine.exchange.websocket import SocketSettings
 from mockrec.engine.message.scope import Scope
 from mockrec.engine.replay.serve.cassettes import Replays
 from mockrec.engine.rules.language.load import Loaded
-from mockrec.engine.rules.matching.select import CompiledRule, RuleSet, rule_copy
+from mockrec.engine.rules.matching.select import SPAN, CompiledRule, RuleSet, rule_copy
 from mockrec.engine.rules.model import Replay
 from mockrec.engine.run.control.cassette import ScopeCassette
 from mockrec.engine.run.responder import Responder
 
-_BEFORE_THE_FILE = -(2**31)
-"""The position of the first rule that is added; those of a rule file begin at 0."""
+_FOR_EVERYBODY: Final = -SPAN
+"""The position of the first rule that is added for everybody."""
+_FOR_A_SCOPE: Final = -2 * SPAN
+"""The position of the first rule that is added for a scope: before those for everybody."""
 
 
 class _Added:
@@ -71,7 +73,8 @@ class RuntimeRules:
         self._file = responder.rules
         self._added: list[_Added] = []
         self._scopes: dict[Scope, ScopeRules] = {}
-        self._positions = count(_BEFORE_THE_FILE)
+        self._positions = count(_FOR_EVERYBODY)
+        self._scope_positions = count(_FOR_A_SCOPE)
         self._ids = count(1)
         self._uses: Counter[str] = Counter()
         """Uses of the file's rules that are in no count in force any more."""
@@ -87,12 +90,13 @@ class RuntimeRules:
         """Add rules, before those of the file and after those added before. Return their ids. Raises ConfigError."""
         replays = Replays(self._responder.websocket)
         taken = self._taken_ids(scope)
+        positions = self._positions if scope is None else self._scope_positions
         rules, ids = [], []
         for rule in loaded.rule_file.rules:
             name = rule.id if rule.id not in taken and not _is_default(rule.id, rule.position) else self._new_id(taken)
             taken.add(name)
             ids.append(name)
-            rules.append(replace(rule, id=name, position=next(self._positions)))
+            rules.append(replace(rule, id=name, position=next(positions)))
         loaded = replace(loaded, rule_file=replace(loaded.rule_file, rules=tuple(rules)))
         try:
             compiled = self._responder.compile_more(loaded, replays).rules
