@@ -53,6 +53,7 @@ class ControlClient:
 
     def add_rules(self, rules: str | list[dict[str, Any]], scope: str | None = None) -> list[str]:
         """Add rules, as a list or as YAML text, and return their ids. Raises ControlError with every problem."""
+        __tracebackhide__ = True
         path = "/v1/rules" + ("" if scope is None else f"?scope={quote(scope, safe='')}")
         if isinstance(rules, str):
             made = self._json("POST", path, rules.encode(), "application/yaml")
@@ -101,6 +102,7 @@ class ControlClient:
     # ── transport ──────────────────────────────────────────────────────────────────────────────────
 
     def _json(self, method: str, path: str, body: object = None, kind: str = "application/json") -> Any:
+        __tracebackhide__ = True
         data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
         with self._lock:
             status, answer = self._send(method, path, data, kind)

@@ -196,13 +196,16 @@ def _when(request: str) -> dict[str, Any]:
     if found is None:
         raise ValueError(f"expected a request such as 'POST /orders', got {request!r}")
     method, target = found[1], found[2]
+    target, mark, query = target.partition("?")
     when: dict[str, Any] = {} if method is None else {"method": method.upper()}
     if "{" in target and target.startswith("/"):
         when["pathTemplate"] = target
-    elif target.startswith("/") and "?" not in target:
+    elif target.startswith("/"):
         when["path"] = target
     elif target != "*":
         when["url"] = target
+    if mark:
+        when["exactQuery"] = f"?{query}"
     return when
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from devtools import developer_tools
 from programs import RunProgram
 from recorders import Recorder, Session, StartRecorder
 
@@ -28,6 +30,29 @@ rules:
   - {id: gone, when: {path: /gone}, then: {reset: true}}
   - {id: long, when: {path: /long}, then: {reply: {body: "%s"}}}
 """ % ("x" * 70_000)
+
+
+HOSTILE = """
+(async () => {
+  const api = 'http://127.0.0.1:PORT', name = 'http://rebound.evil.test:PORT', told = {origin: location.origin};
+  const attempt = async (what, act) => { try { told[what] = await act(); } catch { told[what] = 'failed'; } };
+  const load = tag => new Promise(done => {
+    const element = document.createElement(tag);
+    element.onload = () => done('loaded');
+    element.onerror = () => done('failed');
+    element.src = `${api}/v1/session`;
+    document.body.append(element);
+  });
+  await attempt('read', async () => (await fetch(`${api}/v1/session`)).text());
+  await attempt('read by name', async () => (await fetch(`${name}/v1/session`)).text());
+  await attempt('with a header', () => fetch(`${api}/v1/session`, {headers: {Authorization: 'Bearer x'}}));
+  await attempt('image', () => load('img'));
+  await attempt('script', () => load('script'));
+  await attempt('post', async () => (await fetch(`${api}/v1/reset`, {method: 'POST', mode: 'no-cors', body: ''})).type);
+  await attempt('delete', () => fetch(`${api}/v1/rules`, {method: 'DELETE'}));
+  return told;
+})()
+"""
 
 
 def get(url: str, path: str = "", **headers: str) -> tuple[int, bytes]:
@@ -197,6 +222,31 @@ def test_only_programs_with_the_token_get_in(
     token = f"Bearer {shared.ready['control']['token']}"
     given = {name: token if value == "TOKEN" else value for name, value in headers.items()}
     assert get(control.url, "/v1/session", **given)[0] == status
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is not installed")
+def test_a_hostile_page_gets_nothing(shared: Recorder, control: ControlClient, tmp_path: Path) -> None:
+    """The page knows the port of the control API, and has a name that leads to this machine."""
+    page = "<!doctype html><title>hostile</title>"
+    html = {"headers": {"Content-Type": "text/html"}, "body": page}
+    control.add_rules([{"id": "page", "when": {"path": "/page"}, "then": {"reply": html}}])
+    at = urlsplit(control.url)
+    resolver = "--host-resolver-rules=MAP *.evil.test 127.0.0.1"
+    script = HOSTILE.replace("PORT", str(at.port))
+    with developer_tools(tmp_path / "profile", f"http://page.evil.test:{shared.port}/page", (resolver,)) as evaluate:
+        told = evaluate(script)
+    assert told == {
+        "origin": f"http://page.evil.test:{shared.port}",
+        "read": "failed",
+        "read by name": "failed",
+        "with a header": "failed",
+        "image": "failed",
+        "script": "failed",
+        "post": "opaque",
+        "delete": "failed",
+    }
+    assert control.session()["rules"][0]["id"] == "page"  # nothing was reset
+    assert len(control.exchanges("path == /page")) == 1
 
 
 def test_requests_that_make_no_sense(shared: Recorder, control: ControlClient) -> None:
