@@ -55,8 +55,8 @@ class Child:
         """Whether COMMAND has started and not ended."""
         return self._process is not None and self._process.returncode is None
 
-    async def start(self, url: str, port: int) -> int | None:
-        """Start COMMAND. Return None if it runs, else the exit code for mockrec."""
+    async def start(self, url: str, port: int, more: Mapping[str, str] | None = None) -> int | None:
+        """Start COMMAND, with `more` variables. Return None if it runs, else the exit code for mockrec."""
         self._trust = None if self._ca is None else TrustFiles(Path(self._ca))
         try:
             self._process = await anyio.open_process(
@@ -64,7 +64,7 @@ class Child:
                 stdin=None,
                 stdout=sys.stderr.fileno() if self._stdout_taken else None,
                 stderr=None,
-                env=environment(os.environ, url, port, self._no_proxy, self._trust, self._auth),
+                env=environment(os.environ, url, port, self._no_proxy, self._trust, self._auth) | dict(more or {}),
             )
         except OSError as error:
             self._remove_files()

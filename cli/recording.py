@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import anyio
 import typer
 
-from mockrec.cli import interrupts, printing
+from mockrec.cli import control, interrupts, printing
 from mockrec.cli.codes import COMMAND_NOT_RUN, DEFECT, READER_GONE
 from mockrec.cli.live_view import LiveView
 from mockrec.cli.options import duration
@@ -109,7 +109,10 @@ def record(settings: RunSettings, choices: RunOptions) -> int:
         report_failures(live.failure)
         async with anyio.create_task_group() as group:
             await group.start(supervisor.watch_signals)
-            ending = await run.record(serve)
+            try:
+                ending = await run.record(serve)
+            finally:
+                control.remove_ready_file(run, choices.ready_file)
             group.cancel_scope.cancel()
         ending = _failed(ending, run, live)  # again: an output may have failed at the last record
         live.summary(settings.outputs, run.rules)
@@ -173,16 +176,21 @@ def _print_ready(run: Run, choices: RunOptions) -> None:
     if not is_loopback(settings.server.host.strip("[]").lower()):
         printing.warn(f"listening on {settings.server.host}: whoever reaches this machine reaches the recorder")
     crew = f" · {choices.workers} workers" if choices.workers > 1 else ""
-    printing.note(f"mockrec ready on {run.url} · {rules} · {recording}{crew}")
+    controlled = "" if run.control_url is None else f" · control on {run.control_url}"
+    printing.note(f"mockrec ready on {run.url} · {rules} · {recording}{crew}{controlled}")
     for path in run.unlocked:
         printing.warn(f"{printing.escape(path)} cannot be locked there: see that no other program writes it")
     if run.ca_problem is not None:
         printing.warn(f"HTTPS cannot be intercepted: {printing.escape(str(run.ca_problem))}")
     if ready_file is not None:
-        content = {"url": run.url, "port": run.port, "pid": os.getpid(), "ca": run.ca}
+        content = {"url": run.url, "port": run.port, "pid": os.getpid(), "ca": run.ca, **control.described(run)}
         partial = ready_file.with_name(f".{ready_file.name}.{os.getpid()}")
         try:
-            partial.write_text(json.dumps(content) + "\n", encoding="utf-8")
+            text = json.dumps(content) + "\n"
+            if run.control_url is None:
+                partial.write_text(text, encoding="utf-8")
+            else:
+                control.write_private(partial, text)  # it has the token
             os.replace(partial, ready_file)
         except OSError as error:
             raise ConfigError(f"cannot write the ready file {ready_file}: {error.strerror or error}") from None

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mockrec.cli.arguments import parse
+from mockrec.cli.control import Cassettes, ControlPort, UseControl, control_settings
 from mockrec.cli.options import (
     EventTypes,
     FileMode,
@@ -41,7 +43,10 @@ _OWN_FIELDS = frozenset({
     "connection", "content-encoding", "content-length", "keep-alive", "proxy-connection", "te", "transfer-encoding",
     "upgrade",
 })  # fmt: skip
-_SERVING = ("host", "ports", "ready_file", "match", "ignore", "after_last", "latency", "strict", "strict_match")
+_SERVING = (
+    "host", "ports", "ready_file", "match", "ignore", "after_last", "latency", "strict", "strict_match",
+    "use_control", "control_port", "cassettes",
+)  # fmt: skip
 
 
 def replay(
@@ -162,6 +167,9 @@ def replay(
             "--strict", help="With --serve: exit 1 when a request had no recording or a recording no request."
         ),
     ] = False,
+    use_control: UseControl = False,
+    control_port: ControlPort = None,
+    cassettes: Cassettes = None,
     output: Output = None,
     output_format: Annotated[
         str | None, typer.Option("--format", metavar="FORMAT", help="The format of files, whatever their extension.")
@@ -202,7 +210,9 @@ def replay(
         server = (host, ports or (8000, 8000))
         files = (outputs, output_format, force, file_mode, ready_file)
         answering = (match, ignore or [], latency, after_last, strict, strict_match)
-        raise typer.Exit(serve_session(_serve_settings(session, server, answering, record, files)))
+        control = control_settings(use_control, control_port, cassettes, ready_file)
+        served = _serve_settings(session, server, answering, record, files)
+        raise typer.Exit(serve_session(replace(served, control=control)))
     assert to is not None
     if compare and repeat > 1:
         raise typer.BadParameter("each exchange can be compared with one answer, not with several", param_hint="--diff")

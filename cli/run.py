@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mockrec.cli import printing
+from mockrec.cli.control import Cassettes, ControlPort, UseControl, control_settings
 from mockrec.cli.options import (
     EventTypes,
     FileMode,
@@ -31,6 +32,7 @@ from mockrec.cli.options import (
 if TYPE_CHECKING:
     from mockrec.engine.recording.outputs import Rotate
     from mockrec.engine.rules.language.load import Loaded
+    from mockrec.engine.run.control.settings import ControlSettings
     from mockrec.engine.run.settings import RunSettings
 
 _SHORTEST_PART = 1.0
@@ -152,6 +154,9 @@ def run(
     workers: Annotated[
         int, typer.Option(metavar="N", min=1, max=64, help="Processes that share the port and the session.")
     ] = 1,
+    use_control: UseControl = False,
+    control_port: ControlPort = None,
+    cassettes: Cassettes = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
@@ -170,6 +175,7 @@ def run(
     check_word("--unmatched", unmatched, ("reject", "passthrough"))
     check_word("--http2", http2, ("true", "false", "fallback"))
     check_word("--on-full", on_full, ("wait", "drop"))
+    control = control_settings(use_control, control_port, cassettes, ready_file, workers)
     if ready_file is not None:
         remove_stale(ready_file)
     loaded = _load(rules)
@@ -197,6 +203,7 @@ def run(
         trusted=trust or [],
         insecure=insecure,
         transparent=transparent,
+        control=control,
     )
     choices = RunOptions(ready_file, stop_after, strict, watch=watch, no_proxy=no_proxy, workers=workers)
     raise typer.Exit(record(settings, choices))
@@ -236,6 +243,7 @@ def _settings(
     trusted: list[Path],
     insecure: bool,
     transparent: bool,
+    control: ControlSettings | None,
 ) -> RunSettings:
     """Return the rule file's settings, overridden by the options."""
     from dataclasses import replace
@@ -295,6 +303,7 @@ def _settings(
         drop=drop,
         grace=grace,
         command=None if invocation.command is None else tuple(invocation.command),
+        control=control,
     )
 
 

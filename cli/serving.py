@@ -10,6 +10,7 @@ from mockrec.cli.reading import warn_of
 from mockrec.cli.recording import RunOptions, record, remove_stale
 from mockrec.engine.config import RecordSettings, ServerSettings
 from mockrec.engine.rules.model import Replay, Rule, SourceLocation, When
+from mockrec.engine.run.control.settings import ControlSettings
 from mockrec.engine.run.rulefile import no_file
 from mockrec.engine.run.settings import RunSettings
 
@@ -29,6 +30,7 @@ class ServeSettings:
     file_mode: int
     ready_file: Path | None
     strict: bool
+    control: ControlSettings | None = None
 
 
 def serve(settings: ServeSettings) -> int:
@@ -48,6 +50,7 @@ def serve(settings: ServeSettings) -> int:
         output_format=settings.output_format,
         force=settings.force,
         file_mode=settings.file_mode,
+        control=settings.control,
     )
     answers = f"answering from {printing.escape(settings.step.session)}"
     return record(

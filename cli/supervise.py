@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import anyio
 from anyio.abc import TaskGroup, TaskStatus
 
-from mockrec.cli import printing
+from mockrec.cli import control, printing
 from mockrec.cli.child import Child
 from mockrec.cli.codes import COMMAND_NOT_RUN, RECORDING_FAILED
 from mockrec.cli.defects import report_defect
@@ -60,7 +60,7 @@ class Supervisor:
         """Return when the run has to end. `seconds` is the longest duration."""
         if self._child is not None:
             # Before anything that could end the run: a half-started process would not be ended.
-            code = await self._child.start(self._run.url, self._run.port)
+            code = await self._child.start(self._run.url, self._run.port, control.variables(self._run))
             if code is not None:
                 return Ending("command ended", code)
         async with anyio.create_task_group() as group:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from mockrec.engine.message.scope import Scope
 from mockrec.engine.transport.byte_stream import ByteStream
 from mockrec.engine.wire.parts import ResponseHead
 
@@ -23,6 +24,8 @@ class ClientConnection:
     """Tags that the client has sent when it opened a tunnel (`socket-metadata:…`)."""
     tls: dict[str, Any] | None = None
     """`tlsMetadata` of the innermost TLS connection."""
+    scope: Scope | None = None
+    """The scope that the credentials of its tunnel name."""
 
 
 class Channel(Protocol):

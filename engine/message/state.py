@@ -14,6 +14,7 @@ from mockrec.engine.ids import new_id
 from mockrec.engine.message.body import MessageBody
 from mockrec.engine.message.channel import ClientConnection
 from mockrec.engine.message.response import PreparedResponse
+from mockrec.engine.message.scope import Scope
 from mockrec.engine.message.target_uri import TargetUri
 from mockrec.engine.rules.matching.select import CompiledRule
 from mockrec.engine.wire.parts import RequestHead, ResponseHead
@@ -42,6 +43,7 @@ class ExchangeState:
         "response_sent_at",
         "response_trailers",
         "rule",
+        "scope",
         "start_time",
         "started_at",
         "tags",
@@ -87,5 +89,7 @@ class ExchangeState:
         """The body of a response that is sent in pieces; one that is sent whole is `prepared.body`."""
         self.response_trailers: Sequence[Sequence[str]] = ()
         self.tags: tuple[str, ...] = client.tags
+        self.scope: Scope | None = client.scope
+        """The scope that it belongs to; None without scopes."""
         self.finished = False
         """Whether the terminal record (`response`, `abort`, `websocket-close`) has been added to the log."""

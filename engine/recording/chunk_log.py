@@ -77,7 +77,7 @@ class BodyChunkLog:
 
 
 def _record(exchange: LoggedExchange, chunk: BodyChunk) -> Record:
-    record = envelope(chunk.kind, exchange.id, exchange.client.connection_id, clock.now())
+    record = envelope(chunk.kind, exchange.id, exchange.client.connection_id, clock.now(), exchange.scope)
     record["content"] = EMPTY_BODY
     record["isEnded"] = chunk.is_ended
     record["eventTimestamp"] = chunk.at

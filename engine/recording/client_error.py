@@ -66,7 +66,8 @@ def client_error_record(
         tags.append(f"client-error:{fault.tag}")
     timing: Record = {"startTime": int(clock.wall(started_at)), "startTimestamp": started_at}
     timing["responseSentTimestamp" if answered is not None else "abortedTimestamp"] = now
-    record = envelope("client-error", new_id(), client.connection_id, now)
+    scope = client.scope if exchange is None else exchange.scope
+    record = envelope("client-error", new_id(), client.connection_id, now, scope)
     if exchange is not None:
         record["exchangeId"] = exchange.id
     record["errorCode"] = fault.code

@@ -5,23 +5,27 @@ from __future__ import annotations
 from typing import Any
 
 from mockrec.engine import clock
+from mockrec.engine.message.scope import Scope
 from mockrec.engine.message.state import ExchangeState
 
 Record = dict[str, Any]
 
 
-def envelope(kind: str, record_id: str, connection_id: str, now: float) -> Record:
+def envelope(kind: str, record_id: str, connection_id: str, now: float, scope: Scope | None = None) -> Record:
     """Return a new record with type, time and ids: of an exchange, a tunnel or a client error.
 
     The recorder replaces `seq`. `now` is in monotonic milliseconds.
     """
-    return {
+    record: Record = {
         "seq": 0,
         "type": kind,
         "timestamp": clock.timestamp(now),
         "id": record_id,
         "connectionId": connection_id,
     }
+    if scope is not None:
+        record["scope"] = scope.name
+    return record
 
 
 def session_envelope(kind: str, now: float) -> Record:

@@ -295,7 +295,7 @@ class ExchangeLog:
             rule_id = rule.rule.id
         if not self._rule_event or rule_id is None:
             return None
-        record = envelope("rule-event", exchange.id, exchange.client.connection_id, clock.now())
+        record = envelope("rule-event", exchange.id, exchange.client.connection_id, clock.now(), exchange.scope)
         record["requestId"] = exchange.id
         record["ruleId"] = rule_id
         record["eventType"] = kind

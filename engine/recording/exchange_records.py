@@ -18,7 +18,7 @@ def request_record(kind: str, exchange: ExchangeState, head: Record, now: float)
     """Return a record that begins with the request `head`: `request-initiated`, `request`, `websocket-request`,
     `abort`."""
     client = exchange.client
-    record = envelope(kind, exchange.id, client.connection_id, now)
+    record = envelope(kind, exchange.id, client.connection_id, now, exchange.scope)
     record |= head
     record["remoteIpAddress"] = client.ip
     record["remotePort"] = client.port
@@ -32,7 +32,7 @@ def request_record(kind: str, exchange: ExchangeState, head: Record, now: float)
 
 def response_record(kind: str, exchange: ExchangeState, head: Record, now: float) -> Record:
     """Return a record that begins with the response `head`: `response-initiated`, `response`, `websocket-accepted`."""
-    record = envelope(kind, exchange.id, exchange.client.connection_id, now)
+    record = envelope(kind, exchange.id, exchange.client.connection_id, now, exchange.scope)
     record |= head
     record["timingEvents"] = timing_of(exchange)
     record["tags"] = exchange.tags
@@ -44,7 +44,7 @@ def information_record(
 ) -> Record:
     """Return the `response-information` record of a 1xx."""
     raw_headers = [[name, value] for name, value in headers]
-    record = envelope("response-information", exchange.id, exchange.client.connection_id, now)
+    record = envelope("response-information", exchange.id, exchange.client.connection_id, now, exchange.scope)
     record["statusCode"] = status
     record["statusMessage"] = reason
     if raw_headers:

@@ -23,7 +23,8 @@ class SessionParts:
         self._sinks = [sink for sink in sinks if isinstance(sink, PartSink)]
         self._recorder = recorder
         self._log = log
-        self._header: Record = {}
+        self.header: Record = {}
+        """The first record of the session."""
         for sink in self._sinks:
             sink.on_due = lambda number: recorder.call_soon(lambda: self._begin_after(number))
 
@@ -31,12 +32,12 @@ class SessionParts:
         """Write the first record of the session."""
         if rotates:
             header = header | {"part": 1}
-        self._header = header
+        self.header = header
         self._log.add(header)
 
     def set_rules(self, reloaded: Record) -> None:
         """Begin the next parts with the rules of a `rules-reloaded` record."""
-        self._header = self._header | {key: reloaded[key] for key in ("rules", "rulesSha256")}
+        self.header = self.header | {key: reloaded[key] for key in ("rules", "rulesSha256")}
 
     def reopen(self) -> tuple[list[str], list[str]]:
         """Begin new files in place of outputs that were renamed. Return their paths, and the paths that other files
@@ -65,7 +66,7 @@ class SessionParts:
                 sink.begin_again(number) if again else sink.begin(number)
 
         self._recorder.run_in_writers(begin)
-        self._log.add(self._header | {"timestamp": ended["timestamp"], "part": number})
+        self._log.add(self.header | {"timestamp": ended["timestamp"], "part": number})
         self._recorder.flush()
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import chain, repeat
 from operator import itemgetter
 from typing import ClassVar, Final
@@ -73,6 +74,8 @@ class Recorder:
         self._pending = 0
         self._timer: asyncio.TimerHandle | None = None
         self._dropped: Counter[str] = Counter()
+        self.tap: Callable[[bytes], None] | None = None
+        """Called with each batch of encoded lines, secrets replaced, when it is passed to the writers."""
         self.on_left_out: Callable[[Record], None] | None = None
         """Called with each record that is left out."""
         self._closed = False
@@ -147,7 +150,7 @@ class Recorder:
             return
         self._records = []
         self.counts.update(map(_type_of, records))
-        if not self._writers and self._callbacks is None:
+        if not self._writers and self._callbacks is None and self.tap is None:
             return
         lines = [self._encode((record,)) for record in records] if self._callbacks else [self._encode(records)]
         if self._callbacks is not None:
@@ -166,8 +169,35 @@ class Recorder:
         for writer, _ in self._writers:
             writer.then(act)
 
+    async def written(self) -> int:
+        """Return when every record added so far is written and can be read, and its last number; -1 without records."""
+        last = self._seq - self._step
+        self.flush()
+        waiting = [(writer, anyio.Event()) for writer, _ in self._writers]
+        for writer, event in waiting:
+            writer.then(partial(self._show, event))
+        for writer, event in waiting:
+            while not (event.is_set() or writer.has_failed or writer.join(0)):
+                with anyio.move_on_after(_LOOK_SECONDS):
+                    await event.wait()
+        return last
+
+    def _show(self, shown: anyio.Event, sink: Sink) -> None:
+        """In the thread of a writer: make what is written readable."""
+        try:
+            sink.sync_point(None)
+        finally:
+            self.call_soon(shown.set)
+
+    @property
+    def queued(self) -> int:
+        """The bytes that wait for the slowest writer."""
+        return max((self._queued - writer.written for writer, _ in self._writers), default=0)
+
     def _write(self, batch: bytes) -> None:
         self._queued += len(batch)
+        if self.tap is not None:
+            self.tap(batch)
         for writer, _ in self._writers:
             writer.put(batch)
 

@@ -87,6 +87,6 @@ class WebSocketLog:
 
 
 def _record(kind: str, exchange: LoggedExchange, now: float) -> Record:
-    record = envelope(kind, exchange.id, exchange.client.connection_id, now)
+    record = envelope(kind, exchange.id, exchange.client.connection_id, now, exchange.scope)
     record["streamId"] = exchange.id
     return record

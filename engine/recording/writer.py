@@ -55,7 +55,8 @@ class Writer:
         """Whether everything is written and the sink is being closed, which takes some formats long."""
         self._sink = sink
         self._piece = getattr(sink, "most_at_once", _PIECE)
-        self._has_failed = False
+        self.has_failed = False
+        """Whether the sink has failed, so that nothing more is written."""
         self._ended: list[Callable[[], None]] = []
         self._failed = failed
         self._wrote = wrote
@@ -91,7 +92,7 @@ class Writer:
     def given_up(self) -> OutputError | None:
         """The recorder stops waiting for this thread. Return the error to report; None if the sink's failure was
         reported."""
-        if self._has_failed:
+        if self.has_failed:
             return None
         why = "it was not closed in time; what was written of it stays" if self.closing else "it takes no more"
         return OutputError(self._sink.name, why)
@@ -136,7 +137,7 @@ class Writer:
 
     def _do(self, act: Callable[[], None]) -> None:
         """Run an action on the sink, unless the sink has failed: then it is only closed."""
-        if not self._has_failed:
+        if not self.has_failed:
             self._try(act)
 
     def _try(self, act: Callable[[], None]) -> None:
@@ -148,6 +149,6 @@ class Writer:
             error = found
         except Exception as found:  # a thread that ends silently would lose all that follows
             error = OutputError(self._sink.name, f"{type(found).__name__}: {found}")
-        had_failed, self._has_failed = self._has_failed, True
+        had_failed, self.has_failed = self.has_failed, True
         if not had_failed:
             self._failed(error)

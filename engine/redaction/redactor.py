@@ -87,6 +87,10 @@ class Redactor:
         other.count, other.most = 0, None
         return other
 
+    def placeholder(self, value: str) -> str:
+        """Return the placeholder that stands for a value in this session."""
+        return self._placeholders.of(value)
+
     @property
     def description(self) -> Record:
         """The redaction in force, as the first record of the session describes it."""

@@ -11,7 +11,8 @@ from mockrec.engine.exchange.websocket import SocketSettings
 from mockrec.engine.offload.pool import Helpers
 from mockrec.engine.replay.serve.cassettes import Replays
 from mockrec.engine.rules.language.load import Loaded
-from mockrec.engine.rules.matching.select import RuleSet
+from mockrec.engine.rules.matching.select import CompiledRule, RuleSet
+from mockrec.engine.rules.model import Rule
 from mockrec.engine.run.ca import RunAuthority
 from mockrec.engine.run.open_proxy import check_open_proxy
 from mockrec.engine.run.settings import Hooks, RunSettings
@@ -107,15 +108,28 @@ class Responder:
         handlers = await own_call(loaded_handlers, loaded.rule_file.rules)
         self.rules, self.replays = self._compile(loaded, handlers)
 
-    def unmatched_steps(self) -> CompiledSteps:
-        """The steps for a request that no rule matches: pass it on, or explain the miss."""
-        settings = self.settings
+    def compile_more(self, loaded: Loaded, replays: Replays | None = None) -> RuleSet:
+        """Compile rules in addition to those in force. `replays` takes the sessions that they replay, and is closed by
+        the caller; without it, they stay open until the end. Raises ConfigError."""
+        check_open_proxy(self.settings, loaded)
+        context = self._compile_context(Handlers(), self.replays if replays is None else replays)
+        return compile_rules(loaded.rule_file.rules, context)
+
+    def recompile(self, rule: Rule, replays: Replays) -> CompiledRule:
+        """Compile a rule once more, with recordings of its own. Raises ConfigError."""
+        (compiled,) = compile_rules([rule], self._compile_context(Handlers(), replays)).rules
+        return compiled
+
+    def unmatched_steps(self, rules: Callable[[], RuleSet] | None = None) -> CompiledSteps:
+        """The steps for a request that no rule matches: pass it on, or explain the miss. `rules` returns the rules in
+        force, by default those of this responder."""
+        settings, in_force = self.settings, rules or (lambda: self.rules)
         others = settings.unmatched == "passthrough"
         if not others and settings.reverse_target is None:
-            return explain_plan(lambda: self.rules)
+            return explain_plan(in_force)
         context = self._compile_context(Handlers(), self.replays)
         is_local, target = self.endpoints.is_local, settings.reverse_target
-        return passing_plan(lambda: self.rules, context, is_local, others=others, upstream=target)
+        return passing_plan(in_force, context, is_local, others=others, upstream=target)
 
     def server_contexts(self) -> ServerContexts:
         """The server side of TLS. Raises ConfigError if there is no authority."""

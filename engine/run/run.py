@@ -59,6 +59,8 @@ class Run(ABC):
         self.hooks = hooks
         self.redactor = Redactor.of(settings.record.redact, os.environ, settings.loaded.secrets, key)
         """Keeps secrets out of the log; None if they are not redacted."""
+        if self.redactor is not None and settings.control is not None:
+            self.redactor.remember_values([settings.control.token])
         handlers = Handlers()
         self._responder = self._make_responder(handlers)
         self._callbacks = callbacks_of(settings.record, handlers.resolve, hooks.failure)
@@ -123,6 +125,14 @@ class Run(ABC):
     async def _stop(self, serving: TaskGroup) -> None:
         """End what runs in `serving`, with the grace that exchanges have."""
 
+    def _finish_control(self) -> None:  # noqa: B027 - most runs have none
+        """Give the rules the uses that the control API has kept elsewhere."""
+
+    @property
+    def control_url(self) -> str | None:
+        """The URL of the control API; None if there is none."""
+        return None
+
     @abstractmethod
     async def _use(self, loaded: Loaded) -> None:
         """Answer by other rules from now on. Raises what `Responder.use` raises, and keeps the present rules then."""
@@ -159,6 +169,7 @@ class Run(ABC):
                         ending = await body(self)
                     self._ends_at = anyio.current_time() + settings.grace
                     await self._stop(serving)
+                self._finish_control()
                 ending = self.hooks.settle(ending)
             finally:
                 with anyio.CancelScope(shield=True):
@@ -236,8 +247,9 @@ class Run(ABC):
 
 
 def kept_types(settings: RunSettings) -> frozenset[str]:
-    """The types of the records that are made; without an output, only those for callbacks."""
-    return wanted_types(settings.record.events) if settings.outputs else frozenset(settings.record.callbacks)
+    """The types of the records that are made; without an output and a control API, only those for callbacks."""
+    is_read = settings.outputs or settings.control is not None
+    return wanted_types(settings.record.events) if is_read else frozenset(settings.record.callbacks)
 
 
 def check_callbacks(record: RecordSettings) -> list[str]:

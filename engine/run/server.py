@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from typing import TYPE_CHECKING
 
 import anyio
 from anyio.abc import TaskGroup
@@ -19,6 +20,10 @@ from mockrec.engine.server.refusal import Refusals
 from mockrec.engine.server.tls import Interception
 from mockrec.engine.wire.socks.server import AuthMethod
 
+if TYPE_CHECKING:
+    from mockrec.engine.run.control.control import Control
+    from mockrec.engine.run.control.settings import ControlSettings
+
 
 class Server:
     """Built on bound sockets and a recording that has begun; accepts connections from `start` to `stop`."""
@@ -33,6 +38,9 @@ class Server:
     ) -> None:
         """`types` are the types of the records that are made."""
         self._responder = responder
+        self._recording = recording
+        self._hooks = hooks
+        self._control: Control | None = None
         self._grace = anyio.CancelScope()
         self._context = _server_context(responder, hooks, recording, types)
         self.listener = Listener(sockets, responder.settings.server.host, self._context)
@@ -46,7 +54,20 @@ class Server:
     async def use(self, loaded: Loaded) -> None:
         """Answer by other rules from now on; see `Responder.use`."""
         await self._responder.use(loaded)
-        self._context.rules = self._responder.rules
+        if self._control is not None:
+            self._control.rules.use_file()
+        else:
+            self._context.rules = self._responder.rules
+
+    def attach(self, settings: ControlSettings, sockets: list[socket.socket]) -> Control:
+        """Let the control API of these settings control this server. `sockets` are those that it listens on."""
+        # Imported here: a run without it starts sooner.
+        from mockrec.engine.run.control.control import Control
+
+        self._control = Control(
+            settings, sockets, self.listener, self._context, self._responder, self._recording, self._hooks
+        )
+        return self._control
 
     def stop_answering(self) -> None:
         """End each connection after its present exchange."""

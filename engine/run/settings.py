@@ -11,6 +11,7 @@ from mockrec.engine.recording.ending import Ending
 from mockrec.engine.recording.logged_exchange import LoggedExchange
 from mockrec.engine.recording.outputs import Rotate
 from mockrec.engine.rules.language.load import Loaded
+from mockrec.engine.run.control.settings import ControlSettings
 from mockrec.engine.usercode.failure import Failure
 from mockrec.formats.schema.errors import FormatError
 
@@ -43,6 +44,8 @@ class RunSettings:
     """Leave records out if the disk is too slow, instead of slowing the traffic down."""
     grace: float = 2.0
     command: tuple[str, ...] | None = None
+    control: ControlSettings | None = None
+    """The control API; None: there is none."""
 
 
 @dataclass(slots=True)

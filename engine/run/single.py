@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import socket
+from typing import TYPE_CHECKING
+
+import anyio
 from anyio.abc import TaskGroup
 
 from mockrec.engine.rules.language.load import Loaded
@@ -11,6 +15,12 @@ from mockrec.engine.run.settings import Hooks, RunSettings
 from mockrec.engine.server.listener import Listener
 from mockrec.engine.transport.sockets import bind
 
+if TYPE_CHECKING:
+    from mockrec.engine.run.control.control import Control
+
+_CONTROL_SECONDS = 0.5
+"""What requests for the control API get at the end."""
+
 
 class SingleProcessRun(Run):
     """A recording whose server is in this process."""
@@ -19,19 +29,39 @@ class SingleProcessRun(Run):
         super().__init__(settings, hooks, drop=settings.drop)
         self._server: Server | None = None
         """Built when the recording begins."""
+        self._control: Control | None = None
         self._sockets = bind(settings.server.host, settings.server.ports)
+        self._control_sockets: list[socket.socket] = []
+        if settings.control is not None:
+            try:
+                self._control_sockets = bind("127.0.0.1", settings.control.ports)
+            except BaseException:
+                self._close()
+                raise
 
     def _listen(self) -> Listener:
         server = self._server = Server(
             self._responder, self.hooks, self._sockets, self._recording, kept_types(self.settings)
         )
+        if self.settings.control is not None:
+            self._control = server.attach(self.settings.control, self._control_sockets)
         if self._hurry.is_set():
             server.hurry()
         return server.listener
 
+    @property
+    def control_url(self) -> str | None:
+        return None if self._control is None else self._control.url
+
+    def _finish_control(self) -> None:
+        if self._control is not None:
+            self._control.finish()
+
     async def _start(self, serving: TaskGroup) -> bool:
         assert self._server is not None
         await self._server.start(serving)
+        if self._control is not None:
+            await self._control.start(serving)
         return True
 
     async def _use(self, loaded: Loaded) -> None:
@@ -40,12 +70,17 @@ class SingleProcessRun(Run):
 
     async def _stop(self, serving: TaskGroup) -> None:
         assert self._server is not None
+        if self._control is not None:
+            with anyio.move_on_after(_CONTROL_SECONDS):
+                await self._control.stop()
         await self._server.stop(serving)
 
     def _close(self) -> None:
         if self._server is not None:
             self._server.listener.close()
-        for sock in self._sockets:
+        if self._control is not None:
+            self._control.close()
+        for sock in (*self._sockets, *self._control_sockets):
             sock.close()
 
     def _give_up(self, error: dict[str, str]) -> None:

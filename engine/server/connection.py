@@ -174,7 +174,8 @@ class Connection:
 
     async def _serve_tunnel(self, stream: ByteStream, opened: tunnel.OpenedTunnel) -> None:
         """Serve the inside of a tunnel through an HTTP/2 stream: a connection of its own, of the same client."""
-        client = replace(self._client, tags=tuple(dict.fromkeys((*self._client.tags, *opened.tags))), tls=None)
+        tags = tuple(dict.fromkeys((*self._client.tags, *opened.tags)))
+        client = replace(self._client, tags=tags, tls=None, scope=opened.scope or self._client.scope)
         connection_context, times = ConnectionContext("http", opened.target), self._times.entered(clock.now())
         inner = Connection(stream, self._context, client, connection_context, times, self._layers_left)
         self._tunnels.add(inner)

@@ -11,6 +11,7 @@ from mockrec.engine.recording.backpressure import Backpressure
 from mockrec.engine.recording.connection_log import ConnectionLog
 from mockrec.engine.recording.exchange_log import ExchangeLog
 from mockrec.engine.rules.matching.select import RuleSet
+from mockrec.engine.server.admission import Admission
 from mockrec.engine.server.deferred_matching import DeferredMatcher
 from mockrec.engine.server.refusal import Refusals
 from mockrec.engine.server.tls import Interception
@@ -66,6 +67,8 @@ class ServerContext:
     """Whether a request that names any host is for this recorder: it is a reverse proxy."""
     simulates_connection_errors: bool = False
     """Whether clients see how a server fails, instead of a 502."""
+    control: Admission | None = None
+    """Decides what belongs to the control API and to scopes; None without a control API."""
     closing: bool = field(default=False, init=False)
     """Whether connections end after their present exchange."""
 

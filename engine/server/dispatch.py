@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.rules.matching.match import AskUser, MatcherError, verdict_of
 from mockrec.engine.rules.matching.request import NO_PARAMS, RequestView
-from mockrec.engine.rules.matching.select import NEED_BODY, CompiledRule, NeedBody
+from mockrec.engine.rules.matching.select import NEED_BODY, CompiledRule, NeedBody, RuleSet
 from mockrec.engine.server import cors
 from mockrec.engine.server.context import ServerContext
 from mockrec.engine.server.deferred_matching import deferral_of
@@ -27,23 +27,28 @@ async def select_plan(context: ServerContext, exchange: Exchange, read_more: Rea
 
     `read_more` is called while a matcher, or a change of a rule with `continue`, needs the body.
     """
+    if context.control is not None and exchange.log is context.control.log:
+        exchange.choose(None)
+        return context.control.steps
     if exchange.head.expects_continue and not exchange.request_body.complete:
         await exchange.send_interim(100)
     if context.cors is not None and cors.prepare(exchange, context.cors):
         exchange.choose(None)
         return cors.PREFLIGHT
-    rules = context.rules
+    scope = exchange.scope
+    rules = context.rules if scope is None else scope.rules
     plan: CompiledSteps | None = None
     try:
-        rule = await _select(context, exchange, read_more, -1)
+        rule = await _select(context, rules, exchange, read_more, -1)
         while rule is not None and rule.continues:
             rules.use(rule)
             plan = await rule.plan.edit(exchange, rule, read_more)
             if plan is not None:
                 break  # the rule has answered, or has failed
-            rule = await _select(context, exchange, read_more, rule.rank)
+            rule = await _select(context, rules, exchange, read_more, rule.rank)
         else:
-            plan = context.unmatched if rule is None else rule.plan
+            unmatched = context.unmatched if scope is None else scope.unmatched_steps
+            plan = unmatched if rule is None else rule.plan
             if rule is not None:
                 rules.use(rule)
     except MatcherError as error:
@@ -55,12 +60,14 @@ async def select_plan(context: ServerContext, exchange: Exchange, read_more: Rea
     return plan
 
 
-async def _select(context: ServerContext, exchange: Exchange, read_more: ReadMore, after: int) -> CompiledRule | None:
+async def _select(
+    context: ServerContext, rules: RuleSet, exchange: Exchange, read_more: ReadMore, after: int
+) -> CompiledRule | None:
     """Return the first matching rule after the rank `after`, once its matchers have what they need.
 
     Raises MatcherError.
     """
-    rules, view = context.rules, exchange.view
+    view = exchange.view
     if rules.asks_user and view.answers is None:
         view.answers = {}
     if rules.defers and context.deferred_matcher is not None and view.deferral is None:

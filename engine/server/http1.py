@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import anyio
 import anyio.lowlevel
@@ -301,13 +302,22 @@ class Http1Connection:
         target_uri = read_target_uri(head, client.local_port, self._connection_context)
         if isinstance(target_uri, str):
             raise ProtocolViolation(Fault(target_uri, raw=_as_sent(head)))
-        log = context.exchange_log
+        log, control, scope = context.exchange_log, context.control, None
+        if control is not None:
+            admitted = control.admit(head, target_uri, client)
+            if isinstance(admitted, Fault):
+                raise ProtocolViolation(replace(admitted, raw=_as_sent(head)))
+            head, target_uri, other_log, scope = admitted
+            log = other_log or log
         exchange = Exchange(head, target_uri, client, self._channel, log, context.match_limit, context.log_limit)
         tags = authenticate(context, self._connection_context, target_uri, head)
         if tags is None:
             raise ProtocolViolation(Fault(AUTH_REQUIRED, status=407, raw=_as_sent(head)))
         if tags or head.odd:
             exchange.tag(*tags, *head.odd)
+        if control is not None and log is not control.log:
+            exchange.scope = scope
+            control.open += 1
         self._exchange = exchange
         log.request_initiated(exchange)
 
@@ -320,9 +330,16 @@ class Http1Connection:
             raise ProtocolViolation(Fault(tunnel.CONNECT_WITH_BODY, raw=_as_sent(head)))
         # In a tunnel, the credentials are those of another proxy, or were checked when the tunnel was opened.
         is_inner = self._connection_context.tunnel is not None
-        tags = proxy_tags(head.headers, None if is_inner else self._context.proxy_auth)
+        control = None if is_inner else self._context.control
+        auth = None if is_inner else self._context.proxy_auth
+        tags = proxy_tags(head.headers, auth, has_scopes=control is not None)
         if tags is None:
             raise ProtocolViolation(Fault(AUTH_REQUIRED, status=407, raw=_as_sent(head)))
+        if control is not None:
+            scope = control.scope_of_credentials(head.headers)
+            if isinstance(scope, Fault):
+                raise ProtocolViolation(replace(scope, raw=_as_sent(head)))
+            self._client.scope = scope
         self._client.tags += (*tags, *head.odd)
         self._tunnel_target = target
 

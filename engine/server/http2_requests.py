@@ -7,6 +7,7 @@ ready to buffer.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Protocol
 
 import anyio
@@ -194,9 +195,20 @@ class Http2Requests:
             self.faults.refuse_stream(number, Fault(AUTH_REQUIRED, status=407, raw_headers=head.raw_headers))
             return
         channel, log = Http2Channel(self, number, bodiless=head.method == "HEAD"), context.exchange_log
+        control, scope = context.control, None
+        if control is not None:
+            admitted = control.admit(head, target_uri, self._client)
+            if isinstance(admitted, Fault):
+                self.faults.refuse_stream(number, replace(admitted, raw_headers=head.raw_headers))
+                return
+            head, target_uri, other_log, scope = admitted
+            log = other_log or log
         exchange = Exchange(head, target_uri, self._client, channel, log, context.match_limit, context.log_limit)
         if tags or head.odd:
             exchange.tag(*tags, *head.odd)
+        if control is not None and log is not control.log:
+            exchange.scope = scope
+            control.open += 1
         stream = self.streams[number] = Http2Stream(exchange)
         log.request_initiated(exchange)
         if not head.has_body or exchange.websocket:
@@ -260,13 +272,19 @@ class Http2Requests:
             self.faults.refuse_stream(number, Fault(target, status=400, raw_headers=head.raw_headers))
             return
         is_inner = self._connection_context.tunnel is not None
-        tags = proxy_tags(head.headers, None if is_inner else self._context.proxy_auth)
+        control = None if is_inner else self._context.control
+        auth = None if is_inner else self._context.proxy_auth
+        tags = proxy_tags(head.headers, auth, has_scopes=control is not None)
         if tags is None:
             self.faults.refuse_stream(number, Fault(AUTH_REQUIRED, status=407, raw_headers=head.raw_headers))
             return
+        scope = None if control is None else control.scope_of_credentials(head.headers)
+        if isinstance(scope, Fault):
+            self.faults.refuse_stream(number, replace(scope, raw_headers=head.raw_headers))
+            return
         tunnel_stream = self.tunnels[number] = self._byte_stream(number)
         self.codec.send_head(number, self.codec.frame(200, "", (), None, ""), end=False)
-        self._group.start_soon(self._run_tunnel, number, tunnel_stream, tunnel.OpenedTunnel(target, tags, b""))
+        self._group.start_soon(self._run_tunnel, number, tunnel_stream, tunnel.OpenedTunnel(target, tags, b"", scope))
 
     async def _run_tunnel(self, number: int, tunnel_stream: Http2ByteStream, opened: tunnel.OpenedTunnel) -> None:
         try:

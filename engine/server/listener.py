@@ -38,6 +38,11 @@ class Listener:
         self.port: int = sockets[0].getsockname()[1]
 
     @property
+    def open_connections(self) -> int:
+        """The number of connections that are open."""
+        return len(self._connections)
+
+    @property
     def url(self) -> str:
         """The URL at which clients on this machine reach the server."""
         return url_of(self.host, self.port)

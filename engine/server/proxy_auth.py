@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from mockrec.engine.message.target_uri import ConnectionContext, TargetUri
+from mockrec.engine.server.admission import scope_credentials
 from mockrec.engine.server.context import ServerContext
 from mockrec.engine.wire.parts import RequestHead
 from mockrec.engine.wire.socks.server import METADATA_USER, read_metadata_tags
@@ -28,14 +29,21 @@ def authenticate(
         return ()
     if auth is not None and (connection_context.tunnel is not None or not context.is_proxy_request(target_uri)):
         auth = None  # the tunnel was authenticated, or the request is for this recorder itself
-    return proxy_tags(head.headers, auth) if target_uri.is_absolute or auth is not None else ()
+    if not target_uri.is_absolute and auth is None:
+        return ()
+    return proxy_tags(head.headers, auth, has_scopes=context.control is not None)
 
 
-def proxy_tags(headers: Mapping[str, Any], auth: tuple[str, str] | None) -> tuple[str, ...] | None:
+def proxy_tags(
+    headers: Mapping[str, Any], auth: tuple[str, str] | None, *, has_scopes: bool = False
+) -> tuple[str, ...] | None:
     """Return the tags that `Proxy-Authorization` gives a client, or None if the client must not use the proxy.
 
-    With the user `metadata` the password is JSON about the client, whose `tags` go to all its events.
+    With the user `metadata` the password is JSON about the client, whose `tags` go to all its events. `has_scopes`: a
+    user name may be that of a scope, so only its password is compared.
     """
+    if has_scopes and (scoped := scope_credentials(headers)) is not None:
+        return () if auth is None or is_allowed((auth[0].encode(), scoped[1]), auth) else None
     given = _credentials(headers.get("proxy-authorization", ""))
     if auth is not None:
         return () if given is not None and is_allowed(given, auth) else None

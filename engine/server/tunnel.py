@@ -9,6 +9,7 @@ from typing import Final
 
 import anyio
 
+from mockrec.engine.message.scope import Scope
 from mockrec.engine.transport.byte_stream import ByteStream
 from mockrec.engine.wire.parts import Fault
 from mockrec.engine.wire.socks.server import SocksRequest, SocksServer
@@ -32,6 +33,8 @@ class OpenedTunnel:
     tags: tuple[str, ...]
     rest: bytes
     """The first bytes inside the tunnel, if they were received together with the request for it."""
+    scope: Scope | None = None
+    """The scope that its credentials name."""
 
 
 def read_authority(text: str) -> tuple[str, int | None] | str:

@@ -174,7 +174,12 @@ _PLACES = {"connectionId": "_connectionId", "remoteIpAddress": "_clientIPAddress
 # ── custom fields ──────────────────────────────────────────────────────────────────────────────────
 
 
-_CUSTOM = (("matchedRuleId", "_matchedRuleId"), ("continuedRuleIds", "_continuedRuleIds"), ("tags", "_tags"))
+_CUSTOM = (
+    ("scope", "_scope"),
+    ("matchedRuleId", "_matchedRuleId"),
+    ("continuedRuleIds", "_continuedRuleIds"),
+    ("tags", "_tags"),
+)
 
 
 def _add_custom(entry: Record, exchange: _ExchangeRecords) -> None:

@@ -134,7 +134,9 @@ class ImportedEntry:
     # ── records ────────────────────────────────────────────────────────────────────────────────────
 
     def _envelope(self, kind: str) -> Record:
-        return {"type": kind, "timestamp": "", "id": self._id, "connectionId": self._connection}
+        scope = self._entry.get("_scope")
+        named = {"scope": scope} if isinstance(scope, str) else {}
+        return {"type": kind, "timestamp": "", "id": self._id, "connectionId": self._connection, **named}
 
     def _timing(self, **milestones: float) -> Record:
         timing = {"startTime": self._start, "startTimestamp": self._start}

@@ -21,15 +21,15 @@ _REPEATED = ("timingEvents", "tags", "tlsMetadata", "destination")
 """Keys without a standard field in HAR: predicted to be as in the exchange's previous record."""
 CHUNK_SIDES = {"request-body-data": "request", "response-body-data": "response"}
 
-_HEAD = """id connectionId protocol httpVersion method url path destination headers rawHeaders remoteIpAddress
+_HEAD = """id connectionId scope protocol httpVersion method url path destination headers rawHeaders remoteIpAddress
     remotePort timingEvents tags matchedRuleId continuedRuleIds
     tlsMetadata body trailers rawTrailers host duration error requestBody
     response"""
 _ENDING = (
     "eventTimestamp timingEvents tags method url host matchedRuleId continuedRuleIds duration body trailers rawTrailers"
 )
-_RESPONSE = f"id connectionId statusCode statusMessage headers rawHeaders timingEvents tags {_ENDING}"
-_STREAM = f"""id connectionId streamId direction content isBinary closeCode closeReason initiator isEnded
+_RESPONSE = f"id connectionId scope statusCode statusMessage headers rawHeaders timingEvents tags {_ENDING}"
+_STREAM = f"""id connectionId scope streamId direction content isBinary closeCode closeReason initiator isEnded
     requestId ruleId eventType eventData {_ENDING}"""
 """Each family's keys in the recorder's order. Every predicted key must be in here, see `delta.diff`."""
 
@@ -79,7 +79,8 @@ class Predictor:
         self._bodies: dict[str, bytes] = {}
         self._cache: dict[str, Record] = {}
         connection = {"connectionId": entry["_connectionId"]} if "_connectionId" in entry else {}
-        self._ids = {"id": mapping(entry.get("_mockrec")).get("id"), **connection}
+        scope = {"scope": entry["_scope"]} if "_scope" in entry else {}
+        self._ids = {"id": mapping(entry.get("_mockrec")).get("id"), **connection, **scope}
 
     def of(self, kind: str, take: int | None = None) -> Record:
         """Predict the next record, which has this type. `take`: bytes of the body that its chunk has."""

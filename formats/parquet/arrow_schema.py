@@ -50,6 +50,7 @@ EXCHANGES = pa.schema(
         pa.field("id", pa.string()),
         pa.field("type", pa.string()),  # of the record that ended it; null without an end
         pa.field("connectionId", pa.string()),
+        pa.field("scope", pa.string()),
         pa.field("seqFirst", pa.int64()),
         pa.field("seqLast", pa.int64()),
         pa.field("timestamp", TIME),  # of its first record
@@ -101,6 +102,7 @@ REPEATING = frozenset(
         *(
             "type",
             "connectionId",
+            "scope",
             "matchedRuleId",
             "ruleId",
             "protocol",

@@ -70,6 +70,7 @@ _PLAIN = {
         _plain("version", FieldType.TEXT, ("httpVersion",), ("request", "httpVersion"), folding=Folding(version=True)),
         _plain("id", FieldType.TEXT, ("id",), folding=_ID),
         _plain("connection", FieldType.TEXT, ("connectionId",), folding=_ID),
+        _plain("scope", FieldType.TEXT, ("scope",)),
         _plain("rule", FieldType.TEXT, ("matchedRuleId",), ("ruleId",)),
         _plain("continued_rule", FieldType.TEXT, ("continuedRuleIds",)),
         _plain("tag", FieldType.TEXT, ("tags",), ("request", "tags")),

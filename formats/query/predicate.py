@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from mockrec.formats.query.checks import compile_any
+from mockrec.formats.query.checks import Check, CheckFunction, compile_any
 from mockrec.formats.query.extract import Context
 from mockrec.formats.query.field import Field, FieldPath
 from mockrec.formats.query.plan import Plan
 
 Bits = Callable[[Any], int]
+CompileChecks = Callable[[tuple[Check, ...]], CheckFunction]
 
 
-def compile_predicate(plan: Plan, context: Context) -> Bits:
-    """A function that returns a record's answers to all tests, except those that count records."""
+def compile_predicate(plan: Plan, context: Context, compile_checks: CompileChecks = compile_any) -> Bits:
+    """A function that returns a record's answers to all tests, except those that count records. `compile_checks`: what
+    makes a function of the checks of a test."""
     answers = [
-        (1 << number, compile_any(test.checks), field_values(test.field, context))
+        (1 << number, compile_checks(test.checks), field_values(test.field, context))
         for number, test in enumerate(plan.tests)
         if not test.field.counted
     ]

@@ -40,6 +40,8 @@ class ExchangeEvent(Event):
     """The exchange or tunnel: a lower-case UUID that sorts by time."""
     connection_id: str
     """The client's TCP connection, the same in its tunnels and streams."""
+    scope: str | None = None
+    """The scope (the test) that the exchange belongs to; absent without scopes."""
 
 
 @dataclass(kw_only=True)

@@ -227,6 +227,8 @@ class RuleEvent(Event, name="rule-event"):
     """The exchange."""
     connection_id: str | None = None
     """The client connection."""
+    scope: str | None = None
+    """The scope (the test) that the exchange belongs to; absent without scopes."""
     request_id: str
     """The same as `id`."""
     rule_id: str

@@ -18,12 +18,17 @@ SECONDS = 20.0
 LOADED = "new Promise(done => document.readyState === 'complete' ? done() : addEventListener('load', done))"
 
 
+DEVELOPER_TOOLS = "devtools://devtools/bundled/inspector.html"
+
+
 @contextmanager
-def developer_tools(profile: Path) -> Iterator[Callable[[str], Any]]:
-    """Run Chromium until the end of the block; yield a function that evaluates JavaScript in its developer tools."""
+def developer_tools(
+    profile: Path, page: str = DEVELOPER_TOOLS, options: tuple[str, ...] = ()
+) -> Iterator[Callable[[str], Any]]:
+    """Run Chromium until the end of the block; yield a function that evaluates JavaScript in a page of it."""
     browser = subprocess.Popen(
         ["chromium", "--headless=new", "--no-sandbox", "--disable-gpu", "--remote-debugging-port=0",
-         f"--user-data-dir={profile}", "about:blank"],
+         f"--user-data-dir={profile}", *options, "about:blank"],
         stderr=subprocess.PIPE, text=True, process_group=0,
     )  # fmt: skip
     assert browser.stderr is not None
@@ -46,7 +51,7 @@ def developer_tools(profile: Path) -> Iterator[Callable[[str], Any]]:
                 found: dict[str, Any] = answer["result"]
                 return found
 
-            target = call("Target.createTarget", url="devtools://devtools/bundled/inspector.html")["targetId"]
+            target = call("Target.createTarget", url=page)["targetId"]
             session = call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
 
             def evaluate(script: str) -> Any:

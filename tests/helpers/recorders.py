@@ -17,6 +17,7 @@ from waiting import until_there
 
 from mockrec.formats.body import Body
 from mockrec.formats.session import open_session
+from mockrec.testing.client import ControlClient
 
 Record = dict[str, Any]
 
@@ -76,7 +77,16 @@ class Recorder:
         self.port: int = ready["port"]
         self.pid: int = ready["pid"]
         self.log = log
+        self.ready = ready
+        self._control: ControlClient | None = None
         self._stderr = stderr
+
+    @property
+    def control(self) -> ControlClient:
+        """The client of the control API."""
+        if self._control is None:
+            self._control = ControlClient(self.ready["control"]["url"], self.ready["control"]["token"])
+        return self._control
 
     @property
     def stderr(self) -> str:
@@ -88,6 +98,11 @@ class Recorder:
         """The number of the program's open file descriptors."""
         return len(os.listdir(f"/proc/{self.pid}/fd"))
 
+    def hang_up(self) -> None:
+        """Close the connection to the control API."""
+        if self._control is not None:
+            self._control.close()
+
     def stop(self, number: int = signal.SIGINT, *, check: bool = True) -> Session:
         """Stop the program and read the log; with `check`, the log must keep its guarantees."""
         if self.process.poll() is None:
@@ -96,6 +111,7 @@ class Recorder:
 
     def wait(self, *, check: bool = True) -> Session:
         """Wait until the program ends on its own, and read the log."""
+        self.hang_up()
         code = self.process.wait(STOP_SECONDS)
         session = Session(code, self.stderr, self.log)
         if check and session.records:
@@ -123,6 +139,7 @@ class StartRecorder(Protocol):
 def recorders(fork_server: ForkServer, folder: Path) -> Iterator[StartRecorder]:
     """Yield the function that starts recorders; kill those that still run when the test ends."""
     running: list[subprocess.Popen[bytes] | Forked] = []
+    made: list[Recorder] = []
     numbers = count()
 
     def start(
@@ -147,9 +164,12 @@ def recorders(fork_server: ForkServer, folder: Path) -> Iterator[StartRecorder]:
         # The ready file appears atomically; no other event shows that the program is ready.
         until_there(ready, process, lambda: errors.read_text(encoding="utf-8", errors="replace"))
         found: Record = json.loads(ready.read_text(encoding="utf-8"))
-        return Recorder(process, found, errors, None if out is None else folder / out)
+        made.append(Recorder(process, found, errors, None if out is None else folder / out))
+        return made[-1]
 
     yield start
+    for one in made:
+        one.hang_up()
     for process in running:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)

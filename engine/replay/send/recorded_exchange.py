@@ -12,15 +12,18 @@ from dataclasses import dataclass
 
 from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.message.channel import ClientConnection
+from mockrec.engine.message.scope import Scope
 from mockrec.engine.message.target_uri import ConnectionContext, read_target_uri
 from mockrec.engine.recording.exchange_log import ExchangeLog
 from mockrec.engine.replay.send.null_channel import NULL_CHANNEL
+from mockrec.engine.rules.matching.select import RuleSet
 from mockrec.engine.upstream.client import UpstreamClient
 from mockrec.engine.upstream.errors import UpstreamError
 from mockrec.engine.upstream.request import UpstreamRequest
 from mockrec.engine.wire.parts import RequestHead, header_table
 
 REPLAY_OF = "replay-of:"
+_NO_RULES = RuleSet(())
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +46,15 @@ def recorded_exchange(
     recorded_id: str,
     body: bytes = b"",
     tags: Sequence[str] = (),
+    scope: str | None = None,
     *,
     http2: bool,
     websocket: bool,
 ) -> Exchange:
     """Log a request that is about to be sent, with its body, and return its exchange, which takes the response.
 
-    `recorded_id` is the id of the exchange that is replayed. Raises ValueError for a URL that cannot be requested.
+    `recorded_id` is the id of the exchange that is replayed, `scope` the name of its scope. Raises ValueError for a URL
+    that cannot be requested.
     """
     fields = request.for_http2() if http2 else request.for_http1()
     if websocket and not http2:
@@ -63,6 +68,8 @@ def recorded_exchange(
     head.has_body = bool(body)  # before the exchange is made, which opens a file for a long body
     exchange = Exchange(head, address, peer, NULL_CHANNEL, context.log, context.body_limit, context.body_limit)
     exchange.tag(f"{REPLAY_OF}{recorded_id}", *tags)
+    if scope is not None:
+        exchange.scope = Scope(scope, _NO_RULES)
     context.log.request_initiated(exchange)
     if body:
         exchange.take_data(body)

@@ -49,6 +49,8 @@ class RequestReplay:
         self._on_sent: Callable[[], None] = lambda: None
         self.tags: Sequence[str] = ()
         """Tags of the new exchange."""
+        self.scope: str | None = None
+        """The scope of the recorded exchange."""
         self.keeps_response = False
         """Whether `response` will be asked for."""
 
@@ -100,7 +102,15 @@ class RequestReplay:
     def _begin(self, *, http2: bool) -> Exchange:
         request, body = self.request, self._body
         exchange = recorded_exchange(
-            self._context, self._peer, request, self._recorded_id, body, self.tags, http2=http2, websocket=False
+            self._context,
+            self._peer,
+            request,
+            self._recorded_id,
+            body,
+            self.tags,
+            self.scope,
+            http2=http2,
+            websocket=False,
         )
         self._exchange = exchange
         if self.keeps_response:

@@ -204,6 +204,8 @@ class Sender:
             job.replay = RequestReplay(
                 self._context, job.sender.client, request, body, recorded.id, sends.left.get(recorded.id)
             )
+        scope = recorded.record.get("scope")
+        job.replay.scope = scope if isinstance(scope, str) else None
 
     async def _fill_message(self, data: bytes, record: Mapping[str, Any]) -> bytes:
         data = self._sends.fill_message(data)

@@ -116,6 +116,8 @@ class WebSocketReplay:
         self._problem = ""
         self.tags: Sequence[str] = ()
         """Tags of the new exchange."""
+        self.scope: str | None = None
+        """The scope of the recorded exchange."""
 
     def change(self, request: UpstreamRequest, body: bytes) -> None:
         """Send this request instead, which goes to the same server."""
@@ -165,7 +167,14 @@ class WebSocketReplay:
 
     def _begin(self, *, http2: bool) -> Exchange:
         exchange = recorded_exchange(
-            self._context, self._peer, self._request, self._recorded_id, tags=self.tags, http2=http2, websocket=True
+            self._context,
+            self._peer,
+            self._request,
+            self._recorded_id,
+            tags=self.tags,
+            scope=self.scope,
+            http2=http2,
+            websocket=True,
         )
         self._exchange = exchange
         return exchange

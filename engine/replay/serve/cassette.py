@@ -85,6 +85,11 @@ class Cassette:
         self._unused = self.unused_names()
         self.close()
 
+    def reset(self) -> None:
+        """Begin again: the first recording of each request is served next. What the summary counts stays."""
+        self._tape.index.reset()
+        self._tracks.clear()
+
     def read(self, spot: Spot) -> Any:
         """Read a value from the store."""
         return self._tape.store.read(spot)
@@ -219,6 +224,11 @@ class Cassette:
     def unused_count(self) -> int:
         """The number of recordings that were never served."""
         return sum(1 for _ in self._tape.index.unused())
+
+    @property
+    def unused_since_reset(self) -> int:
+        """The number of recordings that were not served since the last reset."""
+        return self._tape.index.used.count(0)
 
 
 class _Recordings(Sequence[RecordedExchange]):

@@ -46,6 +46,11 @@ class Replays:
         """Requests without a matching recording, and mismatched WebSocket messages."""
         return sum(cassette.missed for cassette in self.cassettes)
 
+    def reset(self) -> None:
+        """Begin again with every cassette."""
+        for cassette in self.cassettes:
+            cassette.reset()
+
     def close(self) -> None:
         """Keep each cassette's summary of unused recordings and delete its temporary files."""
         for cassette in self.cassettes:

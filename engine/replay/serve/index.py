@@ -17,6 +17,8 @@ class Index:
         """Place → number of the exchange in session order."""
         self.used = array("I")
         """Place → how often it was served."""
+        self._used_before = array("I")
+        """Place → how often it was served before the last reset; empty if there was none."""
         self.variants = array("Q")
         """Place → digest of the variant."""
         self.deciding = array("Q")
@@ -78,4 +80,11 @@ class Index:
 
     def unused(self) -> Iterator[int]:
         """Return the places of recordings that were never served, in session order."""
-        return (place for place in self.in_order if not self.used[place])
+        used, before = self.used, self._used_before
+        return (place for place in self.in_order if not (used[place] or (before and before[place])))
+
+    def reset(self) -> None:
+        """Begin again: no recording has been served so far. `unused` still knows those that were."""
+        before = self._used_before or array("I", bytes(4 * len(self.used)))
+        self._used_before = array("I", map(max, before, self.used))
+        self.used = array("I", bytes(self.used.itemsize * len(self.used)))

@@ -19,6 +19,7 @@ from mockrec.engine.replay.serve.grpc_tape import is_waiting_call
 from mockrec.engine.replay.serve.latency import Latency
 from mockrec.engine.replay.serve.miss import miss_text
 from mockrec.engine.replay.serve.partial_content import partial_response
+from mockrec.engine.replay.serve.tags import MISSED
 from mockrec.engine.replay.serve.variants import request_fields
 from mockrec.engine.replay.serve.websocket import serve_websocket
 from mockrec.engine.replay.session.editable import pairs_of, raw_headers
@@ -37,8 +38,6 @@ from mockrec.formats.schema.body import Body
 from mockrec.formats.schema.errors import RecordError, SessionError
 from mockrec.formats.schema.lenient import object_of, status_of
 
-MISSED = "replay-miss"
-"""The tag of a request without a matching recording, or whose recording cannot be served."""
 GUESSED = "replay-guess"
 """The tag, and the type of the rule-event, of a request for which another recording might have been the right one."""
 IGNORED = "replay-ignored"

@@ -21,7 +21,7 @@ from mockrec.engine.rules.language.upstream import UPSTREAM
 from mockrec.engine.rules.language.when import WHEN
 from mockrec.engine.rules.model import Change, Passthrough, Rule, RuleFile, SourceLocation, Step, When
 from mockrec.engine.rules.yaml.containers import Named
-from mockrec.engine.rules.yaml.context import LoadContext, Rejected, quoted
+from mockrec.engine.rules.yaml.context import AddedContext, LoadContext, Rejected, quoted
 from mockrec.engine.rules.yaml.nodes import AnyNode, ListNode, MapNode, ScalarNode, parse
 from mockrec.engine.rules.yaml.records import Key, ParsedMapping, Record
 from mockrec.engine.rules.yaml.types import Bool, Enum, FirstOf, Int, Number, Schema, Str, ValueType
@@ -80,6 +80,30 @@ def load_rules(
     rule_file = RuleFile(path=path, folder=folder, sha256=hashlib.sha256(text).hexdigest(), **found)
     warnings = [*context.warnings, *reach_warnings(rule_file.rules)]
     return Loaded(rule_file, tuple(sorted(warnings, key=_by_line)), tuple(context.secrets))
+
+
+def load_added(
+    text: bytes,
+    *,
+    path: str,
+    folder: str,
+    read_file: Callable[[str], bytes],
+    probe: Callable[[str], None],
+) -> tuple[Loaded, str | None]:
+    """Load and check rules that are added to those of a running recorder. Return them and the scope they are for.
+
+    As `load_rules`, but without variables of the environment and functions. Raises RuleFileError.
+    """
+    context = AddedContext(path, folder, {}, read_file, probe)
+    try:
+        found = _ADDED.read(parse(text, path), "", context)
+    except Rejected:
+        found = {}
+    if context.problems:
+        raise RuleFileError(sorted(context.problems, key=_by_line))
+    scope: str | None = found.pop("scope", None)
+    rule_file = RuleFile(path=path, folder=folder, sha256=hashlib.sha256(text).hexdigest(), **found)
+    return Loaded(rule_file, tuple(sorted(context.warnings, key=_by_line)), ()), scope
 
 
 _SESSION: Final = re.compile(rb'\s*\{\s*("seq"\s*:|"type"\s*:\s*"session-started"|"log"\s*:\s*\{)')
@@ -253,6 +277,15 @@ _FILE: Final = Record(
             "What happens to requests that no rule matches: a 503 that explains (reject), or passthrough.",
         ),
         "rules": Key(_Rules(), "The rules; of equal ones the first that matches answers."),
+    },
+    lambda given: {key: value for key, value in given.values.items() if key != "version"},
+)
+
+_ADDED: Final = Record(
+    {
+        "version": Key(Int(1, 1), "The version of the language: 1."),
+        "scope": Key(Str(empty=False), "The scope in which the rules answer; without one, everywhere."),
+        "rules": Key(_Rules(), "The rules; they come before those of the rule file.", required=True),
     },
     lambda given: {key: value for key, value in given.values.items() if key != "version"},
 )

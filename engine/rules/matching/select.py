@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from enum import Enum
 from typing import Any, Final
 
@@ -30,6 +31,9 @@ from mockrec.engine.rules.model import Condition, MultipartPart, Rule, When
 from mockrec.engine.wire.urls import normal_path
 
 MEMO_SIZE = 4096
+SPAN: Final = 2**31
+"""Positions of rules of one origin: 0 and above are of the rule file; rules from elsewhere have the spans before and
+after it, and are in no sequence with those of the file."""
 
 _WEBSOCKET_STEPS = frozenset({"echo", "listen", "reject", "script"})
 _STEPS_FOR_ANY_UPGRADE = frozenset({"passthrough", "forward", "replay", "close", "reset", "timeout"})
@@ -102,6 +106,13 @@ class CompiledRule:
         return self.when.match(request) if self.sees(request) else False
 
 
+def rule_copy(rule: CompiledRule) -> CompiledRule:
+    """The same rule for another rule set, never used so far. It shares matchers and plan."""
+    made = copy(rule)
+    made.used, made.following = 0, None
+    return made
+
+
 class RuleSet:
     """The rules of one rule file, with their counts of uses. Raises what `compile_when` raises."""
 
@@ -113,8 +124,25 @@ class RuleSet:
             self.asks_user = True
             return (resolve_handler or _no_handlers)(handler)
 
-        self.rules: tuple[CompiledRule, ...] = tuple(CompiledRule(rule, resolve) for rule in rules)
+        self._take(tuple(CompiledRule(rule, resolve) for rule in rules))
+
+    @classmethod
+    def of(cls, rules: Iterable[CompiledRule], *, asks_user: bool) -> RuleSet:
+        """A rule set of rules that are compiled already, with their plans and counts. `asks_user`: whether one has a
+        `python` matcher.
+
+        Rules of another set keep their relative order, so that selections under way in that set stay valid.
+        """
+        made = cls(())
+        made.asks_user = asks_user
+        made._take(tuple(rules))
+        return made
+
+    def _take(self, rules: tuple[CompiledRule, ...]) -> None:
+        self.rules = rules
         """In file order."""
+        for rule in rules:
+            rule.following = None
         self.defers = any(rule.when.defers for rule in self.rules)
         """Whether checks may be deferred (`deferral.py`)."""
         self.ranked: tuple[CompiledRule, ...] = tuple(
@@ -243,7 +271,8 @@ def _link_sequences(ranked: Sequence[CompiledRule]) -> list[CompiledRule]:
             if rule.rule.edits_request:
                 lasts.clear()  # from here on, the same `when` is evaluated for a changed request
             continue
-        key = (rule.rule.priority, rule.only_upgrades, rule.takes_upgrades, when_key(rule.rule.when))
+        origin = rule.rule.position // SPAN
+        key = (origin, rule.rule.priority, rule.only_upgrades, rule.takes_upgrades, when_key(rule.rule.when))
         last = lasts.get(key)
         if rule.rule.times is not None:
             if last is not None:

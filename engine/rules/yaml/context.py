@@ -29,6 +29,9 @@ class Rejected(Exception):
 class LoadContext:
     """One rule file being loaded."""
 
+    allows_functions = True
+    """Whether the rules may name Python functions."""
+
     def __init__(
         self,
         file: str,
@@ -216,6 +219,18 @@ class LoadContext:
         except (OSError, ValueError) as error:  # ValueError: a NUL in the name
             return _reason(error)
         return ""
+
+
+class AddedContext(LoadContext):
+    """Rules that come from a program at run time: they see neither the environment nor Python."""
+
+    allows_functions = False
+
+    def _variable(self, found: re.Match[str], node: ScalarNode, where: str) -> str:
+        if found[0] == "$${":
+            return "${"
+        message = 'variables such as ${HOME} cannot be used in rules that are added; write "$${" for the characters'
+        raise self.reject(node, where, message)
 
 
 def describe(node: AnyNode) -> str:

@@ -108,6 +108,8 @@ class Handler(ValueType[str]):
     expects = "a function such as handlers.py:name"
 
     def read(self, node: AnyNode, where: str, context: LoadContext) -> str:
+        if not context.allows_functions:
+            raise context.reject(node, where, "Python functions cannot be used in rules that are added")
         file, _, name = _HANDLER_NAME.read(node, where, context).rpartition(":")
         return f"{context.existing(file, node, where)}:{name}"
 

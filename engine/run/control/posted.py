@@ -1,0 +1,77 @@
+"""The body of `POST /v1/rules` → checked rules. They reach no variable, no function, and no file elsewhere."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Final
+
+import orjson
+
+from mockrec.engine.errors import Problem, RuleFileError
+from mockrec.engine.rules.language.load import Loaded, load_added
+from mockrec.engine.rules.model import Replay
+from mockrec.formats.files.small_file import RULES_LIMIT, read_small
+
+NAME: Final = "request body"
+"""The name of the "file" in messages."""
+_ESCAPED_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+
+
+def load_posted(body: bytes, *, is_yaml: bool, folder: str, cassettes: str | None) -> tuple[Loaded, str | None]:
+    """Return the rules of a body, and the name of the scope that they are for.
+
+    `folder` is that of the rule file, `cassettes` that of recordings. Raises RuleFileError with every problem.
+    """
+    if not is_yaml:
+        body = _as_yaml(body)
+
+    def read(path: str) -> bytes:
+        _check_place(path, folder, cassettes)
+        return read_small(path, RULES_LIMIT)
+
+    def probe(path: str) -> None:
+        _check_place(path, folder, cassettes)
+        with open(path, "rb") as file:
+            file.read(1)
+
+    loaded, scope = load_added(body, path=NAME, folder=folder, read_file=read, probe=probe)
+    problems = list(_misplaced(loaded, cassettes))
+    if problems:
+        raise RuleFileError(problems)
+    return loaded, scope
+
+
+def _as_yaml(body: bytes) -> bytes:
+    """Return JSON as YAML, of which it is a part but for pairs of escaped surrogates. Raises RuleFileError."""
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        message = f"the body is not JSON: {error.msg}; YAML needs the header Content-Type: application/yaml"
+        raise RuleFileError([Problem(NAME, error.lineno, error.colno, "", message)]) from None
+    return orjson.dumps(value) if _ESCAPED_SURROGATE.search(body) else body
+
+
+def _check_place(path: str, *folders: str | None) -> None:
+    """Raise ValueError unless a path lies in one of the folders, symbolic links resolved."""
+    if not any(folder is not None and is_below(path, folder) for folder in folders):
+        raise ValueError("rules that are added may only name files below the folder of the rule file")
+
+
+def is_below(path: str, folder: str) -> bool:
+    """Whether a path leads into a folder, symbolic links resolved."""
+    base, real = os.path.realpath(folder), os.path.realpath(path)
+    return real == base or real.startswith(base.rstrip("/") + "/")
+
+
+def _misplaced(loaded: Loaded, cassettes: str | None) -> list[Problem]:
+    """Return a problem for each recording that does not lie below the folder of cassettes."""
+    steps = [step for rule in loaded.rule_file.rules for step in rule.steps if isinstance(step, Replay)]
+    where = "no folder of cassettes was given; say --cassettes DIR"
+    if cassettes is not None:
+        where = f"recordings that added rules replay lie below the folder of --cassettes, {cassettes}"
+    return [
+        Problem(step.place.file, step.place.line, step.place.column, step.place.where, where)
+        for step in steps
+        if cassettes is None or not is_below(step.session, cassettes)
+    ]

@@ -1,0 +1,257 @@
+"""The rules in force, for everybody and in each scope: those of the rule file, and those added at run time.
+
+Counts of uses are kept apart: a scope has copies of all rules. Nothing is compiled twice but rules with recordings,
+which every scope replays from their beginning.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from itertools import count
+from typing import Any, Final
+
+from mockrec.engine.exchange.websocket import SocketSettings
+from mockrec.engine.message.scope import Scope
+from mockrec.engine.replay.serve.cassettes import Replays
+from mockrec.engine.rules.language.load import Loaded
+from mockrec.engine.rules.matching.select import SPAN, CompiledRule, RuleSet, rule_copy
+from mockrec.engine.rules.model import Replay
+from mockrec.engine.run.control.cassette import ScopeCassette
+from mockrec.engine.run.responder import Responder
+
+_FOR_EVERYBODY: Final = -SPAN
+"""The position of the first rule that is added for everybody."""
+_FOR_A_SCOPE: Final = -2 * SPAN
+"""The position of the first rule that is added for a scope: before those for everybody."""
+
+
+class _Added:
+    """Rules that were added together."""
+
+    def __init__(self, rules: Sequence[CompiledRule], replays: Replays) -> None:
+        self.rules = list(rules)
+        self.replays = replays
+
+
+class ScopeRules:
+    """The rules of one scope."""
+
+    def __init__(self, scope: Scope, cassette: ScopeCassette | None, limits: SocketSettings) -> None:
+        self.scope = scope
+        self.cassette = cassette
+        self.own: list[_Added] = []
+        """Rules that were added for this scope."""
+        self.copies: list[CompiledRule] = []
+        """Of the rules for everybody."""
+        self.replays = Replays(limits)
+        """The recordings of those copies."""
+
+    @property
+    def rules(self) -> Iterable[CompiledRule]:
+        """All rules that may answer in this scope."""
+        return self.scope.rules.rules
+
+    @property
+    def recordings(self) -> list[Replays]:
+        """Everything that the scope replays."""
+        own = [self.replays, *(added.replays for added in self.own)]
+        return own if self.cassette is None else [*own, self.cassette.replays]
+
+
+class RuntimeRules:
+    """Adds rules to a responder's, removes them, and sets counts back."""
+
+    def __init__(self, responder: Responder, use: Callable[[RuleSet], None], is_idle: Callable[[], bool]) -> None:
+        """`use` is called with the rule set for everybody when it changes; `is_idle`: whether no exchange is open, so
+        that recordings that nobody replays any more can be closed."""
+        self._responder = responder
+        self._use = use
+        self._is_idle = is_idle
+        self._retired: list[Replays] = []
+        self._file = responder.rules
+        self._added: list[_Added] = []
+        self._scopes: dict[Scope, ScopeRules] = {}
+        self._positions = count(_FOR_EVERYBODY)
+        self._scope_positions = count(_FOR_A_SCOPE)
+        self._ids = count(1)
+        self._uses: Counter[str] = Counter()
+        """Uses of the file's rules that are in no count in force any more."""
+
+    # ── for everybody ──────────────────────────────────────────────────────────────────────────────
+
+    def use_file(self) -> None:
+        """The responder has read its rule file again: answer by that file's rules, and those that were added."""
+        self._file = self._responder.rules
+        self._rebuild()
+
+    def add(self, loaded: Loaded, scope: Scope | None) -> list[str]:
+        """Add rules, before those of the file and after those added before. Return their ids. Raises ConfigError."""
+        replays = Replays(self._responder.websocket)
+        taken = self._taken_ids(scope)
+        positions = self._positions if scope is None else self._scope_positions
+        rules, ids = [], []
+        for rule in loaded.rule_file.rules:
+            name = rule.id if rule.id not in taken and not _is_default(rule.id, rule.position) else self._new_id(taken)
+            taken.add(name)
+            ids.append(name)
+            rules.append(replace(rule, id=name, position=next(positions)))
+        loaded = replace(loaded, rule_file=replace(loaded.rule_file, rules=tuple(rules)))
+        try:
+            compiled = self._responder.compile_more(loaded, replays).rules
+        except BaseException:
+            self._retire(replays)
+            raise
+        added = _Added(compiled, replays)
+        if scope is None:
+            self._added.append(added)
+            self._rebuild()
+        else:
+            self._scopes[scope].own.append(added)
+            self._rebuild_scope(self._scopes[scope])
+        return ids
+
+    def remove(self, name: str | None = None, scope: Scope | None = None) -> int:
+        """Remove rules that were added: all of them, those of a scope, or the one with this id. Return how many."""
+        places = (
+            [self._scopes[scope].own] if scope is not None else [self._added, *(s.own for s in self._scopes.values())]
+        )
+        removed = 0
+        for groups in places:
+            for group in groups:
+                kept = [rule for rule in group.rules if name is not None and rule.rule.id != name]
+                removed += len(group.rules) - len(kept)
+                group.rules = kept
+                if not kept:
+                    self._retire(group.replays)
+            groups[:] = [group for group in groups if group.rules]
+        if removed:
+            self._rebuild()
+        return removed
+
+    def reset(self) -> None:
+        """Remove the rules that were added, and set counts, sequences and recordings back."""
+        for group in [*self._added, *(group for each in self._scopes.values() for group in each.own)]:
+            self._retire(group.replays)
+        had_added = bool(self._added) or any(each.own for each in self._scopes.values())
+        self._added = []
+        self._file_uses_kept(self._file.rules)
+        self._responder.replays.reset()
+        for each in self._scopes.values():
+            each.own = []
+            self._file_uses_kept(each.copies)
+            for rule in each.rules:
+                rule.used = 0
+            each.replays.reset()
+            if each.cassette is not None:
+                each.cassette.reset()
+            each.scope.exchanges = each.scope.missed = each.scope.unmatched = 0
+        if had_added:
+            self._rebuild()
+
+    def finish(self) -> None:
+        """The run ends: the rules of the file get the uses that they had before resets and in scopes."""
+        for each in self._scopes.values():
+            self._file_uses_kept(each.copies)
+        for rule in self._file.rules:
+            rule.used += self._uses.pop(rule.rule.id, 0)
+        self._retire(*(replays for each in self._scopes.values() for replays in each.recordings))
+        self._close_retired()
+
+    # ── scopes ─────────────────────────────────────────────────────────────────────────────────────
+
+    def open(self, name: str, cassette: ScopeCassette | None) -> Scope:
+        """Open a scope. Its name is not that of an open one."""
+        scope = Scope(name, RuleSet(()))
+        each = self._scopes[scope] = ScopeRules(scope, cassette, self._responder.websocket)
+        scope.unmatched_steps = self._responder.unmatched_steps(lambda: scope.rules)
+        self._copy(each)
+        self._rebuild_scope(each)
+        return scope
+
+    def of(self, scope: Scope) -> ScopeRules:
+        """Return the rules of an open scope."""
+        return self._scopes[scope]
+
+    def close(self, scope: Scope) -> None:
+        """Close a scope. Exchanges under way are answered by its rules to their ends."""
+        each = self._scopes.pop(scope)
+        self._file_uses_kept(each.copies)
+        self._retire(*each.recordings)
+
+    def listed(self) -> list[dict[str, Any]]:
+        """Return id, uses and scope of all rules, for people and programs."""
+        places = [(None, self._responder.rules.rules), *((s.name, each.rules) for s, each in self._scopes.items())]
+        return [
+            {"id": rule.rule.id, "used": rule.used, "pending": rule.pending, "scope": scope}
+            for scope, rules in places
+            for rule in rules
+        ]
+
+    # ── composition ────────────────────────────────────────────────────────────────────────────────
+
+    def _rebuild(self) -> None:
+        everybody = [*(rule for group in self._added for rule in group.rules), *self._file.rules]
+        asks = self._file.asks_user
+        self._responder.rules = RuleSet.of(everybody, asks_user=asks) if self._added else self._again(everybody, asks)
+        self._use(self._responder.rules)
+        for each in self._scopes.values():
+            self._copy(each)
+            self._rebuild_scope(each)
+
+    def _again(self, everybody: list[CompiledRule], asks: bool) -> RuleSet:
+        """Return the set of the file's rules alone; made again, because ranks are those of the last set of a rule."""
+        self._file = RuleSet.of(everybody, asks_user=asks)
+        return self._file
+
+    def _copy(self, each: ScopeRules) -> None:
+        """Give a scope copies of the rules for everybody; those that it has keep their counts."""
+        known = {id(copied.rule): copied for copied in each.copies}
+        each.copies = [
+            known.get(id(rule.rule)) or self._copied(rule, each)
+            for rule in (*(one for group in self._added for one in group.rules), *self._file.rules)
+        ]
+
+    def _copied(self, rule: CompiledRule, each: ScopeRules) -> CompiledRule:
+        if any(isinstance(step, Replay) for step in rule.rule.steps):
+            return self._responder.recompile(rule.rule, each.replays)
+        return rule_copy(rule)
+
+    def _rebuild_scope(self, each: ScopeRules) -> None:
+        own = [rule for group in each.own for rule in group.rules]
+        last = [] if each.cassette is None else [each.cassette.rule]
+        each.scope.rules = RuleSet.of([*own, *each.copies, *last], asks_user=self._file.asks_user)
+
+    def _taken_ids(self, scope: Scope | None) -> set[str]:
+        rules = [*self._responder.rules.rules, *(() if scope is None else self._scopes[scope].rules)]
+        return {rule.rule.id for rule in rules}
+
+    def _new_id(self, taken: set[str]) -> str:
+        while (name := f"added-{next(self._ids)}") in taken:
+            pass
+        return name
+
+    def _retire(self, *retired: Replays) -> None:
+        """Close recordings as soon as no exchange is open: one under way may still read them."""
+        self._retired += retired
+        if self._is_idle():
+            self._close_retired()
+
+    def _close_retired(self) -> None:
+        for replays in self._retired:
+            for cassette in replays.cassettes:
+                cassette.close()
+        self._retired.clear()
+
+    def _file_uses_kept(self, rules: Iterable[CompiledRule]) -> None:
+        """Remember uses before the counts are set to 0 or dropped."""
+        for rule in rules:
+            if rule.used and rule.rule.position >= 0:
+                self._uses[rule.rule.id] += rule.used
+            rule.used = 0
+
+
+def _is_default(name: str, position: int) -> bool:
+    """Whether a rule has the id that rules without one get in a file: added rules get others."""
+    return name == f"rule-{position + 1}"

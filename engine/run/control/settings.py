@@ -1,0 +1,22 @@
+"""The settings of the control API."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field
+
+
+def _new_token() -> str:
+    return secrets.token_urlsafe(32)
+
+
+@dataclass(frozen=True, slots=True)
+class ControlSettings:
+    """Where the control API listens, and what it may use."""
+
+    ports: tuple[int, int] = (0, 0)
+    """The first and the last port to try on loopback; 0 for any free one."""
+    cassettes: str | None = None
+    """The folder that scopes may take their recordings from; None: none."""
+    token: str = field(default_factory=_new_token)
+    """What every request has to bear. In every log it is redacted."""
