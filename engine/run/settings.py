@@ -43,6 +43,9 @@ class RunSettings:
     """Leave records out if the disk is too slow, instead of slowing the traffic down."""
     grace: float = 2.0
     command: tuple[str, ...] | None = None
+    kept_log: str | None = None
+    """The path among the outputs of a log for `replay` steps with `onMiss: record`: what is added to their sessions
+    when the run ends. None: no rule may have such a step."""
 
 
 @dataclass(slots=True)

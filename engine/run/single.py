@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 from anyio.abc import TaskGroup
 
 from mockrec.engine.rules.language.load import Loaded
@@ -33,6 +35,10 @@ class SingleProcessRun(Run):
         assert self._server is not None
         await self._server.start(serving)
         return True
+
+    async def listen_also(self, sock: socket.socket) -> None:
+        assert self._server is not None
+        await self._server.listener.listen_also(sock)
 
     async def _use(self, loaded: Loaded) -> None:
         assert self._server is not None
