@@ -173,14 +173,18 @@ def _add(real: str, addition: Addition, file_mode: int, *, is_new: bool) -> int 
         target = None if chosen in ("har", "parquet") else Path(f"{real}.bodies")
         carrier = BodyCarrier(target)
         made = os.path.join(folder, name)
-        sink = open_sink(made, file_mode=mode, output_format=chosen)
+        is_done = False
         try:
-            _write(sink, None if is_new else real, addition, carrier)
+            sink = open_sink(made, file_mode=mode, output_format=chosen)
+            try:
+                _write(sink, None if is_new else real, addition, carrier)
+            finally:
+                sink.close()
+            is_done = _rename(made, real, is_new=is_new)
         finally:
-            sink.close()
-        if not _rename(made, real, is_new=is_new):
-            return None
-        return carrier.lost
+            if not is_done:
+                carrier.discard()
+        return carrier.lost if is_done else None
     except OSError as error:
         raise OutputError(real, error.strerror or str(error)) from None
     finally:

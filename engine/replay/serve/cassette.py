@@ -15,7 +15,7 @@ from mockrec.engine.replay.serve.redacted_facts import blanked
 from mockrec.engine.replay.serve.store import Spot
 from mockrec.engine.replay.serve.variants import VariantDifference, decided, judge, request_fields
 from mockrec.engine.replay.session.fingerprint import MatchKey, MatchOptions, differences, match_key_of
-from mockrec.engine.replay.session.only import ExchangeFilter
+from mockrec.engine.replay.session.only import EveryExchange, ExchangeFilter
 from mockrec.engine.replay.session.volatile import loosened
 from mockrec.engine.rules.matching.request import RequestView
 
@@ -64,7 +64,7 @@ class Cassette:
         *,
         repeat: bool = True,
         oldest: float = 0.0,
-        refresh: ExchangeFilter | None = None,
+        refresh: ExchangeFilter | EveryExchange | None = None,
         is_new: bool = False,
     ) -> None:
         """`repeat`: when all recordings of a request are used, the last one is served again. `oldest` and `refresh`:

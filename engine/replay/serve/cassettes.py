@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from mockrec.engine import clock
 from mockrec.engine.errors import ConfigError
@@ -17,8 +17,7 @@ from mockrec.formats.schema.errors import SessionError
 if TYPE_CHECKING:
     from mockrec.engine.replay.serve.cassette import Cassette
     from mockrec.engine.replay.session.fingerprint import MatchOptions
-
-_EVERYTHING: Final = "method exists"
+    from mockrec.engine.replay.session.only import ExchangeFilter
 
 
 class Replays:
@@ -74,7 +73,7 @@ class Replays:
 def _cassette_of(step: Replay, match: MatchOptions) -> Cassette:
     """Read the session of a step. Raises SessionError, and ValueError for an invalid filter expression."""
     from mockrec.engine.replay.serve.cassette import Cassette
-    from mockrec.engine.replay.session.only import judge
+    from mockrec.engine.replay.session.only import EveryExchange, judge
     from mockrec.formats.query import parse
 
     path = step.session
@@ -89,5 +88,7 @@ def _cassette_of(step: Replay, match: MatchOptions) -> Cassette:
             return Cassette(path, match, repeat=step.repeat, is_new=True)
         raise SessionError(path, "the file is empty: that is no recording, not even one without exchanges")
     oldest = 0.0 if step.max_age is None else clock.wall(clock.now()) / 1000 - step.max_age
-    refresh = None if step.refresh is None else judge(path, parse(step.refresh or _EVERYTHING))
+    refresh: ExchangeFilter | EveryExchange | None = None
+    if step.refresh is not None:
+        refresh = judge(path, parse(step.refresh)) if step.refresh else EveryExchange()
     return Cassette(path, match, repeat=step.repeat, oldest=oldest, refresh=refresh)

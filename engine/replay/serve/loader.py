@@ -20,7 +20,7 @@ from mockrec.engine.replay.serve.store import Spot, Store
 from mockrec.engine.replay.serve.variants import Variant, decided, range_digest, request_fields, variant_of
 from mockrec.engine.replay.session.editable import EditableRequest, draft_of
 from mockrec.engine.replay.session.fingerprint import MatchKey, MatchOptions, match_key_of, text_of
-from mockrec.engine.replay.session.only import ExchangeFilter
+from mockrec.engine.replay.session.only import EveryExchange, ExchangeFilter
 from mockrec.engine.replay.session.origin import host_of
 from mockrec.engine.replay.session.recorded import is_open_stream, is_stream, recorded_view
 from mockrec.engine.replay.session.requests import time_of
@@ -93,7 +93,12 @@ class Tape:
     """A session that was read. Raises SessionError."""
 
     def __init__(
-        self, path: str | None, match: MatchOptions, *, oldest: float = 0.0, refresh: ExchangeFilter | None = None
+        self,
+        path: str | None,
+        match: MatchOptions,
+        *,
+        oldest: float = 0.0,
+        refresh: ExchangeFilter | EveryExchange | None = None,
     ) -> None:
         """`path`: None for a session that is yet to be recorded. `oldest`: recordings made before this time, in seconds
         since the epoch, are stale; `refresh`: so are these."""

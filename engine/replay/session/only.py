@@ -33,6 +33,14 @@ class ExchangeFilter:
                 yield record
 
 
+class EveryExchange:
+    """Selects all exchanges."""
+
+    def has(self, number: int) -> bool:
+        """See `ExchangeFilter.has`."""
+        return True
+
+
 def judge(path: str, plan: Plan) -> ExchangeFilter:
     """Evaluate a filter expression on a session. Raises SessionError."""
     session = Input(path)

@@ -9,7 +9,7 @@ from mockrec.engine.rules.language.step_entries import StepWord
 from mockrec.engine.rules.model import Replay, SourceLocation
 from mockrec.engine.rules.yaml.containers import ByKind, OneOrMany
 from mockrec.engine.rules.yaml.records import Key, ParsedMapping, Record
-from mockrec.engine.rules.yaml.strings import File, Pattern
+from mockrec.engine.rules.yaml.strings import File, FileName, Pattern
 from mockrec.engine.rules.yaml.types import Age, Bool, Enum
 
 _MATCHED_BY = Pattern(
@@ -19,14 +19,18 @@ _MATCHED_BY = Pattern(
 
 
 def _options(given: ParsedMapping) -> dict[str, Any]:
-    return dict(given.values)
+    name, node, where = given.values["session"], given.nodes["session"], f"{given.where}.session"
+    context = given.context
+    # Only a session that is recorded need not be there.
+    records = given.values.get("onMiss") == "record"
+    return {**given.values, "session": context.absolute(name) if records else context.existing(name, node, where)}
 
 
 _REPLAY = ByKind(
     scalar=File(),
     mapping=Record(
         {
-            "session": Key(File(), "The recorded session.", required=True),
+            "session": Key(FileName(), "The recorded session.", required=True),
             "match": Key(
                 OneOrMany(_MATCHED_BY), "What a recorded request has to have in common ([method, url, body])."
             ),
