@@ -38,8 +38,8 @@ def _all_commands(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Say the version and exit.")
     ] = False,
 ) -> None:
-    if invocation.command is not None and context.invoked_subcommand != "run":
-        printing.fail(f"{context.invoked_subcommand} takes no COMMAND after --; only run does")
+    if invocation.command is not None and context.invoked_subcommand not in ("run", "replay"):
+        printing.fail(f"{context.invoked_subcommand} takes no COMMAND after --; only run and replay --serve do")
         raise typer.Exit(2)
 
 

@@ -6,8 +6,9 @@ import errno
 import os
 import re
 import signal
+import socket
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
@@ -16,11 +17,12 @@ import anyio
 from anyio.abc import Process
 
 from mockrec.cli import printing
-from mockrec.cli.codes import NOT_EXECUTABLE, NOT_FOUND
+from mockrec.cli.codes import COMMAND_NOT_RUN, NOT_EXECUTABLE, NOT_FOUND
 from mockrec.cli.trust import TrustFiles
 from mockrec.engine.config import UpstreamSettings
-from mockrec.engine.errors import ConfigError
+from mockrec.engine.errors import ConfigError, IsolationError
 
+ListenAlso = Callable[[socket.socket], Awaitable[None]]
 _PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 _PORT = re.compile(r"([^:]+|\[.*\]):\d+")
 _ADDRESS = re.compile(r"[\d.]+|\[?[\da-fA-F:.]*:[\da-fA-F:.]*\]?")
@@ -38,9 +40,12 @@ class Child:
         stdout_taken: bool,
         ca: str | None = None,
         auth: str | None = None,
+        listen_also: ListenAlso | None = None,
     ) -> None:
         """`stdout_taken`: the log goes to stdout, so COMMAND's output goes to stderr. `ca`: the certificate that
-        COMMAND trusts."""
+        COMMAND trusts. `listen_also`: COMMAND gets a network of its own, and this is called with the socket at which
+        the recorder is reached there."""
+        self._listen_also = listen_also
         self._ca = ca
         self._auth = auth
         self._trust: TrustFiles | None = None
@@ -58,14 +63,27 @@ class Child:
     async def start(self, url: str, port: int, more: Mapping[str, str] | None = None) -> int | None:
         """Start COMMAND, with `more` variables. Return None if it runs, else the exit code for mockrec."""
         self._trust = None if self._ca is None else TrustFiles(Path(self._ca))
+        isolation = None
+        if self._listen_also is not None:
+            from mockrec.cli.isolation import Isolation
+
+            isolation = Isolation(self._command, url)
         try:
             self._process = await anyio.open_process(
-                self._command,
+                self._command if isolation is None else isolation.command,
                 stdin=None,
                 stdout=sys.stderr.fileno() if self._stdout_taken else None,
                 stderr=None,
                 env=environment(os.environ, url, port, self._no_proxy, self._trust, self._auth) | dict(more or {}),
+                pass_fds=() if isolation is None else (isolation.descriptor,),
             )
+            if isolation is not None and self._listen_also is not None:
+                await isolation.begin(self._listen_also)
+        except IsolationError as error:
+            self.kill()
+            self._remove_files()
+            printing.fail(str(error))
+            return COMMAND_NOT_RUN
         except OSError as error:
             self._remove_files()
             printing.fail(f"cannot run {printing.escape(self._command[0])}: {error.strerror or error}")

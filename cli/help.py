@@ -25,6 +25,21 @@ class Described:
 class Command(TyperCommand):
     """A command whose help reads like the reference: no types, no braces, COMMAND where it is accepted."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Give each option whose value may be left out (`[EXPR]`) an empty one where it is left out."""
+        optional = {
+            name
+            for parameter in self.params
+            if parameter.param_type_name == "option" and str(parameter.metavar).startswith("[")
+            for name in parameter.opts
+        }
+        given: list[str] = []
+        for place, text in enumerate(args):
+            given.append(text)
+            if text in optional and (place + 1 == len(args) or args[place + 1].startswith("-")):
+                given.append("")
+        return super().parse_args(ctx, given)
+
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         return usage(self).split()
 
@@ -48,7 +63,7 @@ def usage(command: Any) -> str:
         if parameter.param_type_name == "argument":
             name = parameter.metavar or parameter.name.upper()
             pieces.append(name if parameter.required else f"[{name}]")
-    if command.name == "run":
+    if command.name in ("run", "replay"):
         pieces.append("[-- COMMAND...]")  # `main` splits COMMAND off; typer never sees it
     return " ".join(pieces)
 

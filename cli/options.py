@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from mockrec.cli import printing
-from mockrec.formats.text.quantities import bytes_of, seconds_of
+from mockrec.formats.text.quantities import age_of, bytes_of, seconds_of
 
 
 @dataclass
@@ -42,6 +42,16 @@ def duration(value: str | float) -> float:
         return seconds_of(value.strip())
     except ValueError:
         raise typer.BadParameter(f"expected a duration such as 100ms, 2s or 1m, got {value!r}") from None
+
+
+def age(value: str | float) -> float:
+    """Return the seconds of `12h`, `30d`, `2w`. For `typer.Option(parser=age)`; a default is seconds."""
+    if isinstance(value, (int, float)):
+        return float(value)
+    try:
+        return age_of(value.strip())
+    except ValueError:
+        raise typer.BadParameter(f"expected an age such as 12h, 30d or 2w, got {value!r}") from None
 
 
 def size(value: str | int) -> int:

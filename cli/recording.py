@@ -34,9 +34,10 @@ from mockrec.formats.files.outfile import STDOUT_NAME
 from mockrec.formats.schema.errors import FormatError, OutputClosedError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from mockrec.engine.message.summary import ExchangeSummary
+    from mockrec.engine.rules.model import Step
     from mockrec.formats.schema.errors import FormatError
 
 
@@ -52,11 +53,35 @@ class RunOptions:
     workers: int = 1
     answers: str | None = None
     """What responds, for the ready line, if it is not a rule file."""
+    isolate: bool = False
+    """Whether COMMAND gets a network of its own, with nothing but the recorder."""
+    receipt: Path | None = None
+    """Where the receipt of a replay is written."""
+    has_receipt: bool = False
+    """Whether the run has a receipt."""
 
 
 def record(settings: RunSettings, choices: RunOptions) -> int:
     """Record until the run ends. Return the exit code."""
+    if any(step.name == "replay" and getattr(step, "on_miss", "") == "record" for step in _steps(settings)):
+        from mockrec.cli.kept import keeping
+
+        with keeping(settings) as kept:
+            return _record(kept, choices)
+    return _record(settings, choices)
+
+
+def _steps(settings: RunSettings) -> Iterator[Step]:
+    return (step for rule in settings.loaded.rule_file.rules for step in rule.steps)
+
+
+def _record(settings: RunSettings, choices: RunOptions) -> int:
     count, seconds = _stop_after(choices.stop_after)
+    receipt = None
+    if choices.has_receipt:
+        from mockrec.cli.receipt import ReceiptWriter
+
+        receipt = ReceiptWriter(settings, choices.receipt, enforced=choices.isolate)
     # Without an output, only events that callbacks subscribe to are built, so all of them are called.
     for sentence in check_callbacks(settings.record) if settings.outputs else ():
         printing.warn(printing.escape(sentence))
@@ -81,7 +106,7 @@ def record(settings: RunSettings, choices: RunOptions) -> int:
                 supervisor.finish(Ending("stop-after"))
 
         def settle(ending: Ending) -> Ending:
-            return _failed(_strict(ending, run, live, choices.strict), run, live)
+            return _failed(_strict(ending, run, live, choices), run, live)
 
         def failed(error: FormatError) -> None:
             if not is_stdout_gone(error):
@@ -99,7 +124,7 @@ def record(settings: RunSettings, choices: RunOptions) -> int:
         )
         with interrupts.leaving_at_once():  # the loop has replaced the file descriptor that signals are written to
             run = _run(settings, hooks, choices.workers, live)
-            supervisor = Supervisor(run, watch=choices.watch, no_proxy=choices.no_proxy)
+            supervisor = Supervisor(run, watch=choices.watch, no_proxy=choices.no_proxy, isolate=choices.isolate)
 
         async def serve(run: Run) -> Ending:
             _print_ready(run, choices)
@@ -115,8 +140,14 @@ def record(settings: RunSettings, choices: RunOptions) -> int:
                 control.remove_ready_file(run, choices.ready_file)
             group.cancel_scope.cancel()
         ending = _failed(ending, run, live)  # again: an output may have failed at the last record
-        live.summary(settings.outputs, run.rules)
+        live.summary(shown_outputs(settings), run.rules)
         print_replays(run.replays)
+        if settings.kept_log is not None:
+            from mockrec.cli.kept import add_to_cassettes
+
+            ending = add_to_cassettes(run, settings, ending)
+        if receipt is not None:
+            receipt.write(run, ending)
         return interrupts.ending_with(ending.exit_code)
 
     await_readers(settings.outputs)
@@ -134,6 +165,11 @@ def _run(settings: RunSettings, hooks: Hooks, workers: int, live: LiveView) -> R
     )
 
     return WorkerPool(settings, hooks, workers, reports_exchanges=live.terminal)
+
+
+def shown_outputs(settings: RunSettings) -> tuple[str, ...]:
+    """Return the outputs that the user has asked for."""
+    return tuple(path for path in settings.outputs if path != settings.kept_log)
 
 
 def is_stdout_gone(failure: FormatError) -> bool:
@@ -169,7 +205,7 @@ def _stop_after(text: str | None) -> tuple[int | None, float | None]:
 def _print_ready(run: Run, choices: RunOptions) -> None:
     settings, ready_file = run.settings, choices.ready_file
     rules = _what_answers(settings) if choices.answers is None else choices.answers
-    to = ", ".join("stdout" if path == "-" else path for path in settings.outputs)
+    to = ", ".join("stdout" if path == "-" else path for path in shown_outputs(settings))
     recording = f"recording to {printing.escape(to)}" if to else "not recording"
     if to:
         recording += " · with secrets" if run.redactor is None else " · secrets redacted"
@@ -208,11 +244,12 @@ def _what_answers(settings: RunSettings) -> str:
     return " · ".join(words)
 
 
-def _strict(ending: Ending, run: Run, live: LiveView, strict: bool) -> Ending:
+def _strict(ending: Ending, run: Run, live: LiveView, choices: RunOptions) -> Ending:
     """Return the ending of an otherwise good run under --strict."""
-    pending = [rule.rule.id for rule in run.rules.pending()]
+    # A replay has one rule, which is not the user's: its recordings count.
+    pending = [] if choices.answers else [rule.rule.id for rule in run.rules.pending()]
     words = _strict_words(pending, live.unmatched) + replay_words(run.replays)
-    if not strict or ending.exit_code != 0 or not words:
+    if not choices.strict or ending.exit_code != 0 or not words:
         return ending
     printing.fail(f"--strict: {'; '.join(words)}")
     return Ending(ending.reason, 1)

@@ -21,8 +21,10 @@ from mockrec.cli.options import (
     SessionPath,
     TrustedCas,
     Verbose,
+    age,
     check_word,
     duration,
+    invocation,
     one_output_each,
     port,
     refuse_inputs,
@@ -30,13 +32,12 @@ from mockrec.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from mockrec.cli.serving import ServeSettings
     from mockrec.engine.config import RecordSettings
     from mockrec.engine.replay.send.send import SendSettings
 
 _SENDING = (
     "only", "no_chain", "compare", "pace", "concurrency", "header", "settings", "keep_host", "timeout", "repeat",
-    "dry_run", "trust", "insecure",
+    "dry_run",
 )  # fmt: skip
 _RECORDING = ("output", "output_format", "events", "max_body_size", "redact")
 _OWN_FIELDS = frozenset({
@@ -44,8 +45,8 @@ _OWN_FIELDS = frozenset({
     "upgrade",
 })  # fmt: skip
 _SERVING = (
-    "host", "ports", "ready_file", "match", "ignore", "after_last", "latency", "strict", "strict_match",
-    "use_control", "control_port", "cassettes",
+    "host", "ports", "ready_file", "match", "ignore", "after_last", "latency", "strict", "strict_match", "on_miss",
+    "max_age", "refresh", "upstream", "receipt", "isolate", "no_proxy", "use_control", "control_port", "cassettes",
 )  # fmt: skip
 
 
@@ -115,8 +116,48 @@ def replay(
         typer.Option(metavar="RULES", help="Write a rule file instead that answers the recorded requests."),
     ] = None,
     serve: Annotated[
-        bool, typer.Option("--serve", help="Answer from the session instead, and ask no server whatever happens.")
+        bool, typer.Option("--serve", help="Answer from the session instead; no server is asked without --on-miss.")
     ] = False,
+    on_miss: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WHAT",
+            help="With --serve: what a request without a recording gets: fail (a 503), passthrough (the answer of its"
+            " server), or record (that, which is added to the session when the run has succeeded).",
+            show_default="fail, with --refresh record",
+        ),
+    ] = None,
+    refresh: Annotated[
+        str | None,
+        typer.Option(
+            metavar="[EXPR]",
+            help="With --serve: record again what is requested of the recordings that match, or of all.",
+        ),
+    ] = None,
+    max_age: Annotated[
+        Any, typer.Option(metavar="AGE", parser=age, help="With --serve: older recordings, such as 30d, are misses.")
+    ] = None,
+    upstream: Annotated[
+        Any,
+        typer.Option(
+            metavar="URL",
+            parser=server_url,
+            help="With --serve: the server of requests that are made to the recorder itself, for --on-miss.",
+        ),
+    ] = None,
+    receipt: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="With --serve: write what the run has proved there, as JSON."),
+    ] = None,
+    isolate: Annotated[
+        bool,
+        typer.Option(
+            "--isolate", help="With --serve: give COMMAND no network but the recorder (Linux, a network namespace)."
+        ),
+    ] = False,
+    no_proxy: Annotated[
+        str | None, typer.Option(metavar="HOSTS", help="With --serve: hosts that COMMAND reaches directly.")
+    ] = None,
     host: Annotated[str, typer.Option(metavar="HOST", help="With --serve: the address to listen on.")] = "127.0.0.1",
     ports: Annotated[
         Any,
@@ -125,7 +166,7 @@ def replay(
             metavar="PORT",
             parser=port,
             help="With --serve: the port; 0 for any free one, 8000-8100 for the first free one.",
-            show_default="8000",
+            show_default="8000, with COMMAND 0",
         ),
     ] = None,
     ready_file: Annotated[
@@ -164,7 +205,8 @@ def replay(
     strict: Annotated[
         bool,
         typer.Option(
-            "--strict", help="With --serve: exit 1 when a request had no recording or a recording no request."
+            "--strict",
+            help="With --serve: exit 1 when a request had no recording, or an expired one, or a recording no request.",
         ),
     ] = False,
     use_control: UseControl = False,
@@ -188,10 +230,13 @@ def replay(
     """Send a session again, answer from it, or make rules of it.
 
     With --to the requests go to a server again, in the order of each recorded client connection, and what comes back
-    is recorded. With --serve requests are answered from the session. Without -o nothing is recorded.
+    is recorded. With --serve requests are answered from the session, until Ctrl-C or until COMMAND ends, which runs as
+    with `run`. Without -o nothing is recorded.
     """
     if bool(to) + serve + (to_rules is not None) != 1:
         raise typer.BadParameter("say what to do with the session: --to URL, --serve or --to-rules FILE")
+    if invocation.command is not None and not serve:
+        raise typer.BadParameter("only with --serve is there a COMMAND", param_hint="--")
     if to_rules is not None:
         _refuse(context, (*_SENDING, *_SERVING, *_RECORDING), "--to-rules")
         from mockrec.cli.serving import make_rules
@@ -205,14 +250,28 @@ def replay(
     refuse_inputs(outputs, (session,))
     record = _record_settings(events, max_body_size, redact)
     if serve:
+        from mockrec.cli.serving import ServeOptions, serve_settings
         from mockrec.cli.serving import serve as serve_session
 
-        server = (host, ports or (8000, 8000))
-        files = (outputs, output_format, force, file_mode, ready_file)
-        answering = (match, ignore or [], latency, after_last, strict, strict_match)
-        control = control_settings(use_control, control_port, cassettes, ready_file)
-        served = _serve_settings(session, server, answering, record, files)
-        raise typer.Exit(serve_session(replace(served, control=control)))
+        options = ServeOptions(
+            session,
+            match=match,
+            ignore=ignore or [],
+            latency=latency,
+            after_last=after_last,
+            strict_match=strict_match,
+            on_miss=on_miss,
+            max_age=max_age,
+            refresh=refresh,
+            host=host,
+            ports=ports,
+            upstream=upstream,
+            trusted=trust or [],
+            insecure=insecure,
+        )
+        run = serve_settings(options, record, outputs, output_format, force=force, file_mode=file_mode)
+        run = replace(run, control=control_settings(use_control, control_port, cassettes, ready_file))
+        raise typer.Exit(serve_session(run, ready_file, receipt, no_proxy, strict=strict, isolate=isolate))
     assert to is not None
     if compare and repeat > 1:
         raise typer.BadParameter("each exchange can be compared with one answer, not with several", param_hint="--diff")
@@ -308,37 +367,6 @@ def _send_settings(
         output_format=output_format,
         force=force,
         file_mode=file_mode,
-    )
-
-
-def _serve_settings(
-    session: str,
-    server: tuple[str, tuple[int, int]],
-    answering: tuple[str, list[str], str, str, bool, bool],
-    record: RecordSettings,
-    files: tuple[tuple[str, ...], str | None, bool, int, Path | None],
-) -> ServeSettings:
-    from mockrec.cli.serving import ServeSettings, step_of
-    from mockrec.engine.config import ServerSettings
-
-    match, ignore, latency, after_last, strict, exact = answering
-    check_word("--after-last", after_last, ("repeat", "fail"))
-    words = tuple(word.strip() for word in match.split(",") if word.strip())
-    try:
-        step = step_of(session, words, tuple(ignore), latency, repeat=after_last == "repeat", strict_match=exact)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
-    outputs, output_format, force, file_mode, ready_file = files
-    return ServeSettings(
-        step=step,
-        server=ServerSettings(host=server[0], ports=server[1]),
-        record=record,
-        outputs=outputs,
-        output_format=output_format,
-        force=force,
-        file_mode=file_mode,
-        ready_file=ready_file,
-        strict=strict,
     )
 
 

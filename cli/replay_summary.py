@@ -15,10 +15,15 @@ def print_replays(replays: Replays) -> None:
     """Print misses and unused recordings, a line each."""
     for cassette in replays.cassettes:
         name = printing.escape(cassette.path)
-        warn_of(cassette.reading)
+        if cassette.reading is not None:
+            warn_of(cassette.reading)
         if cassette.missed:
             printing.warn(f"{name}: {printing.plural(cassette.missed, 'request')} without a recording:")
             _print_counted(cassette.misses)
+        if cassette.expired:
+            count = cassette.expired.total()
+            printing.warn(f"{name}: {printing.plural(count, 'request')} whose recording has expired:")
+            _print_counted(cassette.expired)
         for counts, what in (
             (cassette.guesses, "an answer that may be meant for another request"),
             (cassette.changed, "an answer that is not quite the recorded one"),
@@ -42,6 +47,9 @@ def replay_words(replays: Replays) -> list[str]:
     words = []
     if replays.missed:
         words.append(f"{printing.plural(replays.missed, 'request')} without a recording")
+    expired = sum(cassette.expired.total() for cassette in replays.cassettes)
+    if expired:
+        words.append(f"{printing.plural(expired, 'request')} whose recording has expired")
     unused = sum(cassette.unused_count for cassette in replays.cassettes)
     if unused:
         words.append(f"{printing.plural(unused, 'recording')} never asked for")

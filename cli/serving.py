@@ -2,60 +2,152 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import typer
+
 from mockrec.cli import printing
+from mockrec.cli.arguments import parse
+from mockrec.cli.child import outer_proxy
+from mockrec.cli.options import check_word, invocation
 from mockrec.cli.reading import warn_of
 from mockrec.cli.recording import RunOptions, record, remove_stale
 from mockrec.engine.config import RecordSettings, ServerSettings
 from mockrec.engine.rules.model import Replay, Rule, SourceLocation, When
-from mockrec.engine.run.control.settings import ControlSettings
 from mockrec.engine.run.rulefile import no_file
 from mockrec.engine.run.settings import RunSettings
 
 _RULE_ID = "replay"
+_ON_MISS = {
+    "fail": "",
+    "passthrough": " · passing on what it does not hold",
+    "record": " · recording what it does not hold",
+}
 
 
 @dataclass(frozen=True, slots=True)
-class ServeSettings:
-    """What to respond from and how, where to listen, and where to record."""
+class ServeOptions:
+    """The options of `replay --serve` that decide what responds, and where."""
 
-    step: Replay
-    server: ServerSettings
-    record: RecordSettings
-    outputs: tuple[str, ...]
-    output_format: str | None
-    force: bool
-    file_mode: int
-    ready_file: Path | None
-    strict: bool
-    control: ControlSettings | None = None
+    session: str
+    match: str
+    ignore: list[str]
+    latency: str
+    after_last: str
+    strict_match: bool
+    on_miss: str | None
+    max_age: float | None
+    refresh: str | None
+    host: str
+    ports: tuple[int, int] | None
+    upstream: tuple[str, str, int] | None
+    trusted: list[Path]
+    insecure: bool
 
 
-def serve(settings: ServeSettings) -> int:
+def serve(
+    settings: RunSettings,
+    ready_file: Path | None,
+    receipt: Path | None,
+    no_proxy: str | None,
+    *,
+    strict: bool,
+    isolate: bool,
+) -> int:
     """Serve until the run ends. Return the exit code. Raises ConfigError for a session that cannot be used."""
-    if settings.ready_file is not None:
-        remove_stale(settings.ready_file)
-    place = SourceLocation("", 0, 0, "")
+    if isolate:
+        from mockrec.cli.isolation import check_system
+
+        if settings.command is None:
+            raise typer.BadParameter("there is no COMMAND to isolate; it stands after --", param_hint="--isolate")
+        check_system()
+    if ready_file is not None:
+        remove_stale(ready_file)
+    (rule,) = settings.loaded.rule_file.rules
+    (step,) = rule.steps
+    assert isinstance(step, Replay)
+    choices = RunOptions(
+        ready_file=ready_file,
+        stop_after=None,
+        strict=strict,
+        no_proxy=no_proxy,
+        answers=f"answering from {printing.escape(step.session)}{_ON_MISS[step.on_miss]}",
+        isolate=isolate,
+        receipt=receipt,
+        has_receipt=True,
+    )
+    return record(settings, choices)
+
+
+def serve_settings(
+    options: ServeOptions,
+    recorded: RecordSettings,
+    outputs: tuple[str, ...],
+    output_format: str | None,
+    *,
+    force: bool,
+    file_mode: int,
+) -> RunSettings:
+    """Return the settings of a run whose only rule responds from the session."""
+    step = _step_of(options)
     # With `always` the rule is never pending: the recordings that were used count.
-    rule = Rule(_RULE_ID, When(), (settings.step,), "always", 1, place, 0)
+    rule = Rule(_RULE_ID, When(), (step,), "always", 1, SourceLocation("", 0, 0, ""), 0)
     loaded = no_file()
     loaded = replace(loaded, rule_file=replace(loaded.rule_file, rules=(rule,)))
-    run = RunSettings(
+    passes_on, upstream = step.on_miss != "fail", loaded.rule_file.upstream
+    for name, given in (
+        ("--upstream", options.upstream),
+        ("--trust", options.trusted),
+        ("--insecure", options.insecure),
+    ):
+        if given and not passes_on:
+            raise typer.BadParameter("no server is asked without --on-miss passthrough or record", param_hint=name)
+    if invocation.command is not None and passes_on:
+        upstream = outer_proxy(upstream, os.environ)
+    if options.trusted:
+        upstream = replace(upstream, trusted_everywhere=tuple(str(path.absolute()) for path in options.trusted))
+    if options.insecure:
+        upstream = replace(upstream, ignore_tls_errors=True)
+    return RunSettings(
         loaded=loaded,
-        server=settings.server,
-        record=settings.record,
-        outputs=settings.outputs,
-        output_format=settings.output_format,
-        force=settings.force,
-        file_mode=settings.file_mode,
-        control=settings.control,
+        server=ServerSettings(
+            host=options.host, ports=options.ports or ((8000, 8000) if invocation.command is None else (0, 0))
+        ),
+        record=recorded,
+        upstream=upstream,
+        reverse_target=options.upstream,
+        outputs=outputs,
+        output_format=output_format,
+        force=force,
+        file_mode=file_mode,
+        command=None if invocation.command is None else tuple(invocation.command),
     )
-    answers = f"answering from {printing.escape(settings.step.session)}"
-    return record(
-        run, RunOptions(ready_file=settings.ready_file, stop_after=None, strict=settings.strict, answers=answers)
-    )
+
+
+def _step_of(options: ServeOptions) -> Replay:
+    """Return the `replay` step for the options of the command."""
+    check_word("--after-last", options.after_last, ("repeat", "fail"))
+    check_word("--on-miss", options.on_miss, ("fail", "passthrough", "record"))
+    on_miss = options.on_miss or ("fail" if options.refresh is None else "record")
+    if options.refresh is not None:
+        if on_miss != "record":
+            raise typer.BadParameter(f"with --on-miss {on_miss}, nothing is recorded again", param_hint="--refresh")
+        parse(options.refresh or None)
+    words = tuple(word.strip() for word in options.match.split(",") if word.strip())
+    try:
+        step = step_of(
+            options.session,
+            words,
+            tuple(options.ignore),
+            options.latency,
+            repeat=options.after_last == "repeat",
+            strict_match=options.strict_match,
+        )
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    return replace(step, on_miss=on_miss, max_age=options.max_age, refresh=options.refresh)
 
 
 def step_of(

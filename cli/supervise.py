@@ -34,7 +34,8 @@ _CTRL_CS = 2
 class Supervisor:
     """Waits for the first reason to end the run."""
 
-    def __init__(self, run: Run, *, watch: bool, no_proxy: str | None) -> None:
+    def __init__(self, run: Run, *, watch: bool, no_proxy: str | None, isolate: bool = False) -> None:
+        """`isolate`: COMMAND gets a network of its own, with nothing but the recorder."""
         self._run = run
         # The state when the rules were read: a change from now on must be noticed.
         self._watched = _state(Path(run.settings.loaded.rule_file.path)) if watch else None
@@ -45,7 +46,14 @@ class Supervisor:
         self._ctrl_cs = 0
         self._passed_on = 0
         self._child = (
-            Child(command, no_proxy, stdout_taken="-" in run.settings.outputs, ca=run.ca, auth=run.settings.server.auth)
+            Child(
+                command,
+                no_proxy,
+                stdout_taken="-" in run.settings.outputs,
+                ca=run.ca,
+                auth=run.settings.server.auth,
+                listen_also=run.listen_also if isolate else None,
+            )
             if command
             else None
         )

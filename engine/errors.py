@@ -23,6 +23,10 @@ class ConfigError(MockrecError):
     """A setting cannot be used: a bad option, a port in use, a missing file."""
 
 
+class IsolationError(MockrecError):
+    """COMMAND cannot be given a network of its own."""
+
+
 class RecordingError(MockrecError):
     """The recording could not be written: disk full, output not writable."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mockrec.engine.errors import ConfigError
 from mockrec.engine.rules.language.load import Loaded
-from mockrec.engine.rules.model import Passthrough
+from mockrec.engine.rules.model import Passthrough, Replay, Step
 from mockrec.engine.run.settings import RunSettings
 from mockrec.engine.transport.local_addresses import is_loopback
 
@@ -16,8 +16,13 @@ def check_open_proxy(settings: RunSettings, loaded: Loaded) -> None:
         return
     steps = [step for rule in rules for step in rule.steps]
     passes = settings.unmatched == "passthrough" or server.passthrough or settings.tls.passthrough
-    if passes or settings.tls.intercept_only or any(type(step) is Passthrough for step in steps):
+    if passes or settings.tls.intercept_only or any(map(_passes_on, steps)):
         raise ConfigError(
             f"anyone who reaches {server.host} could use this recorder as a proxy; give a password with server.auth"
             " (user:password), or say --open"
         )
+
+
+def _passes_on(step: Step) -> bool:
+    """Whether a step sends requests to the servers that clients name."""
+    return type(step) is Passthrough or (isinstance(step, Replay) and step.on_miss != "fail")

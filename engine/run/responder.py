@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from anyio.abc import TaskGroup
 
@@ -32,6 +33,9 @@ from mockrec.engine.upstream.client import UpstreamClient
 from mockrec.engine.upstream.dialer import Dialer
 from mockrec.engine.upstream.proxy_scripts import ProxyScripts
 from mockrec.engine.usercode.calls import own_call
+
+if TYPE_CHECKING:
+    from mockrec.engine.replay.serve.cassette import Cassette
 
 _LEAST_MATCHED = 10 * 1024 * 1024
 """Bytes of a body that matchers see at least, even if the log keeps less of it."""
@@ -68,7 +72,8 @@ class Responder:
         self.websocket = SocketSettings(settings.server.limits.ws_message, settings.record.max_body_size)
         self.helpers = Helpers(settings.server.limits.match_time, hooks.warn)
         connector, contexts = Connector(), ClientContexts(self._key_log)
-        self.webhooks = Webhooks(Dialer(connector.connect, contexts, lambda host, port: False))
+        webhook_dialer = Dialer(connector.connect, contexts, lambda host, port: False)
+        self.webhooks = Webhooks(webhook_dialer)
         self.upstream_client = UpstreamClient(
             Dialer(connector.connect, contexts, self.endpoints.is_local, ProxyScripts(self.helpers)),
             self.match_limit,
@@ -76,6 +81,7 @@ class Responder:
             reverse_target=settings.reverse_target,
             report_defect=hooks.defect,
         )
+        self._dialers = (self.upstream_client.dialer, webhook_dialer)
         self.options = options_of(settings.upstream, self.upstream_client)
         """How servers are reached if a rule does not say otherwise."""
         self.ca = RunAuthority(settings.tls)
@@ -84,7 +90,7 @@ class Responder:
 
     def _compile(self, loaded: Loaded, handlers: Handlers) -> tuple[RuleSet, Replays]:
         """Compile rules, and open the sessions that they replay."""
-        replays = Replays(self.websocket)
+        replays = Replays(self.websocket, keeps_exchanges=self.settings.kept_log is not None)
         self._all_replays.append(replays)
         rules = compile_rules(loaded.rule_file.rules, self._compile_context(handlers, replays))
         self._check_rules(rules)
@@ -101,6 +107,16 @@ class Responder:
             websocket=self.websocket,
             report_failure=self._hooks.failure,
         )
+
+    @property
+    def reached(self) -> list[str]:
+        """The servers to which connections were made, or attempted, as `host:port`."""
+        return sorted({name for dialer in self._dialers for name in dialer.reached})
+
+    @property
+    def recorded(self) -> list[Cassette]:
+        """The cassettes of all rules of this run to which exchanges are added when it ends."""
+        return [cassette for replays in self._all_replays for cassette in replays.recorded]
 
     async def use(self, loaded: Loaded) -> None:
         """Answer by other rules from now on. Raises as the constructor does, and keeps the present rules then."""

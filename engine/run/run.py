@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import math
 import os
+import socket
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import anyio
 from anyio.abc import TaskGroup
@@ -32,6 +33,9 @@ from mockrec.engine.steps.handlers import Handlers
 from mockrec.engine.usercode.calls import own_call
 from mockrec.engine.usercode.watch import left_behind, watch_functions
 from mockrec.formats.schema.errors import FormatError, worse
+
+if TYPE_CHECKING:
+    from mockrec.engine.replay.serve.cassette import Cassette
 
 HELD_UP: Final = {
     "name": "HeldUp",
@@ -103,9 +107,23 @@ class Run(ABC):
         return self._responder.replays
 
     @property
+    def recorded(self) -> list[Cassette]:
+        """The cassettes to which exchanges are added when the run ends."""
+        return self._responder.recorded
+
+    @property
+    def reached(self) -> list[str]:
+        """The servers to which connections were made, or attempted, as `host:port`."""
+        return self._responder.reached
+
+    @property
     def unlocked(self) -> Sequence[str]:
         """Outputs without a lock: their file systems have none, so other programs might write them as well."""
         return self._recording.unlocked
+
+    async def listen_also(self, sock: socket.socket) -> None:
+        """Accept connections of a further listening socket. Only a run in one process can do so."""
+        raise NotImplementedError
 
     # ── defined by subclasses ──────────────────────────────────────────────────────────────────────
 

@@ -46,6 +46,9 @@ class RunSettings:
     command: tuple[str, ...] | None = None
     control: ControlSettings | None = None
     """The control API; None: there is none."""
+    kept_log: str | None = None
+    """The path among the outputs of a log for `replay` steps with `onMiss: record`: what is added to their sessions
+    when the run ends. None: no rule may have such a step."""
 
 
 @dataclass(slots=True)

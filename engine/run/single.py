@@ -64,6 +64,10 @@ class SingleProcessRun(Run):
             await self._control.start(serving)
         return True
 
+    async def listen_also(self, sock: socket.socket) -> None:
+        assert self._server is not None
+        await self._server.listener.listen_also(sock)
+
     async def _use(self, loaded: Loaded) -> None:
         assert self._server is not None
         await self._server.use(loaded)

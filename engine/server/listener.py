@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 
 import anyio
 from anyio.abc import TaskGroup
@@ -34,6 +34,8 @@ class Listener:
         self._empty = anyio.Event()
         """Set when the last connection has ended."""
         self._stopping = False
+        self._serve_socket: Callable[[socket.socket], Awaitable[None]]
+        """Accepts connections of one socket; set by `start`."""
         self.host = host
         self.port: int = sockets[0].getsockname()[1]
 
@@ -66,12 +68,22 @@ class Listener:
         most_lingering = min(_MOST_LINGERING, max(4, most // 4))
         # The event loop accepts the whole backlog at once: all of that uses descriptors before any of it is refused.
         backlog = max(16, min(BACKLOG, most))
-        for sock in self._sockets:
+
+        async def serve(sock: socket.socket) -> None:
             self._servers.append(
                 await loop.create_server(lambda: TcpStream(accepted, coalescer), sock=sock, backlog=backlog)
             )
+
+        self._serve_socket = serve
+        for sock in self._sockets:
+            await serve(sock)
         group.start_soon(self._watch_deadlines)
         keep_from_forks(self._descriptors)
+
+    async def listen_also(self, sock: socket.socket) -> None:
+        """Accept connections of a further listening socket, which belongs to this listener then; after `start`."""
+        self._sockets.append(sock)
+        await self._serve_socket(sock)
 
     def _descriptors(self) -> Iterator[int]:
         for sock in self._sockets:

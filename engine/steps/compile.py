@@ -31,10 +31,16 @@ _MODULES: Final = (emit, faults, grpc, jsonrpc, llm, passthrough, python, reply,
 
 def _replay(step: model.Replay, context: CompileContext) -> StepHandler:
     assert context.replay is not None
-    return context.replay(step)
+    return context.replay(step, context)
 
 
-_REPLAY: Final = StepSpec(model.Replay, _replay, never_blocks=False, needs_body=True)
+_REPLAY: Final = StepSpec(
+    model.Replay,
+    _replay,
+    never_blocks=False,
+    needs_body=True,
+    streams_body=lambda step: step.on_miss != "fail",
+)
 """The row of `replay` stands here because its code, in `engine/replay/serve`, is above that of all steps."""
 
 
@@ -76,7 +82,7 @@ def plan_of(steps: Iterable[model.Step], context: CompileContext) -> CompiledSte
     return CompiledSteps(
         [spec.compile(step, context) for spec, step in rows],
         never_blocks=not any(spec.blocks(step) for spec, step in rows),
-        streams_body=any(spec.streams_body for spec, _ in rows),
+        streams_body=any(spec.forwards_body(step) for spec, step in rows),
         needs_body=any(spec.reads_body(step) for spec, step in rows),
     )
 

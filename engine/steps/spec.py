@@ -34,7 +34,7 @@ class CompileContext:
     options: UpstreamOptions
     """How servers are reached where a step does not say otherwise."""
     random: random.Random = field(default_factory=random.Random)
-    replay: Callable[[model.Replay], StepHandler] | None = None
+    replay: Callable[[model.Replay, CompileContext], StepHandler] | None = None
     """Compiles the step `replay`, whose code stands above that of the other steps."""
     report_failure: Callable[[Failure], None] = field(default=lambda failure: None)
     """Called with each failure of a user's function."""
@@ -61,12 +61,16 @@ class StepSpec(Generic[StepModel]):
     a task of its own."""
     needs_body: bool | Callable[[StepModel], bool]
     """Whether the handler may need the whole request body in memory. Passing it on as it arrives does not."""
-    streams_body: bool = False
+    streams_body: bool | Callable[[StepModel], bool] = False
     """Whether the handler forwards the request body while it arrives."""
 
     def blocks(self, step: Any) -> bool:
         """Whether the handler of this step may wait for something else than the client."""
         return not (self.never_blocks(step) if callable(self.never_blocks) else self.never_blocks)
+
+    def forwards_body(self, step: Any) -> bool:
+        """Whether the handler of this step forwards the request body while it arrives."""
+        return self.streams_body(step) if callable(self.streams_body) else self.streams_body
 
     def reads_body(self, step: Any) -> bool:
         """Whether the handler of this step may need the whole request body."""

@@ -36,6 +36,7 @@ Connect = Callable[[str, int], Awaitable[ByteStream]]
 """Opens a TCP connection to an address and port. Raises OSError."""
 
 _HEAD_START_SECONDS = 0.25
+_MOST_REACHED = 1000
 
 
 class Dialer:
@@ -55,6 +56,8 @@ class Dialer:
         self.scripts = scripts or ProxyScripts()
         self._open_ends: set[tuple[tuple[str, int], tuple[str, int]]] = set()
         """Both ends of each open connection: one port may serve several connections to different servers."""
+        self.reached: dict[str, None] = {}
+        """The servers and proxies, as `host:port`, to which connections were made or attempted; the first thousand."""
 
     def check(self, options: UpstreamOptions) -> None:
         """Load the files that options name. Raises ConfigError."""
@@ -177,6 +180,9 @@ class Dialer:
             timings["dns"] = round(resolved - began, 4)
         if not to_self and any(self._is_own(address, port) for address in addresses):
             raise UpstreamError(LOOP, "that is this recorder itself")
+        for name, number in {(host, port), (route.name, route.port)}:
+            if len(self.reached) < _MOST_REACHED:
+                self.reached[f"[{name}]:{number}" if ":" in name else f"{name}:{number}"] = None
         stream = await self._race(addresses, port, attempt.opened)
         timings["connect"] = round(clock.now() - resolved, 4)
         attempt.blame = ""

@@ -17,6 +17,8 @@ BYTES: Final[dict[str, int]] = {"b": 1} | {
 """Units of sizes in lower case: kB is 1000 (SI), KiB is 1024 (IEC 80000-13). Case does not count."""
 _SHOWN: Final = ("KiB", "MiB", "GiB", "TiB")
 """Units of sizes that are shown, each 1024 of the one before."""
+AGE: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(s|m|h|d|w)")
+_AGE_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 DURATION: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(ms|s|m|h)")
 SIZE: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?((?:[kKmMgG][iI]?)?[bB])?")
 _LONGEST = 100
@@ -31,6 +33,14 @@ def seconds_of(text: str) -> float:
     if found is None or len(text) > _LONGEST:
         raise ValueError(f"not a duration: {text!r}")
     return float(found[1]) * (MILLISECONDS[found[2]] / 1000)
+
+
+def age_of(text: str) -> float:
+    """Return the seconds of an age such as `12h`, `30d` or `2w`. Raises ValueError."""
+    found = AGE.fullmatch(text)
+    if found is None or len(text) > _LONGEST:
+        raise ValueError(f"not an age: {text!r}")
+    return float(found[1]) * _AGE_SECONDS[found[2]]
 
 
 def bytes_of(text: str) -> int:
@@ -65,6 +75,14 @@ def show_duration(milliseconds: float | None) -> str:
     minutes, seconds = divmod(round(milliseconds / 1000), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}h{minutes:02d}m{seconds:02d}s" if hours else f"{minutes}m{seconds:02d}s"
+
+
+def show_age(seconds: float) -> str:
+    """Return `45s`, `12h`, `30d`: the largest unit of which there are two at least, or else whole seconds."""
+    for unit, length in (("d", 86_400), ("h", 3600), ("m", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f}{unit}"
+    return f"{max(seconds, 0):.0f}s"
 
 
 def show_size(count: int) -> str:

@@ -40,6 +40,11 @@ class Serving:
 @pytest.fixture
 def serve(fork_server: ForkServer, tmp_path: Path) -> Iterator[Callable[..., Serving]]:
     """`serve(session, *options)` starts `mockrec replay --serve`; what still runs when the test ends is killed."""
+    yield from servings(fork_server, tmp_path)
+
+
+def servings(fork_server: ForkServer, tmp_path: Path) -> Iterator[Callable[..., Serving]]:
+    """Yield the function that starts `mockrec replay --serve`; kill those that still run when the test ends."""
     running: list[subprocess.Popen[bytes] | Forked] = []
 
     def start(session: Path | str, *options: str, env: dict[str, str] | None = None) -> Serving:

@@ -15,6 +15,7 @@ from mockrec.engine.replay.serve.redacted_facts import blanked
 from mockrec.engine.replay.serve.store import Spot
 from mockrec.engine.replay.serve.variants import VariantDifference, decided, judge, request_fields
 from mockrec.engine.replay.session.fingerprint import MatchKey, MatchOptions, differences, match_key_of
+from mockrec.engine.replay.session.only import EveryExchange, ExchangeFilter
 from mockrec.engine.replay.session.volatile import loosened
 from mockrec.engine.rules.matching.request import RequestView
 
@@ -37,6 +38,10 @@ class Miss:
     """The differences between the nearest recording and the request."""
     used_up: bool = False
     """Whether recordings match, but all are used and none is repeated."""
+    stale: str = ""
+    """Why the recording that matches (`nearest`) is not served: it is `expired`, or to be made again (`refresh`)."""
+    is_first: bool = False
+    """Whether the stale recording was not asked for before, so that a new one takes its place."""
 
 
 @dataclass(slots=True)
@@ -52,10 +57,30 @@ class LooseMatch:
 class Cassette:
     """The recordings of a session. Raises SessionError."""
 
-    def __init__(self, path: str, match: MatchOptions, *, repeat: bool = True) -> None:
-        """`repeat`: when all recordings of a request are used, the last one is served again."""
+    def __init__(
+        self,
+        path: str,
+        match: MatchOptions,
+        *,
+        repeat: bool = True,
+        oldest: float = 0.0,
+        refresh: ExchangeFilter | EveryExchange | None = None,
+        is_new: bool = False,
+    ) -> None:
+        """`repeat`: when all recordings of a request are used, the last one is served again. `oldest` and `refresh`:
+        see `Tape`; such recordings are misses. `is_new`: there is no session yet."""
         self.path = path
         self.match = match
+        self.served = 0
+        """Requests that were answered by a recording."""
+        self.expired: Counter[str] = Counter()
+        """Requests whose recordings are older than `oldest` → how often."""
+        self.added = 0
+        """Exchanges that were added to the session when the run ended."""
+        self.refreshed = 0
+        """Requests whose recordings are to be made again."""
+        self.passed_on: set[str] = set()
+        """The ids of exchanges without a recording that went to a server and become part of the session."""
         self.misses: Counter[str] = Counter()
         """Requests without a matching recording, and mismatched WebSocket messages → how often."""
         self.missed = 0
@@ -68,8 +93,8 @@ class Cassette:
         self.last = LooseMatch()
         """How the recording that `find` returned last differs from its request."""
         self._repeat = repeat
-        self._tape = Tape(path, match)
-        self._tracks: dict[tuple[bool, int], Track] = {}
+        self._tape = Tape(None if is_new else path, match, oldest=oldest, refresh=refresh)
+        self._tracks: dict[tuple[bool, int, bool], Track] = {}
         self._unused: Counter[str] | None = None
         self.folder = self._tape.folder
         self.unanswered = self._tape.unanswered
@@ -101,7 +126,7 @@ class Cassette:
     def find(self, request: RequestView, host: str | None) -> RecordedExchange | Miss:
         """Return the recording to serve, marked as used, or the miss. `host`: only recordings for this host match."""
         found = self._find(request, host, match_key_of(request, self.match))
-        return found if isinstance(found, RecordedExchange) else self._missed(request, *found)
+        return self._missed(request, *found) if isinstance(found, tuple) else found
 
     def conversations(self, path: str) -> list[int]:
         """Return how many messages of the client come before the first answer in gRPC conversations of a path."""
@@ -109,29 +134,45 @@ class Cassette:
 
     def find_conversation(
         self, request: RequestView, host: str | None, messages: Sequence[Any]
-    ) -> RecordedExchange | None:
+    ) -> RecordedExchange | Miss | None:
         """Return the gRPC conversation that begins with these messages, marked as used; None if there is none."""
         found = self._find(request, host, match_key_of(request, self.match, messages=messages))
-        return found if isinstance(found, RecordedExchange) and found.course is not None else None
+        if isinstance(found, tuple):
+            return None
+        return found if isinstance(found, Miss) or found.course is not None else None
 
     def _find(
         self, request: RequestView, host: str | None, exact: MatchKey
-    ) -> RecordedExchange | tuple[MatchKey, Wanted, list[Track]]:
-        """Return the recording to serve, marked as used, or what explains the miss."""
+    ) -> RecordedExchange | Miss | tuple[MatchKey, Wanted, list[Track]]:
+        """Return the recording to serve, marked as used, the miss of a stale one, or what explains another miss."""
         loose = exact if self.match.strict else loosened(exact)
         wanted = self._wanted(request, host)
         tracks: list[Track] = []
-        for facts, is_loose in ((exact, False), (loose, True))[: 1 if self.match.strict else 2]:
-            # An exact match is better than one that ignores volatile values.
-            found = [track for one in self._blanked(facts) if (track := self._track(hash_of(one), loose=is_loose))]
-            choice = Track.choose(found, wanted, self._tape.index.used, repeat=self._repeat)
-            if choice is not None:
-                recording = self._tape_recording(choice.place)
-                self._tape.index.used[choice.place] += 1
-                self._note(request, recording, exact, loose, choice.guess, is_loose=is_loose)
-                return recording
-            tracks += found
+        # An exact match is better than one that ignores volatile values, and any is better than a stale one.
+        ways = ((exact, False), (loose, True))[: 1 if self.match.strict else 2]
+        for stale in (False, True) if self._tape.stale else (False,):
+            for facts, is_loose in ways:
+                keys = map(hash_of, self._blanked(facts))
+                found = [track for key in keys if (track := self._track(key, loose=is_loose, stale=stale))]
+                choice = Track.choose(found, wanted, self._tape.index.used, repeat=self._repeat)
+                if choice is not None:
+                    recording = self._tape_recording(choice.place)
+                    self._tape.index.used[choice.place] += 1
+                    if stale:
+                        return self._stale(request, choice.place, recording)
+                    self.served += 1
+                    self._note(request, recording, exact, loose, choice.guess, is_loose=is_loose)
+                    return recording
+                tracks += found
         return loose, wanted, tracks
+
+    def _stale(self, request: RequestView, place: int, recording: RecordedExchange) -> Miss:
+        why = self._tape.stale[place]
+        if why == "expired":
+            _count(self.expired, _name(request))
+        else:
+            self.refreshed += 1
+        return Miss(recording, stale=why, is_first=self._tape.index.used[place] == 1)
 
     def _wanted(self, request: RequestView, host: str | None) -> Wanted:
         fields = request_fields(request, self.match)
@@ -146,15 +187,20 @@ class Cassette:
         tried = (blanked(facts, layout) for layout in dict.fromkeys(layouts[:_MOST_LAYOUTS]))
         return [facts, *(one for one in tried if one is not None)]
 
-    def _track(self, key: int, *, loose: bool) -> Track | None:
-        index = self._tape.index
+    def _track(self, key: int, *, loose: bool, stale: bool) -> Track | None:
+        index, are_stale = self._tape.index, self._tape.stale
         run = index.run(key, loose=loose)
         if run[0] == run[1]:
             return None
-        at = loose, run[0]
+        at = loose, run[0], stale
         track = self._tracks.get(at)
         if track is None:
-            track = Track(index.places(run, loose=loose), index, self._tape_recording)
+            places = index.places(run, loose=loose)
+            if are_stale:
+                places = [place for place in places if (place in are_stale) is stale]
+                if not places:
+                    return None
+            track = Track(places, index, self._tape_recording)
             remember(self._tracks, at, track, _MOST_TRACKS)
         return track
 
@@ -189,6 +235,8 @@ class Cassette:
             return Miss(self._tape_recording(place), reasons, used_up=not reasons)
         miss, read = Miss(), 0
         for place in self._tape.nearest.places(facts):
+            if place in self._tape.replaced:
+                continue
             recording = self._tape_recording(place)
             assert recording.facts is not None
             read += recording.facts[1]
@@ -238,7 +286,7 @@ class _Recordings(Sequence[RecordedExchange]):
         self._tape = tape
 
     def __len__(self) -> int:
-        return len(self._tape.index)
+        return len(self._tape.index.in_order)
 
     @overload
     def __getitem__(self, number: int) -> RecordedExchange: ...

@@ -8,7 +8,7 @@ from typing import Any
 from mockrec.engine import clock
 from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.message.response import PreparedResponse
-from mockrec.engine.replay.serve.cassette import Cassette, RecordedExchange
+from mockrec.engine.replay.serve.cassette import Cassette, Miss, RecordedExchange
 from mockrec.engine.replay.serve.grpc_tape import SENT
 from mockrec.engine.replay.serve.latency import Latency
 from mockrec.engine.replay.serve.websocket import MISMATCH
@@ -22,9 +22,9 @@ from mockrec.formats.operations.grpc.protocol import messages_key
 _ABORTED = "10"
 
 
-async def find_conversation(exchange: Exchange, cassette: Cassette, host: str | None) -> RecordedExchange | None:
-    """Return the recorded conversation that begins as the request does, once enough of it has arrived; None if there is
-    none: then the whole request decides."""
+async def find_conversation(exchange: Exchange, cassette: Cassette, host: str | None) -> RecordedExchange | Miss | None:
+    """Return the recorded conversation that begins as the request does, once enough of it has arrived, or the miss if it is
+    stale; None if there is none: then the whole request decides."""
     messages = exchange.grpc
     assert messages is not None
     for count in cassette.conversations(exchange.view.path):

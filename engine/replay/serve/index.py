@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from mockrec.engine.replay.serve.store import Spot
 
@@ -53,9 +53,10 @@ class Index:
         self._keys[0].append(exact)
         self._keys[1].append(loose)
 
-    def done(self) -> None:
-        """Sort the index after the last `add`; lookups are possible from then on."""
-        order = sorted(range(len(self.numbers)), key=self.numbers.__getitem__)
+    def done(self, replaced: Collection[int] = ()) -> None:
+        """Sort the index after the last `add`; lookups are possible from then on. `replaced` places are never found."""
+        places = (place for place in range(len(self.numbers)) if place not in replaced)
+        order = sorted(places, key=self.numbers.__getitem__)
         self.in_order = array("I", order)
         orders = []
         for keys in self._keys:

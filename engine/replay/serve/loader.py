@@ -21,8 +21,10 @@ from mockrec.engine.replay.serve.store import Spot, Store
 from mockrec.engine.replay.serve.variants import Variant, decided, range_digest, request_fields, variant_of
 from mockrec.engine.replay.session.editable import EditableRequest, draft_of
 from mockrec.engine.replay.session.fingerprint import MatchKey, MatchOptions, match_key_of, text_of
+from mockrec.engine.replay.session.only import EveryExchange, ExchangeFilter
 from mockrec.engine.replay.session.origin import host_of
 from mockrec.engine.replay.session.recorded import is_open_stream, is_stream, recorded_view
+from mockrec.engine.replay.session.requests import time_of
 from mockrec.engine.replay.session.volatile import loosened
 from mockrec.formats.schema.errors import SessionError
 from mockrec.formats.schema.events import FIRST_TYPES, TERMINAL_TYPES
@@ -32,6 +34,8 @@ from mockrec.formats.sessions.session import Reading, open_session
 _MOST_DECIDING = 64
 """At most this many sets of fields are indexed by value; recordings with further sets are judged one by one."""
 _GRPC_TYPES = frozenset({"grpc-message-received", "grpc-message-sent"})
+REPLACES = "replaces:"
+"""The beginning of the tag of a recording that was made in place of another one, whose id follows."""
 _WEBSOCKET_TYPES = frozenset({"websocket-message-received", "websocket-message-sent", "websocket-close"})
 
 
@@ -56,17 +60,19 @@ class RecordedExchange:
     variant: Variant = field(default_factory=Variant)
     course: Spot | None = None
     """Of a gRPC conversation: its `script` and the client's `messages`; see `serve/grpc.py`."""
+    began: float = 0.0
+    """When the request was recorded, in seconds since the epoch; 0 if the recording has no time."""
 
     def to_list(self) -> list[Any]:
         """Return the form that the store holds."""
         return [self.id, self.number, self.host, self.name, self.facts, self.answer, self.said, self.pieces,
-                self.variant.to_list(), self.course]  # fmt: skip
+                self.variant.to_list(), self.course, self.began]  # fmt: skip
 
     @classmethod
     def from_list(cls, stored: list[Any]) -> RecordedExchange:
         """Build a recording from its stored form."""
-        identity, number, host, name, facts, answer, said, pieces, variant, course = stored
-        return cls(identity, number, host, name, facts, answer, said, pieces, Variant.from_list(variant), course)
+        identity, number, host, name, facts, answer, said, pieces, variant, course, began = stored
+        return cls(identity, number, host, name, facts, answer, said, pieces, Variant.from_list(variant), course, began)
 
 
 @dataclass(slots=True)
@@ -85,12 +91,25 @@ class _OpenRecording:
     course: GrpcCourse | None = None
     waits: bool = True
     """Whether the request was complete before the response was."""
+    replaces: str = ""
+    """The id of the recording that it was made in place of."""
+    refreshed: bool = False
+    """Whether it is to be recorded again."""
 
 
 class Tape:
     """A session that was read. Raises SessionError."""
 
-    def __init__(self, path: str, match: MatchOptions) -> None:
+    def __init__(
+        self,
+        path: str | None,
+        match: MatchOptions,
+        *,
+        oldest: float = 0.0,
+        refresh: ExchangeFilter | EveryExchange | None = None,
+    ) -> None:
+        """`path`: None for a session that is yet to be recorded. `oldest`: recordings made before this time, in seconds
+        since the epoch, are stale; `refresh`: so are these."""
         self.store = Store()
         self.index = Index()
         self.nearest = Nearest()
@@ -103,11 +122,24 @@ class Tape:
         """The sets of header fields that selected a response (`Variant.deciding`)."""
         self.conversations: dict[str, set[int]] = {}
         """Paths of gRPC conversations → the numbers of the client's messages before the first answer."""
-        self.reading: Reading
+        self.reading: Reading | None = None
+        """A summary of the session; None before it is read."""
+        self.stale: dict[int, str] = {}
+        """The places of recordings that are not served → why: `expired` or `refresh`."""
+        self.replaced: frozenset[int] = frozenset()
+        """The places of recordings that were replaced by later ones of the session."""
         self._match = match
+        self._oldest = oldest
+        self._refresh = refresh
+        self._replacing: dict[int, str] = {}
+        """Place → the id of the recording that it replaces."""
         self._open: dict[str, _OpenRecording] = {}
         try:
-            self._read(path)
+            if path is not None:
+                self._read(path)
+            self._replace()
+            self.index.done(self.replaced)
+            self.nearest.done()
         except BaseException:
             self.close()
             raise
@@ -121,12 +153,14 @@ class Tape:
         begun = 0
         with open_session(path) as session:
             self.folder = session.bodies_folder
-            for _, record in session:
+            for number, (_, record) in enumerate(session):
                 kind, identity = record["type"], str(record.get("id") or "")
                 one = self._open.get(identity)
                 if kind in FIRST_TYPES or kind == "request":
                     if one is None:
                         one = self._open[identity] = _OpenRecording(RecordedExchange(identity, begun))
+                        one.recording.began = time_of(record) if self._oldest else 0.0
+                        one.refreshed = self._refresh is not None and self._refresh.has(number)
                         begun += 1
                     if kind != "request-initiated":
                         self._take_request(one, record)
@@ -141,8 +175,20 @@ class Tape:
         for one in self._open.values():
             self._store(one)
         self._open.clear()
-        self.index.done()
-        self.nearest.done()
+
+    def _replace(self) -> None:
+        """Put each recording that replaces another one in its place, in order; the other one is not served any more."""
+        if not self._replacing:
+            return
+        numbers, replaced = self.index.numbers, set()
+        places = {self.store.read(self.index.card(place))[0]: place for place in range(len(self.index))}
+        for place, identity in self._replacing.items():
+            other = places.get(identity)
+            if other is not None and other != place:
+                numbers[place] = numbers[other]
+                replaced.add(other)
+                self.stale.pop(other, None)
+        self.replaced = frozenset(replaced)
 
     def _take_request(self, one: _OpenRecording, record: Mapping[str, Any]) -> None:
         try:
@@ -161,6 +207,8 @@ class Tape:
             one.course = one.course or GrpcCourse()
             one.course.take(record)
             return
+        if kind in TERMINAL_TYPES:
+            one.replaces = _replaced_by(record)
         ended = kind == "abort" and recording.answer is None
         ended = ended and bool(record.get("error") or is_open_stream(record) or is_waiting_call(record))
         if kind in ("response", "websocket-accepted") or ended:
@@ -209,6 +257,12 @@ class Tape:
         self.index.add(
             recording.number, exact_hash, loose_hash, variant.digest(), deciding, card, part=range_digest(asked)
         )
+        if one.replaces:
+            self._replacing[place] = one.replaces
+        if one.refreshed:
+            self.stale[place] = "refresh"
+        elif recording.began < self._oldest:
+            self.stale[place] = "expired"
         self.nearest.add(place, facts)
 
     def _take_course(self, one: _OpenRecording, course: GrpcCourse, facts: MatchKey) -> None:
@@ -230,6 +284,15 @@ class Tape:
             return _hashed(text)
         self.layouts.setdefault(bucket(facts), {})[layout] = None
         return hash_of(blanked(facts, layout) or facts)
+
+
+def _replaced_by(record: Mapping[str, Any]) -> str:
+    """Return the id of the recording in whose place an exchange was recorded; empty for any other exchange."""
+    tags = record.get("tags")
+    for tag in tags if isinstance(tags, list) else ():
+        if isinstance(tag, str) and tag.startswith(REPLACES):
+            return tag.removeprefix(REPLACES)
+    return ""
 
 
 def hash_of(facts: MatchKey) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from mockrec.engine.replay.serve.cassette import Cassette, Miss
@@ -35,6 +36,8 @@ def miss_text(request: RequestView, cassette: Cassette, miss: Miss) -> str:
     if nearest is None:
         return "\n".join([*lines, "", "It holds no recording that can answer.", ""])
     named = f"{shorten(printable(nearest.name), _LONGEST)} ({nearest.id})"
+    if miss.stale:
+        return "\n".join([*lines, "", _stale_text(named, miss.stale, nearest.began), ""])
     if miss.used_up:
         return "\n".join([*lines, "", f"All its recordings are used up; the last was {named}.", ""])
     lines += ["", f"Nearest is {named}, but"]
@@ -46,6 +49,16 @@ def miss_text(request: RequestView, cassette: Cassette, miss: Miss) -> str:
         lines.append(f"  and {len(miss.differs) - _MAX_DIFFERENCES} more")
     remedy = _remedy([place for place, _, _ in miss.differs], cassette.match)
     return "\n".join([*lines, *(["", f"It would match with {printable(remedy)}"] if remedy else []), ""])
+
+
+def _stale_text(named: str, why: str, began: float) -> str:
+    """Return why a recording that matches is not served; `began` is its time, in seconds since the epoch."""
+    if why != "expired":
+        return f"Its recording, {named}, is to be made again (--refresh)."
+    if began <= 0:
+        return f"Its recording, {named}, has expired: it has no time, and maxAge is set."
+    made = datetime.fromtimestamp(began, UTC).strftime("%Y-%m-%d")
+    return f"Its recording, {named}, has expired: it was made on {made}, longer ago than maxAge allows."
 
 
 def _remedy(places: Sequence[str], match: MatchOptions) -> str:

@@ -17,6 +17,7 @@ from mockrec.engine.replay.serve.chunk_times import ticks
 from mockrec.engine.replay.serve.grpc import find_conversation, serve_conversation
 from mockrec.engine.replay.serve.grpc_tape import is_waiting_call
 from mockrec.engine.replay.serve.latency import Latency
+from mockrec.engine.replay.serve.loader import REPLACES
 from mockrec.engine.replay.serve.miss import miss_text
 from mockrec.engine.replay.serve.partial_content import partial_response
 from mockrec.engine.replay.serve.tags import MISSED
@@ -38,10 +39,16 @@ from mockrec.formats.schema.body import Body
 from mockrec.formats.schema.errors import RecordError, SessionError
 from mockrec.formats.schema.lenient import object_of, status_of
 
+STALE = {"expired": "replay-expired", "refresh": "replay-refresh"}
+"""The tags of requests whose recordings are too old, or to be made again."""
 GUESSED = "replay-guess"
 """The tag, and the type of the rule-event, of a request for which another recording might have been the right one."""
 IGNORED = "replay-ignored"
 """The type of the rule-event for differing values that were ignored because they are volatile."""
+NO_SERVER = (
+    "No recording answers this request, and it cannot be passed on: it was made to this recorder itself. Send it"
+    " through the recorder as a proxy, or name its server with --upstream URL.\n"
+)
 _CACHED_BODY = 64 * 1024
 _CACHED = 512
 _REASON = re.compile(r"[\t \x21-\x7e\x80-\xff]*")
@@ -64,8 +71,11 @@ class NoCoding(Unservable):
         self.decoded = decoded
 
 
-def replay_handler(cassette: Cassette, latency: Latency, limits: SocketSettings) -> StepHandler:
-    """Return the handler that serves recordings of the cassette with the delays of `latency`."""
+def replay_handler(
+    cassette: Cassette, latency: Latency, limits: SocketSettings, pass_on: StepHandler | None = None
+) -> StepHandler:
+    """Return the handler that serves recordings of the cassette with the delays of `latency`. `pass_on` handles
+    requests without a recording; None: they get a 503."""
     responses: dict[tuple[int, bool], PreparedResponse] = {}
 
     async def act(exchange: Exchange) -> None:
@@ -77,13 +87,13 @@ def replay_handler(cassette: Cassette, latency: Latency, limits: SocketSettings)
             found = await find_conversation(exchange, cassette, host)
         if found is None:
             if cassette.match.needs_body:
-                await exchange.wait_for_body()
+                await exchange.wait_for_body(ahead=True)
             received_at = clock.now()
             found = cassette.find(exchange.view, host)
         else:
             received_at = clock.now()
         if isinstance(found, Miss):
-            await _miss(exchange, cassette, found)
+            await _miss(exchange, cassette, found, pass_on)
             return
         _log_match(exchange, cassette, found)
         assert found.answer is not None
@@ -99,17 +109,34 @@ def replay_handler(cassette: Cassette, latency: Latency, limits: SocketSettings)
             else:
                 await _serve_response(exchange, cassette, found, record, latency, received_at, responses)
         except Unservable as problem:
+            cassette.served -= 1
             cassette.mismatch(f"{found.name}: {problem}")
             exchange.tag(MISSED)
-            await _refuse(exchange, f"The recording {found.id} cannot be given again: {problem}.\n")
+            if pass_on is None:
+                await _refuse(exchange, f"The recording {found.id} cannot be given again: {problem}.\n")
+                return
+            exchange.tag(f"{REPLACES}{found.id}")
+            cassette.passed_on.add(exchange.id)
+            await pass_on(exchange)
 
     return act
 
 
-async def _miss(exchange: Exchange, cassette: Cassette, miss: Miss) -> None:
-    """Answer an unmatched request with a 503; it is not forwarded."""
-    exchange.tag(MISSED)
-    await _refuse(exchange, miss_text(exchange.view, cassette, miss))
+async def _miss(exchange: Exchange, cassette: Cassette, miss: Miss, pass_on: StepHandler | None) -> None:
+    """Pass on a request without a recording, or answer it with a 503."""
+    exchange.tag(STALE.get(miss.stale, MISSED))
+    if pass_on is None:
+        await _refuse(exchange, miss_text(exchange.view, cassette, miss))
+        return
+    if miss.stale and miss.is_first and miss.nearest is not None:
+        exchange.tag(f"{REPLACES}{miss.nearest.id}")
+    cassette.passed_on.add(exchange.id)
+    await pass_on(exchange)
+
+
+async def no_server(exchange: Exchange) -> None:
+    """Answer a request without a recording that was made to the recorder itself, so that no server can be asked."""
+    await _refuse(exchange, NO_SERVER)
 
 
 def _log_match(exchange: Exchange, cassette: Cassette, found: RecordedExchange) -> None:

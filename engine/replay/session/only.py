@@ -22,11 +22,23 @@ class ExchangeFilter:
     verdicts: bytearray
     """Whether an exchange is selected, by its number."""
 
+    def has(self, number: int) -> bool:
+        """Whether the record with this number, counted from 0, belongs to a selected exchange."""
+        return bool(self.verdicts[self.units[number]])
+
     def of(self, records: Records) -> Iterator[tuple[int, Mapping[str, Any]]]:
         """Yield the records of selected exchanges."""
         for unit, record in zip(self.units, records, strict=False):
             if self.verdicts[unit]:
                 yield record
+
+
+class EveryExchange:
+    """Selects all exchanges."""
+
+    def has(self, number: int) -> bool:
+        """See `ExchangeFilter.has`."""
+        return True
 
 
 def judge(path: str, plan: Plan) -> ExchangeFilter:

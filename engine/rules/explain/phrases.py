@@ -114,9 +114,12 @@ def step_words(step: Step) -> str:
         case Passthrough():
             return _passing_words(step)
         case Replay():
-            return f"replay {short(step.session.rpartition('/')[2])}"
+            return f"replay {short(step.session.rpartition('/')[2])}{_MISS_WORDS[step.on_miss]}"
         case _:
             return step.name
+
+
+_MISS_WORDS = {"fail": "", "passthrough": ", or else pass it on", "record": ", or else pass it on and record that"}
 
 
 def _delay_words(step: Delay) -> str:

@@ -234,3 +234,10 @@ class Replay(Step):
     """`none`, `recorded` or a factor such as `2x`."""
     repeat: bool = True
     """Whether the last recorded response is repeated for further requests."""
+    on_miss: str = "fail"
+    """What a request without a recording gets: `fail` (a 503), `passthrough` (the response of the server that is meant)
+    or `record` (the same, and the exchange becomes part of the session)."""
+    max_age: float | None = None
+    """Seconds; older recordings are misses."""
+    refresh: str | None = None
+    """A filter expression: recordings that match it are misses. Empty: all of them."""

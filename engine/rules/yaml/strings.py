@@ -90,6 +90,18 @@ class File(ValueType[str]):
         return _FILE_NAME.schema(defs)
 
 
+class FileName(ValueType[str]):
+    """The name of a file that may not exist yet, as written."""
+
+    expects = "the name of a file"
+
+    def read(self, node: AnyNode, where: str, context: LoadContext) -> str:
+        return _FILE_NAME.read(node, where, context)
+
+    def schema(self, defs: dict[str, Schema]) -> Schema:
+        return _FILE_NAME.schema(defs)
+
+
 class FolderType(ValueType[str]):
     """The name of a folder that exists, relative to the rule file's folder → absolute path."""
 

@@ -13,7 +13,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from mockrec.engine.rules.yaml.context import LoadContext, Rejected, describe, quoted
 from mockrec.engine.rules.yaml.nodes import AnyNode, ScalarNode, core_value
-from mockrec.formats.text.quantities import DURATION, SIZE, bytes_of, seconds_of
+from mockrec.formats.text.quantities import AGE, DURATION, SIZE, age_of, bytes_of, seconds_of
 
 T = TypeVar("T")
 Schema = dict[str, Any]
@@ -230,6 +230,21 @@ class Duration(ScalarType[float]):
     def schema(self, defs: dict[str, Schema]) -> Schema:
         text = {"type": "string", "pattern": f"^{DURATION.pattern}$"}
         return or_variable({"anyOf": [text, {"const": 0}]}, defs)
+
+
+class Age(ScalarType[float]):
+    """`12h`, `30d`, `2w` → seconds."""
+
+    expects = "an age such as 12h, 30d or 2w"
+
+    def parse(self, text: str, plain: bool) -> float:
+        try:
+            return age_of(text)
+        except ValueError:
+            raise InvalidValue from None
+
+    def schema(self, defs: dict[str, Schema]) -> Schema:
+        return or_variable({"type": "string", "pattern": f"^{AGE.pattern}$"}, defs)
 
 
 class Size(ScalarType[int]):

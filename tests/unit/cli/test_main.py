@@ -121,10 +121,10 @@ def test_no_arguments_show_the_help(mockrec: Mockrec) -> None:
 
 
 @pytest.mark.parametrize("command", ["show", "check", "verify"])
-def test_only_run_takes_a_command(mockrec: Mockrec, command: str) -> None:
+def test_only_run_and_replay_take_a_command(mockrec: Mockrec, command: str) -> None:
     done = mockrec(command, "x", "--", "ls", "--help")
     assert (done.code, done.out) == (2, "")
-    assert done.err == f"mockrec: {command} takes no COMMAND after --; only run does\n"
+    assert done.err == f"mockrec: {command} takes no COMMAND after --; only run and replay --serve do\n"
 
 
 @pytest.mark.parametrize("arguments", [["run", "--"], ["--"], ["show", "x", "--"]])

@@ -53,7 +53,7 @@ def tools(tmp_path: Path) -> CompileContext:
     async def replayed(exchange: Any) -> None: ...
 
     client, options = offline()
-    return CompileContext(Handlers(), Webhooks(client.dialer), client, options, replay=lambda step: replayed)
+    return CompileContext(Handlers(), Webhooks(client.dialer), client, options, replay=lambda step, context: replayed)
 
 
 def test_the_language_has_these_steps() -> None:

@@ -1,0 +1,117 @@
+"""What becomes part of a cassette: the complete exchanges with servers among those that had no recording."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from mockrec.formats.schema.lenient import object_of
+from mockrec.formats.schema.lifecycle import COMPLETE_TYPES, DEFAULT_EVENTS, TERMINAL_TYPES
+from mockrec.formats.sessions.append import Addition
+from mockrec.formats.sessions.session import open_session
+
+_ANSWERED = frozenset({"passthrough-response-head"})
+"""Types of rule-events: a server has answered, so that the response is not one of mockrec's own."""
+_CHUNKS = "response-body-data"
+
+
+@dataclass(slots=True)
+class _Exchange:
+    """What is known of one exchange of the kept log."""
+
+    has_request: bool = False
+    answered: bool = False
+    ended: bool = False
+    why: str = ""
+    """Why it cannot become part of a cassette."""
+    chunks: int = 0
+    has_length: bool = False
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether the times of the body's chunks are worth their space."""
+        return self.chunks > 1 and not self.has_length
+
+
+@dataclass(slots=True)
+class Selected:
+    """The exchanges of a log that can be added to a cassette."""
+
+    addition: Addition | None
+    """None: there are none."""
+    count: int = 0
+    left_out: list[str] = field(default_factory=list)
+    """The other exchanges, and why, a line each."""
+
+
+def select_exchanges(log: str, wanted: Collection[str], events: Collection[str] = ()) -> Selected:
+    """Return what the log of a run holds of the exchanges with these ids. `events`: types that are kept in addition to
+    the default ones. Raises SessionError."""
+    found: dict[str, _Exchange] = {}
+    names: dict[str, str] = {}
+    started: Mapping[str, Any] = {}
+    ended: Mapping[str, Any] = {}
+    with open_session(log) as session:
+        folder = session.bodies_folder
+        for _, record in session:
+            kind, identity = record["type"], str(record.get("id") or "")
+            if kind == "session-started":
+                started = started or record
+            elif kind == "session-ended":
+                ended = record
+            elif identity in wanted:
+                _look_at(found.setdefault(identity, _Exchange()), kind, record)
+                if record.get("url"):
+                    names[identity] = f"{record.get('method', 'GET')} {record['url']}"
+    complete = {identity: one for identity, one in found.items() if _problem(one) == ""}
+    left_out = [f"{names.get(one, one)}: {_problem(found.get(one))}" for one in wanted if one not in complete]
+    if not complete or not started:
+        return Selected(None, 0, left_out)
+    types = frozenset({*DEFAULT_EVENTS, *events})
+    every = (*DEFAULT_EVENTS, *sorted({*events, _CHUNKS} - {*DEFAULT_EVENTS}))
+    addition = Addition(
+        lambda: _lines(log, complete, types), started, ended, folder if folder and folder.is_dir() else None, every
+    )
+    return Selected(addition, len(complete), left_out)
+
+
+def _look_at(one: _Exchange, kind: str, record: Mapping[str, Any]) -> None:
+    if kind in COMPLETE_TYPES:
+        one.has_request = True
+        if object_of(record.get("body")).get("truncated"):
+            one.why = "its request is longer than record.maxBodySize"
+    elif (kind == "rule-event" and record.get("eventType") in _ANSWERED) or kind == "websocket-accepted":
+        one.answered = True
+    elif kind == _CHUNKS:
+        one.chunks += 1
+    if kind == "response":
+        one.has_length = "content-length" in object_of(record.get("headers"))
+        if object_of(record.get("body")).get("truncated"):
+            one.why = "its response is longer than record.maxBodySize"
+    if kind in TERMINAL_TYPES:
+        one.ended = True
+        if kind == "abort":
+            one.why = "it broke off"
+
+
+def _problem(one: _Exchange | None) -> str:
+    if one is None or not one.ended:
+        return "it had not ended"
+    if one.why:
+        return one.why
+    if not one.has_request:
+        return "its request was not complete"
+    return "" if one.answered else "its server has not answered"
+
+
+def _lines(log: str, complete: Mapping[str, _Exchange], types: frozenset[str]) -> Iterator[bytes]:
+    """Yield the lines of complete exchanges."""
+    with open_session(log) as session:
+        for line in session.scan():
+            record = line.record
+            one = None if record is None else complete.get(str(record.get("id") or ""))
+            if record is None or one is None:
+                continue
+            if record["type"] in types or (record["type"] == _CHUNKS and one.is_stream):
+                yield line.raw
