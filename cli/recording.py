@@ -20,6 +20,7 @@ from mockrec.cli.live_view import LiveView
 from mockrec.cli.options import duration
 from mockrec.cli.pipes import await_readers
 from mockrec.cli.replay_summary import print_replays, replay_words
+from mockrec.cli.report import LaterReport
 from mockrec.cli.supervise import Supervisor
 from mockrec.engine.errors import ConfigError
 from mockrec.engine.process import has_uvloop, tune_garbage_collection
@@ -52,6 +53,7 @@ class RunOptions:
     workers: int = 1
     answers: str | None = None
     """What responds, for the ready line, if it is not a rule file."""
+    report: LaterReport | None = None
 
 
 def record(settings: RunSettings, choices: RunOptions) -> int:
@@ -114,7 +116,10 @@ def record(settings: RunSettings, choices: RunOptions) -> int:
         ending = _failed(ending, run, live)  # again: an output may have failed at the last record
         live.summary(settings.outputs, run.rules)
         print_replays(run.replays)
-        return interrupts.ending_with(ending.exit_code)
+        code = ending.exit_code
+        if choices.report is not None:
+            code = choices.report.write(code)
+        return interrupts.ending_with(code)
 
     await_readers(settings.outputs)
     # Output of handlers must not come between the records.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -26,6 +27,7 @@ from mockrec.cli.options import (
     refuse_inputs,
     server_url,
 )
+from mockrec.cli.report import RunReport, later_report
 
 if TYPE_CHECKING:
     from mockrec.cli.serving import ServeSettings
@@ -36,7 +38,7 @@ _SENDING = (
     "only", "no_chain", "compare", "pace", "concurrency", "header", "settings", "keep_host", "timeout", "repeat",
     "dry_run", "trust", "insecure",
 )  # fmt: skip
-_RECORDING = ("output", "output_format", "events", "max_body_size", "redact")
+_RECORDING = ("output", "output_format", "events", "max_body_size", "redact", "report")
 _OWN_FIELDS = frozenset({
     "connection", "content-encoding", "content-length", "keep-alive", "proxy-connection", "te", "transfer-encoding",
     "upgrade",
@@ -166,6 +168,7 @@ def replay(
     output_format: Annotated[
         str | None, typer.Option("--format", metavar="FORMAT", help="The format of files, whatever their extension.")
     ] = None,
+    report: RunReport = None,
     force: Force = False,
     file_mode: FileMode = 0o600,
     events: EventTypes = None,
@@ -196,13 +199,17 @@ def replay(
     outputs = one_output_each(output)
     refuse_inputs(outputs, (session,))
     record = _record_settings(events, max_body_size, redact)
+    if dry_run and report is not None:
+        raise typer.BadParameter("it means nothing with --dry-run", param_hint="--report")
+    later = later_report(report, outputs, force=force, file_mode=file_mode)
     if serve:
         from mockrec.cli.serving import serve as serve_session
 
         server = (host, ports or (8000, 8000))
         files = (outputs, output_format, force, file_mode, ready_file)
         answering = (match, ignore or [], latency, after_last, strict, strict_match)
-        raise typer.Exit(serve_session(_serve_settings(session, server, answering, record, files)))
+        serving = _serve_settings(session, server, answering, record, files)
+        raise typer.Exit(serve_session(replace(serving, report=later)))
     assert to is not None
     if compare and repeat > 1:
         raise typer.BadParameter("each exchange can be compared with one answer, not with several", param_hint="--diff")
@@ -232,6 +239,7 @@ def replay(
             ),
             dry_run=dry_run,
             compare=compare,
+            report=later,
         )
     )
 
@@ -333,8 +341,6 @@ def _serve_settings(
 
 
 def _record_settings(events: str | None, max_body_size: int | None, redact: str | None) -> RecordSettings:
-    from dataclasses import replace
-
     from mockrec.cli.run import event_types
     from mockrec.engine.config import RecordSettings
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,13 +11,20 @@ import typer
 
 from mockrec.cli import arguments, printing
 from mockrec.cli.arguments import Sessions, Where
-from mockrec.cli.options import FileMode, Force, Quiet, Verbose, refuse_inputs, size
+from mockrec.cli.codes import COMMAND_NOT_RUN
+from mockrec.cli.options import FileMode, Force, Quiet, Verbose, invocation, refuse_inputs, size
 from mockrec.cli.pipes import await_readers
 from mockrec.cli.progress import Progress
 
 DEFAULT_NAME = "report.html"
 DEFAULT_BODIES = 5 * 1024 * 1024
 _ENDINGS = (".html", ".htm")
+RunReport = Annotated[
+    str | None,
+    typer.Option(
+        "--report", metavar="FILE", help="At the end, write the recording as an HTML report, too.", show_default=False
+    ),
+]
 BodiesSize = Annotated[
     Any,
     typer.Option(
@@ -115,6 +123,53 @@ def write_parts(parts: Any, output: str, *, force: bool, file_mode: int) -> None
             file.write(part, lines=False)
     finally:
         file.close()
+
+
+@dataclass(frozen=True, slots=True)
+class LaterReport:
+    """The report that a run writes at its end."""
+
+    path: str
+    session: str
+    """The output from which it is made."""
+    force: bool
+    file_mode: int
+
+    def write(self, code: int) -> int:
+        """Write it. Return the exit code of the run, or that of the failure if the run was good."""
+        from mockrec.formats.schema.errors import FormatError
+
+        try:
+            write_report([self.session], self.path, force=self.force, file_mode=self.file_mode)
+        except FormatError as error:
+            printing.fail(f"no report was written: {printing.escape(str(error))}")
+            failed = error.exit_code if invocation.command is None else COMMAND_NOT_RUN
+            return code or failed
+        return code
+
+
+def later_report(path: str | None, outputs: Sequence[str], *, force: bool, file_mode: int) -> LaterReport | None:
+    """Return the report that `--report` asks for, before the run begins. Raises `typer.BadParameter`."""
+    if path is None:
+        return None
+    from mockrec.formats.files.outfile import is_pipe
+
+    check_name(path, "--report")
+    readable = [output for output in outputs if output != "-" and not is_pipe(output)]
+    if path == "-" or not readable:
+        why = (
+            "stdout is for the recording"
+            if path == "-"
+            else "it is made from a file that is recorded to: name one by -o"
+        )
+        raise typer.BadParameter(why, param_hint="--report")
+    if not force and Path(path).exists():
+        raise typer.BadParameter(f"{path} exists; --force overwrites it", param_hint="--report")
+    if not Path(path).absolute().parent.is_dir():
+        raise typer.BadParameter(f"{path}: its folder does not exist", param_hint="--report")
+    # Lines are read again at once; other formats are converted for it.
+    best = next((output for output in readable if ".jsonl" in output), readable[0])
+    return LaterReport(path, best, force, file_mode)
 
 
 def write_diff(result: Any, paths: Sequence[str], output: str, *, limit: int, force: bool, file_mode: int) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from mockrec.cli import printing
 from mockrec.cli.reading import warn_of
 from mockrec.cli.recording import RunOptions, record, remove_stale
+from mockrec.cli.report import LaterReport
 from mockrec.engine.config import RecordSettings, ServerSettings
 from mockrec.engine.rules.model import Replay, Rule, SourceLocation, When
 from mockrec.engine.run.rulefile import no_file
@@ -29,6 +30,7 @@ class ServeSettings:
     file_mode: int
     ready_file: Path | None
     strict: bool
+    report: LaterReport | None = None
 
 
 def serve(settings: ServeSettings) -> int:
@@ -51,7 +53,14 @@ def serve(settings: ServeSettings) -> int:
     )
     answers = f"answering from {printing.escape(settings.step.session)}"
     return record(
-        run, RunOptions(ready_file=settings.ready_file, stop_after=None, strict=settings.strict, answers=answers)
+        run,
+        RunOptions(
+            ready_file=settings.ready_file,
+            stop_after=None,
+            strict=settings.strict,
+            answers=answers,
+            report=settings.report,
+        ),
     )
 
 

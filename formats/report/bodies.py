@@ -26,7 +26,7 @@ class Bodies:
     """
 
     def __init__(self, limit: int) -> None:
-        self._limit = limit
+        self.limit = limit
         """Bytes of all bodies together."""
         self._spool = Spool()
         self._numbers: dict[bytes, int] = {}
@@ -63,7 +63,7 @@ class Bodies:
         digest = hashlib.blake2b(key, digest_size=16).digest()
         number = self._numbers.get(digest)
         if number is None:
-            stored = self._spool.put(orjson.dumps(content)) if len(key) <= self._limit else None
+            stored = self._spool.put(orjson.dumps(content)) if len(key) <= self.limit else None
             number = self._new(digest, len(key), stored)
         return number
 
@@ -73,7 +73,7 @@ class Bodies:
         if number is None:
             # A file that is longer than the limit is not opened at all.
             size = record["size"] if not record.get("truncated") else 0
-            number = self._new(digest, max(0, size), (folder, file) if size <= self._limit else None)
+            number = self._new(digest, max(0, size), (folder, file) if size <= self.limit else None)
         return number
 
     def _new(self, digest: bytes, size: int, stored: int | tuple[Path | None, str] | None) -> int:
@@ -90,7 +90,7 @@ class Bodies:
     def chosen(self, wanted: Iterable[int]) -> tuple[dict[int, bytes], int]:
         """Return the contents (JSON: a text, or a list with base64) of the first of `wanted` that fit the limit, by
         number, and how many were left out."""
-        room, found, left = self._limit, dict[int, bytes](), 0
+        room, found, left = self.limit, dict[int, bytes](), 0
         for number in dict.fromkeys(wanted):
             content = self._read(number) if self._sizes[number] <= room else None
             if content is None or len(content) > 2 * room + 64:

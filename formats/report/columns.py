@@ -8,6 +8,11 @@ from typing import Any
 from mockrec.formats.report.gather import Gathered, ReportRow
 
 
+def late_columns(rows: Sequence[ReportRow]) -> dict[str, Any]:
+    """Return the columns that no first view needs: ids, and the microseconds to the last record."""
+    return {"id": [row.id for row in rows], "span": [max(0, row.last - row.start) for row in rows]}
+
+
 def columns(gathered: Gathered, rows: Sequence[ReportRow], sessions: Sequence[str]) -> dict[str, Any]:
     """Return the columns of these rows. Times are differences to the row before, in microseconds; durations are
     hundredths of milliseconds (-1: none), sizes bytes (-1: none)."""
@@ -15,13 +20,11 @@ def columns(gathered: Gathered, rows: Sequence[ReportRow], sessions: Sequence[st
         "count": len(rows),
         "kind": [row.kind for row in rows],
         "start": _differences(row.start for row in rows),
-        "span": [max(0, row.last - row.start) for row in rows],
         "status": [row.status for row in rows],
         "duration": [-1 if row.duration is None else round(row.duration * 100) for row in rows],
         "requestSize": [-1 if row.request_size is None else row.request_size for row in rows],
         "size": [-1 if row.response_size is None else row.response_size for row in rows],
         "flags": [int(row.failed) + 2 * int(row.ended) for row in rows],
-        "id": [row.id for row in rows],
         "names": {"session": list(sessions)},
         "lists": {},
     }

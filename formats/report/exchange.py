@@ -304,7 +304,7 @@ class ReportExchange:
 
     def finish(self) -> None:
         """Compute the phases, after the last record: request body, dns, connect, tls, first byte, response."""
-        timing, upstream = object_of(self.detail.get("timing")), object_of(self.detail.get("upstream"))
+        timing, upstream = object_of(self.detail.pop("timing", None)), object_of(self.detail.get("upstream"))
         start = number_of(timing.get("startTimestamp"))
         if self.kind == "exchange" and not self._is_event_stream():
             self.ticks = []  # chunks that are no events

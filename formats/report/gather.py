@@ -181,4 +181,3 @@ def _derived_endpoint(exchange: ReportExchange) -> str:
     paths = tuple(path(exchange.url, _NO_CONTEXT))
     name = f"{exchange.method} {places[0]}{template(paths[0]) if paths else ''}".strip()
     return f"{name} {exchange.operation}" if exchange.operation else name
-

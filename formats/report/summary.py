@@ -121,11 +121,11 @@ class Summary:
                 "id": text_of(record.get("sessionId")),
                 "version": text_of(record.get("mockrecVersion")),
                 "started": micros(record.get("timestamp")),
-                "command": [text_of(word) for word in command] if isinstance(command, list) else [],
+                "command": _words(command, " "),
                 "listen": text_of(object_of(record.get("listen")).get("url")),
                 "redaction": text_of(object_of(record.get("redaction")).get("mode")),
-                "derived": {key: text_of(value) for key, value in object_of(record.get("derived")).items()},
-                "replay": {key: text_of(value) for key, value in object_of(record.get("replay")).items()},
+                "derived": {key: _words(value) for key, value in object_of(record.get("derived")).items()},
+                "replay": {key: _words(value) for key, value in object_of(record.get("replay")).items()},
                 "ci": {key: text_of(ci.get(key)) for key in ("provider", "runUrl", "commit") if ci.get(key)},
             }
         )
@@ -148,3 +148,8 @@ class Summary:
         for rule in rules if isinstance(rules, list) else ():
             if identity := text_of(object_of(rule).get("id")):
                 self.known_rules[identity] = text_of(object_of(rule).get("explanation"))[:500]
+
+
+def _words(value: Any, between: str = ", ") -> str:
+    """Return a text, or the texts of a list in one."""
+    return between.join(map(text_of, value)) if isinstance(value, list) else text_of(value)

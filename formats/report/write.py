@@ -8,14 +8,18 @@ from typing import Any
 from mockrec.formats.report.blocks import blocks_of, packed_json
 from mockrec.formats.report.bundle import page
 from mockrec.formats.report.choose import MOST_ROWS, choose
-from mockrec.formats.report.columns import columns
+from mockrec.formats.report.columns import columns, late_columns
 from mockrec.formats.report.gather import Gathered, ReportRow
 from mockrec.formats.schema.version import mockrec_version
 
-BODIES_LIMIT = 5 * 1024 * 1024
-MOST_BYTES = 19_000_000
-"""Bytes of the packed rows and details. With script and styles a report stays below 20 MB, apart from its bodies."""
+MOST_BYTES = 19_800_000
+"""Packed bytes of a report without script and styles. If there are more, it shows fewer exchanges."""
+_ORDINARY_BODIES = 5 * 1024 * 1024
+_GROWTH = 1.5
+"""Bytes of a report for each byte of bodies beyond the ordinary ones, which users ask for (`--bodies`)."""
 _ROUNDS = 6
+_FEWEST = 100
+"""Exchanges of which the report shows all, whatever they need."""
 
 
 def html(
@@ -31,16 +35,18 @@ def html(
     """
     gathered.finish()
     most = MOST_ROWS
+    room = MOST_BYTES + int(max(0, gathered.bodies.limit - _ORDINARY_BODIES) * _GROWTH)
     for _ in range(_ROUNDS):
         choice = choose(gathered.rows, most)
         rows = choice.rows
-        table = columns(gathered, rows, sessions)
         starts, details = blocks_of(gathered.spool.get(row.detail) for row in rows)
-        size = len(packed_json(table)) + sum(map(len, details))
-        if size <= MOST_BYTES or len(rows) < 100:
+        bodies, hashes, contents = _bodies(gathered, rows)
+        blocks = [packed_json(late_columns(rows) | {"hashes": hashes}), *details, *contents]
+        table = columns(gathered, rows, sessions)
+        size = len(packed_json(table)) + sum(map(len, blocks))
+        if size <= room or len(rows) < _FEWEST:
             break
-        most = int(len(rows) * MOST_BYTES / size * 0.95)
-    bodies, contents = _bodies(gathered, rows)
+        most = max(_FEWEST - 1, int(len(rows) * room / size * 0.95))
     words = [choice.words] if choice.words else []
     if bodies["omitted"]:
         words.append(f"{bodies['omitted']:,} different bodies are shown by size and hash only (--bodies SIZE).")
@@ -55,11 +61,11 @@ def html(
         "bodies": bodies,
         **({"diff": diff(rows)} if diff is not None else {}),
     }
-    return page(packed_json(index), [*details, *contents]), " ".join(words)
+    return page(packed_json(index), blocks), " ".join(words)
 
 
-def _bodies(gathered: Gathered, rows: Sequence[ReportRow]) -> tuple[dict[str, Any], list[bytes]]:
-    """Choose contents, those of failures first."""
+def _bodies(gathered: Gathered, rows: Sequence[ReportRow]) -> tuple[dict[str, Any], dict[str, str], list[bytes]]:
+    """Choose contents, those of failures first. Return their numbers, the hashes of the others, and the blocks."""
     order = sorted(range(len(rows)), key=lambda place: not rows[place].failed)
     wanted = list(dict.fromkeys(number for place in order for number in rows[place].bodies))
     found, omitted = gathered.bodies.chosen(wanted)
@@ -71,4 +77,4 @@ def _bodies(gathered: Gathered, rows: Sequence[ReportRow]) -> tuple[dict[str, An
         differences.append(number - before)
         before = number
     left = gathered.bodies.hashes(number for number in wanted if number not in found) if omitted else {}
-    return {"numbers": differences, "starts": starts, "omitted": omitted, "hashes": left}, contents
+    return {"numbers": differences, "starts": starts, "omitted": omitted}, left, contents

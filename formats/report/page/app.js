@@ -45,7 +45,9 @@ function App({ session }) {
   const result = useFilter(session, text);
   const rows = useMemo(() => sorted(session, result.found, sort), [session, result.found, sort]);
   const { view } = address;
-  const open = address.id === "" ? -1 : (session.places ??= new Map(session.table.id.map((id, i) => [id, i]))).get(address.id) ?? -1;
+  const [, setLoaded] = useState(false);
+  useEffect(() => void session.more().then(() => setLoaded(true)), [session]);
+  const open = address.id === "" ? -1 : session.places?.get(address.id) ?? -1;
 
   const go = (changes) => {
     const next = { ...address, ...changes };
@@ -68,7 +70,7 @@ function App({ session }) {
     setSelected(-1);
     go({ view: FILTERED.includes(view) && view !== "latency" ? view : "exchanges", filter: expression, id: "" });
   };
-  const openRow = (place) => rows[place] !== undefined && go({ id: session.table.id[rows[place]] });
+  const openRow = (place) => session.more().then(() => rows[place] !== undefined && go({ id: session.id(rows[place]) }));
   const move = (step) => {
     const next = Math.max(0, Math.min(rows.length - 1, selected + step));
     setSelected(next);

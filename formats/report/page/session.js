@@ -23,6 +23,28 @@ export class Session {
     this.bodyPlaces = new Map();
     for (let place = 0, number = 0; place < numbers.length; place++) this.bodyPlaces.set((number += numbers[place]), place);
     this.blocks = new Map();
+    this.ids = null;
+    this.late = null;
+  }
+
+  // The columns that no first view needs: ids, spans, and the hashes of bodies.
+  more() {
+    this.late ??= block(0).then((found) => {
+      this.ids = found.id;
+      this.spans = found.span;
+      this.hashes = found.hashes;
+      this.places = new Map(found.id.map((id, i) => [id, i]));
+    });
+    return this.late;
+  }
+
+  id(i) {
+    return this.ids ? this.ids[i] : "";
+  }
+
+  // Microseconds from the first record to the last.
+  span(i) {
+    return this.spans ? this.spans[i] : 0;
   }
 
   // A text of a column with names, such as method or url.
@@ -62,7 +84,7 @@ export class Session {
   // Milliseconds that the exchange takes in the waterfall.
   length(i) {
     const hundredths = this.table.duration[i];
-    return hundredths < 0 ? this.table.span[i] / 1000 : hundredths / 100;
+    return hundredths < 0 ? this.span(i) / 1000 : hundredths / 100;
   }
 
   // Milliseconds from the first exchange.
@@ -93,12 +115,12 @@ export class Session {
 
   async detail(i) {
     const [number, first] = under(this.index.details, i);
-    return (await this.block(number))[i - first];
+    return (await this.block(1 + number))[i - first];
   }
 
   // All details of a block, for a search through all of them: [first row, details].
   async details(number) {
-    return [this.index.details[number], await this.block(number)];
+    return [this.index.details[number], await this.block(1 + number)];
   }
 
   hasBody(known) {
@@ -111,12 +133,12 @@ export class Session {
     const place = this.bodyPlaces.get(known.n);
     if (place === undefined) return null;
     const [number, first] = under(this.index.bodies.starts, place);
-    const content = (await this.block(this.index.details.length + number))[place - first];
+    const content = (await this.block(1 + this.index.details.length + number))[place - first];
     return Array.isArray(content) ? { base64: content[0] } : { text: content };
   }
 
   hash(known) {
-    return known.sha256 || this.index.bodies.hashes[known.n] || "";
+    return known.sha256 || this.hashes?.[known.n] || "";
   }
 }
 
@@ -130,9 +152,4 @@ function under(starts, item) {
     else high = middle - 1;
   }
   return [low, starts[low]];
-}
-
-export function base64Bytes(text) {
-  const found = atob(text);
-  return Uint8Array.from(found, (char) => char.charCodeAt(0));
 }

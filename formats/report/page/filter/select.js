@@ -1,4 +1,5 @@
 // The exchanges that a plan selects: at once if columns answer it, otherwise block by block.
+import { bytesOf } from "../unpack.js";
 
 const NOTHING = { detail: {} };
 
@@ -6,6 +7,7 @@ export async function select(session, plan, { cancelled, progress }) {
   const needs = new Set(plan.tests.map((test) => test.field.needs));
   const found = [];
   let missing = 0;
+  await session.more();
   if (!needs.has("details") && !needs.has("bodies")) {
     for (let i = 0; i < session.count; i++) if (holds(session, plan, i, NOTHING)) found.push(i);
     return { found, missing };
@@ -44,6 +46,5 @@ function holds(session, plan, i, context) {
 export function textOf(body) {
   if (!body) return "";
   if (body.text !== undefined) return body.text;
-  const bytes = Uint8Array.from(atob(body.base64), (char) => char.charCodeAt(0));
-  return new TextDecoder().decode(bytes);
+  return new TextDecoder().decode(bytesOf(body.base64));
 }

@@ -2,7 +2,7 @@
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { html } from "../html.js";
 import { size, visible } from "../format.js";
-import { base64Bytes } from "../session.js";
+import { bytesOf } from "../unpack.js";
 import { hexLines, lines } from "../pretty.js";
 
 export function Body({ session, known, type, marked }) {
@@ -17,7 +17,7 @@ export function Body({ session, known, type, marked }) {
   }, [session, known]);
   const shown = useMemo(() => {
     if (!content) return null;
-    if (content.base64 !== undefined) return hexLines(base64Bytes(content.base64));
+    if (content.base64 !== undefined) return hexLines(bytesOf(content.base64));
     return lines(content.text, plain ? "text/plain-as-it-is" : type);
   }, [content, type, plain]);
   if (!known) return null;

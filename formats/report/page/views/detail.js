@@ -76,7 +76,7 @@ function Facts({ session, i, detail }) {
     ["Error", session.list("errors", i).join(" · ")],
     ["Bytes", session.kind(i) === "tunnel" ? `${size(session.table.requestSize[i])} from the client, ${size(session.table.size[i])} to it` : ""],
     ["Connection", session.name("connection", i)],
-    ["Id", session.table.id[i]],
+    ["Id", session.id(i)],
   ];
   return html`<dl class="facts">${rows.filter(([, value]) => value).map(([name, value]) => html`
     <div key=${name}><dt>${name}</dt><dd>${visible(value)}</dd></div>`)}</dl>`;

@@ -85,7 +85,7 @@ function Finding({ session, finding, put }) {
           <div class="copyable"><span>Accept in a baseline: <code>${finding.fingerprints.slice(0, 3).join(", ")}${finding.fingerprints.length > 3 ? ", …" : ""}</code></span>
             <button onClick=${() => put(accepted)}>Copy</button></div>
           ${rows.some((row) => row !== null) ? html`<div class="sides">${[0, 1].map((side) => html`<div key=${side}>${
-            rows[side] === null ? html`<p class="note">${["A", "B"][side]}: no exchange in this report</p>`
+            rows[side] === null ? html`<p class="note">${["A", "B"][side]}: ${/^only in/.test(finding.path) ? "no such exchange" : "not in this report"}</p>`
               : html`<${Side} session=${session} finding=${finding} side=${side} />`}</div>`)}</div>` : null}
         </div>` : null}
     </div>`;
@@ -100,7 +100,7 @@ function Side({ session, finding, side }) {
     return () => (current = false);
   }, [session, finding, side]);
   const [status, tone] = outcome(session, i);
-  const title = html`<h3>${["A", "B"][side]}: <span class=${`${tone}${finding.kind === "status" ? " marked" : ""}`}>${status}</span>
+  const title = html`<h3>${["A", "B"][side]}: <span class=${`${tone}${finding.kind === "status" ? " marked" : ""}`}>${status}</span>${" "}
     ${session.name("method", i)} <span class="wrap">${visible(session.place(i))}</span> <span class="muted">${duration(session.duration(i))}</span></h3>`;
   if (!state) return html`${title}<p class="note">unpacking …</p>`;
   const { detail, message, marked, field } = state;

@@ -70,7 +70,7 @@ function Recording({ one }) {
     ["Outcome", outcome],
     ["Started", moment(one.started)],
     ["Ended", moment(one.ended)],
-    ["Command", one.command.join(" ")],
+    ["Command", one.command],
     ["Listened on", one.listen],
     ["Redaction", `${one.redaction || "unknown"}${one.redactions ? `, ${plural(one.redactions, "value")} replaced` : ""}`],
     ["Truncated bodies", one.truncatedBodies ? count(one.truncatedBodies) : ""],
