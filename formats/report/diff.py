@@ -14,6 +14,7 @@ from mockrec.formats.diff.report.json import summary
 from mockrec.formats.diff.result import Result
 from mockrec.formats.report.gather import Gathered, ReportRow
 from mockrec.formats.schema.errors import FormatError
+from mockrec.formats.schema.lenient import text_of
 from mockrec.formats.sessions.session import open_session
 
 SIDES = ("A", "B")
@@ -42,7 +43,10 @@ def gather_sides(result: Result, paths: Sequence[str], limit: int) -> Gathered:
                 continue
             with open_session(path) as session:
                 for _, record in session:
-                    if record.get("id") in wanted[source] or record["type"] in ("session-started", "session-ended"):
+                    if text_of(record.get("id")) in wanted[source] or record["type"] in (
+                        "session-started",
+                        "session-ended",
+                    ):
                         gathered.add(record, session.bodies_folder, source)
     except BaseException:
         gathered.close()
@@ -115,7 +119,7 @@ def _ignoring(difference: Difference, *, everywhere: bool) -> str:
     """Return the rule of `--ignore` that hides a difference; empty if there is none that does."""
     finding, endpoint = difference.finding, difference.endpoint
     selector = general_path(finding.path).split(" ")[0]
-    for candidate in (selector, finding.subject.area):
+    for candidate in (selector, finding.subject.area, f"{finding.subject.message}.body", "body"):
         text = candidate if everywhere else f"{endpoint.method} {_glob(endpoint.template)} {candidate}"
         try:
             if parse_rule(text).hides(finding.subject, endpoint, difference.method, endpoint.template):

@@ -39,7 +39,7 @@ class ReportPage:
         self._client.send(
             json.dumps({"id": self._number, "method": method, "params": params, "sessionId": self._session})
         )
-        while (answer := json.loads(self._client.recv(SECONDS))).get("id") != self._number:
+        while (answer := json.loads(self._client.recv(2 * SECONDS))).get("id") != self._number:
             self._note(answer)
         assert "error" not in answer, answer
         found: dict[str, Any] = answer["result"]
@@ -61,7 +61,7 @@ class ReportPage:
     def wait(self, condition: str) -> None:
         """Wait until a condition holds, for which the page itself waits frame by frame."""
         script = f"""new Promise((done, fail) => {{
-            const end = performance.now() + {SECONDS * 1000 / 2};
+            const end = performance.now() + {SECONDS * 1000};
             const look = () => {{
               let holds = false;
               try {{ holds = Boolean({condition}); }} catch {{ /* not yet */ }}
@@ -86,10 +86,9 @@ class ReportPage:
         """Type an expression, and return what the page says then: `3 of 10 exchanges`, or an error."""
         self.evaluate(
             f"""(() => {{ const input = document.querySelector('#filter'); input.value = {json.dumps(expression)};
-            window.settled = 0; input.dispatchEvent(new Event('input', {{bubbles: true}})); }})()"""
+            input.dispatchEvent(new Event('input', {{bubbles: true}})); }})()"""
         )
-        # The page starts to search 60 ms after the last key; two animation frames show the result.
-        self.wait("++window.settled > 20 && !/searching/.test(document.querySelector('#filter-said').textContent)")
+        self.wait(f"document.querySelector('#filter-said').dataset.for === {json.dumps(expression)}")
         found: str = self.evaluate("document.querySelector('#filter-said').textContent")
         return found
 

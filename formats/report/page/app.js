@@ -1,6 +1,6 @@
 // The page: its views, what is selected and filtered, the address, and the keyboard.
 import { render } from "preact";
-import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { html } from "./html.js";
 import { unpack } from "./unpack.js";
 import { Session } from "./session.js";
@@ -75,13 +75,15 @@ function App({ session }) {
     const next = Math.max(0, Math.min(rows.length - 1, selected + step));
     setSelected(next);
     if (open >= 0) openRow(next);
+    else document.querySelector(".list")?.focus(); // otherwise Enter would press the button that was clicked last
   };
   const close = () => {
     go({ id: "" });
     requestAnimationFrame(() => document.querySelector(".list")?.focus());
   };
 
-  useEffect(() => {
+  // A layout effect: two keys may come before the next frame, and each has to see what the one before has changed.
+  useLayoutEffect(() => {
     const onKey = (event) => {
       if (event.ctrlKey || event.metaKey || event.altKey) return;
       const typing = /^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName) && event.target.type !== "checkbox";
@@ -139,7 +141,7 @@ function Filter({ input, text, result, total, onText }) {
       <input id="filter" ref=${input} type="search" spellcheck="false" autocomplete="off" autocapitalize="off" value=${text}
         placeholder="status >= 500 and path contains /orders/" aria-invalid=${Boolean(result.error)} aria-describedby="filter-said"
         onInput=${(event) => onText(event.currentTarget.value)} />
-      <output id="filter-said" class=${result.error ? "bad" : "note"} role="status">${
+      <output id="filter-said" data-for=${result.text} class=${result.error ? "bad" : "note"} role="status">${
         result.error ? html`<pre class="caret">${`${text}\n${" ".repeat(result.error.position)}^`}</pre>${`column ${result.error.position + 1}: ${result.error.message}`}`
         : result.progress !== null ? `searching … ${Math.round(result.progress * 100)} %`
         : `${text.trim() ? `${count(result.found.length)} of ` : ""}${plural(total, "exchange")}`
@@ -160,12 +162,12 @@ function Help() {
 // The exchanges that an expression selects. The last valid result stays while a new one is being typed.
 function useFilter(session, text) {
   const all = useMemo(() => Array.from({ length: session.count }, (_, i) => i), [session]);
-  const [state, setState] = useState({ found: all, missing: 0, error: null, progress: null });
+  const [state, setState] = useState({ text: "", found: all, missing: 0, error: null, progress: null });
   useEffect(() => {
     let current = true;
     const update = (changes) => current && setState((before) => ({ ...before, ...changes }));
     if (!text.trim()) {
-      update({ found: all, missing: 0, error: null, progress: null });
+      update({ text, found: all, missing: 0, error: null, progress: null });
       return () => (current = false);
     }
     let plan;
@@ -173,13 +175,13 @@ function useFilter(session, text) {
       plan = parse(text);
     } catch (error) {
       if (!(error instanceof FilterError)) throw error;
-      update({ error, progress: null });
+      update({ text, error, progress: null });
       return () => (current = false);
     }
     const timer = setTimeout(async () => {
       update({ error: null });
       const result = await select(session, plan, { cancelled: () => !current, progress: (share) => update({ progress: share }) });
-      if (result) update({ ...result, error: null, progress: null });
+      if (result) update({ text, ...result, error: null, progress: null });
     }, 60);
     return () => {
       current = false;

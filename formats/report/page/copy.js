@@ -37,7 +37,7 @@ export function asCurl(session, i, detail, body) {
 
 // A text as a double-quoted scalar: JSON is YAML, except that rule files put variables for `${NAME}`.
 export function scalar(text) {
-  return key(text.replaceAll("${", "$${"));
+  return key(text.replaceAll("${", () => "$${"));
 }
 
 function key(text) {

@@ -56,7 +56,9 @@ def hash_of(text: str, name: str) -> str:
 def test_nothing_is_loaded() -> None:
     text = made()
     assert not re.search(r"\b(src|href)\s*=|@import|url\(", re.sub(r"<script>.*?</script>", "", text, flags=re.DOTALL))
-    assert not re.search(r"\bfetch\(|XMLHttpRequest|WebSocket\(|importScripts|import\(|\beval\(|new Function", bundle()[0])
+    assert not re.search(
+        r"\bfetch\(|XMLHttpRequest|WebSocket\(|importScripts|import\(|\beval\(|new Function", bundle()[0]
+    )
 
 
 def test_no_text_becomes_markup() -> None:
@@ -80,7 +82,10 @@ def test_blocks_have_the_numbers_of_their_first_items() -> None:
 @pytest.mark.parametrize(
     ("modules", "words"),
     [
-        ({"app.js": 'import { a } from "./b.js";\n', "b.js": 'import { b } from "./app.js";\nexport const a = 1;\n'}, "each other"),
+        (
+            {"app.js": 'import { a } from "./b.js";\n', "b.js": 'import { b } from "./app.js";\nexport const a = 1;\n'},
+            "each other",
+        ),
         ({"app.js": 'import { a } from "lodash";\n'}, "not vendored"),
         ({"app.js": "export default 1;\n"}, "unknown form"),
         ({"app.js": "const a = `</script>`;\n"}, "would end it"),

@@ -47,7 +47,13 @@ def body(found: Gathered, known: dict[str, Any]) -> Any:
 def test_an_exchange(recording: Any) -> None:
     found = gathered(recording.start().exchange().end().records)
     (row,) = found.rows
-    assert (KINDS[row.kind], row.status, row.duration, row.request_size, row.response_size) == ("exchange", 201, 3.25, 5, 5)
+    assert (KINDS[row.kind], row.status, row.duration, row.request_size, row.response_size) == (
+        "exchange",
+        201,
+        3.25,
+        5,
+        5,
+    )
     assert (row.failed, row.ended) == (False, True)
     assert found.texts["url"].values[row.url] == "https://example.test/hello?a=b"
     assert found.texts["endpoint"].values[row.endpoint] == "POST example.test/hello"
@@ -133,7 +139,10 @@ def test_the_summary(recording: Any) -> None:
     (session,) = summary["sessions"]
     assert session["ci"] == {"provider": "github", "runUrl": "https://ci.test/1", "commit": "abc"}
     assert (session["reason"], session["exitCode"], session["command"]) == ("signal", 0, "pytest -q")
-    assert summary["problems"] == ["3 records were left out, because the disk was too slow", "callback handlers.py:seen: gone"]
+    assert summary["problems"] == [
+        "3 records were left out, because the disk was too slow",
+        "callback handlers.py:seen: gone",
+    ]
 
 
 def test_a_missed_request_is_counted(recording: Any) -> None:
@@ -143,7 +152,9 @@ def test_a_missed_request_is_counted(recording: Any) -> None:
 
 def test_scope_operation_and_endpoint_are_taken_from_the_record(recording: Any) -> None:
     recording.start()
-    recording.add("request-initiated", scope="tests/a.py::test_x", operation={"protocol": "graphql", "name": "query Cart"})
+    recording.add(
+        "request-initiated", scope="tests/a.py::test_x", operation={"protocol": "graphql", "name": "query Cart"}
+    )
     recording.add("response")
     recording.add("request-initiated", "b", endpoint="GET the-endpoint")
     recording.add("gap", scope="tests/a.py::test_x", outcome="failed")
@@ -167,7 +178,9 @@ def test_late_records_count_and_a_second_exchange_of_an_id_is_another(recording:
     assert detail(found)["events"][0][1:3] == ["note", "greet"]
 
 
-@pytest.mark.parametrize("value", [None, 0, -1.5, True, "x", [], ["x", 1, None], {"x": [1]}, {"size": "x"}, [[1, 2, 3]]])
+@pytest.mark.parametrize(
+    "value", [None, 0, -1.5, True, "x", [], ["x", 1, None], {"x": [1]}, {"size": "x"}, [[1, 2, 3]]]
+)
 def test_values_of_any_type_are_no_error(any_record: dict[str, Any], value: Any) -> None:
     for key in any_record:
         if key != "type":
