@@ -1,4 +1,4 @@
-"""The page's ES modules and styles → one HTML file. There is no build step: the modules are joined when a report is made.
+"""The page's ES modules and styles → one HTML file, without a build step: modules are joined when a report is made.
 
 Each module becomes a function that returns what it exports; `import` lines become constants. This works for the forms
 that the modules use, which `bundle` checks: named imports and exports at the beginning of a line, no cycles.
