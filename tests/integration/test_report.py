@@ -309,9 +309,7 @@ def test_the_keyboard_is_enough(page: ReportPage, tmp_path: Path) -> None:
     page.press("Enter")
     page.wait("/404/.test(document.querySelector('.detail h2')?.innerText)")
     assert "/items/6" in page.text(".detail h2")
-    assert (
-        page.evaluate("location.hash") == "#exchanges?filter=status%3D%3D404&id=01890006-ac96-774b-bcce-b302099a8057"
-    )
+    assert page.evaluate("location.hash") == "#exchanges?filter=status%3D%3D404&id=01890006-ac96-774b-bcce-b302099a8057"
     page.press("Escape")
     page.wait("!document.querySelector('.detail')")
     page.press("?")

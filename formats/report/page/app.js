@@ -120,7 +120,7 @@ function App({ session }) {
     </header>
     ${help ? html`<${Help} />` : null}
     ${FILTERED.includes(view) ? html`<${Filter} input=${input} text=${text} result=${result} total=${session.count}
-      onText=${(value) => (setText(value), go({ filter: value }))} />` : null}
+      onChange=${(value) => (setText(value), go({ filter: value }))} />` : null}
     <main class=${open >= 0 ? "with-detail" : ""}>
       <div class="view">
         ${view === "summary" ? html`<${Summary} session=${session} onFilter=${filter} />` : null}
@@ -134,13 +134,13 @@ function App({ session }) {
     </main>`;
 }
 
-function Filter({ input, text, result, total, onText }) {
+function Filter({ input, text, result, total, onChange }) {
   return html`
     <form class="filter" role="search" onSubmit=${(event) => event.preventDefault()}>
       <label for="filter">Filter</label>
       <input id="filter" ref=${input} type="search" spellcheck="false" autocomplete="off" autocapitalize="off" value=${text}
         placeholder="status >= 500 and path contains /orders/" aria-invalid=${Boolean(result.error)} aria-describedby="filter-said"
-        onInput=${(event) => onText(event.currentTarget.value)} />
+        onInput=${(event) => onChange(event.currentTarget.value)} />
       <output id="filter-said" data-for=${result.text} class=${result.error ? "bad" : "note"} role="status">${
         result.error ? html`<pre class="caret">${`${text}\n${" ".repeat(result.error.position)}^`}</pre>${`column ${result.error.position + 1}: ${result.error.message}`}`
         : result.progress !== null ? `searching … ${Math.round(result.progress * 100)} %`
