@@ -13,6 +13,7 @@ from mockrec.cli import arguments, printing
 from mockrec.cli.options import FileMode, Force, Quiet, Verbose, refuse_inputs
 from mockrec.cli.pipes import await_readers
 from mockrec.cli.reading import warn_of
+from mockrec.cli.report import DEFAULT_BODIES, BodiesSize, write_diff
 
 if TYPE_CHECKING:
     from mockrec.formats.diff.ignore import IgnoreRule
@@ -29,6 +30,7 @@ class Report(StrEnum):
     markdown = "markdown"
     junit = "junit"
     github = "github"
+    html = "html"
 
 
 class FailOn(StrEnum):
@@ -43,6 +45,7 @@ _EXTENSIONS = {
     ".json": Report.json,
     ".md": Report.markdown,
     ".xml": Report.junit,
+    ".html": Report.html,
 }
 
 
@@ -90,7 +93,7 @@ def diff(
         ),
     ] = None,
     shape: Annotated[
-        Report, typer.Option("--as", metavar="text|json|markdown|junit|github", help="What is printed.")
+        Report, typer.Option("--as", metavar="text|json|markdown|junit|github|html", help="What is printed.")
     ] = Report.text,
     output: Annotated[
         list[str] | None,
@@ -98,7 +101,7 @@ def diff(
             "-o",
             "--output",
             metavar="OUT",
-            help="Write a report to a file too; .txt, .json, .md or .xml (JUnit) decides its shape. "
+            help="Write a report to a file too; .txt, .json, .md, .xml (JUnit) or .html decides its shape. "
             "May be given several times.",
         ),
     ] = None,
@@ -126,6 +129,7 @@ def diff(
     fail_on: Annotated[
         FailOn, typer.Option("--fail-on", metavar="any|breaking", help="From which severity on the exit code is 1.")
     ] = FailOn.any,
+    bodies: BodiesSize = DEFAULT_BODIES,
     force: Force = False,
     file_mode: FileMode = 0o600,
     quiet: Quiet = False,
@@ -161,8 +165,14 @@ def diff(
     severity = Severity.breaking if fail_on is FailOn.breaking else Severity.changed
     result = compare_sessions(a, b, options, filters, noise)
     for path, chosen in outputs:
-        _write(path, _rendered(result, chosen, severity, verbose), force, file_mode)
-    printing.data(_rendered(result, shape, severity, verbose).rstrip("\n"))
+        if chosen is Report.html:
+            write_diff(result, (a, b), path, limit=bodies, force=force, file_mode=file_mode)
+        else:
+            _write(path, _rendered(result, chosen, severity, verbose), force, file_mode)
+    if shape is Report.html:
+        write_diff(result, (a, b), "-", limit=bodies, force=force, file_mode=file_mode)
+    else:
+        printing.data(_rendered(result, shape, severity, verbose).rstrip("\n"))
     _warn(result)
     raise typer.Exit(1 if result.failed(severity) else 0)
 

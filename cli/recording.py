@@ -20,6 +20,7 @@ from mockrec.cli.live_view import LiveView
 from mockrec.cli.options import duration
 from mockrec.cli.pipes import await_readers
 from mockrec.cli.replay_summary import print_replays, replay_words
+from mockrec.cli.report import LaterReport
 from mockrec.cli.supervise import Supervisor
 from mockrec.engine.errors import ConfigError
 from mockrec.engine.process import has_uvloop, tune_garbage_collection
@@ -59,6 +60,7 @@ class RunOptions:
     """Where the receipt of a replay is written."""
     has_receipt: bool = False
     """Whether the run has a receipt."""
+    report: LaterReport | None = None
 
 
 def record(settings: RunSettings, choices: RunOptions) -> int:
@@ -148,7 +150,10 @@ def _record(settings: RunSettings, choices: RunOptions) -> int:
             ending = add_to_cassettes(run, settings, ending)
         if receipt is not None:
             receipt.write(run, ending)
-        return interrupts.ending_with(ending.exit_code)
+        code = ending.exit_code
+        if choices.report is not None:
+            code = choices.report.write(code)
+        return interrupts.ending_with(code)
 
     await_readers(settings.outputs)
     # Output of handlers must not come between the records.

@@ -30,6 +30,7 @@ from mockrec.cli.options import (
     refuse_inputs,
     server_url,
 )
+from mockrec.cli.report import RunReport, later_report
 
 if TYPE_CHECKING:
     from mockrec.engine.config import RecordSettings
@@ -39,7 +40,7 @@ _SENDING = (
     "only", "no_chain", "compare", "pace", "concurrency", "header", "settings", "keep_host", "timeout", "repeat",
     "dry_run",
 )  # fmt: skip
-_RECORDING = ("output", "output_format", "events", "max_body_size", "redact")
+_RECORDING = ("output", "output_format", "events", "max_body_size", "redact", "report")
 _OWN_FIELDS = frozenset({
     "connection", "content-encoding", "content-length", "keep-alive", "proxy-connection", "te", "transfer-encoding",
     "upgrade",
@@ -216,6 +217,7 @@ def replay(
     output_format: Annotated[
         str | None, typer.Option("--format", metavar="FORMAT", help="The format of files, whatever their extension.")
     ] = None,
+    report: RunReport = None,
     force: Force = False,
     file_mode: FileMode = 0o600,
     events: EventTypes = None,
@@ -249,6 +251,9 @@ def replay(
     outputs = one_output_each(output)
     refuse_inputs(outputs, (session,))
     record = _record_settings(events, max_body_size, redact)
+    if dry_run and report is not None:
+        raise typer.BadParameter("it means nothing with --dry-run", param_hint="--report")
+    later = later_report(report, outputs, force=force, file_mode=file_mode)
     if serve:
         from mockrec.cli.serving import ServeOptions, serve_settings
         from mockrec.cli.serving import serve as serve_session
@@ -271,7 +276,7 @@ def replay(
         )
         run = serve_settings(options, record, outputs, output_format, force=force, file_mode=file_mode)
         run = replace(run, control=control_settings(use_control, control_port, cassettes, ready_file))
-        raise typer.Exit(serve_session(run, ready_file, receipt, no_proxy, strict=strict, isolate=isolate))
+        raise typer.Exit(serve_session(run, ready_file, receipt, no_proxy, later, strict=strict, isolate=isolate))
     assert to is not None
     if compare and repeat > 1:
         raise typer.BadParameter("each exchange can be compared with one answer, not with several", param_hint="--diff")
@@ -301,6 +306,7 @@ def replay(
             ),
             dry_run=dry_run,
             compare=compare,
+            report=later,
         )
     )
 
@@ -371,8 +377,6 @@ def _send_settings(
 
 
 def _record_settings(events: str | None, max_body_size: int | None, redact: str | None) -> RecordSettings:
-    from dataclasses import replace
-
     from mockrec.cli.run import event_types
     from mockrec.engine.config import RecordSettings
 

@@ -28,6 +28,7 @@ from mockrec.cli.options import (
     server_url,
     size,
 )
+from mockrec.cli.report import RunReport, later_report
 
 if TYPE_CHECKING:
     from mockrec.engine.recording.outputs import Rotate
@@ -151,6 +152,7 @@ def run(
     is_open: Annotated[
         bool, typer.Option("--open", help="Let other machines use the proxy without a password.")
     ] = False,
+    report: RunReport = None,
     workers: Annotated[
         int, typer.Option(metavar="N", min=1, max=64, help="Processes that share the port and the session.")
     ] = 1,
@@ -205,7 +207,15 @@ def run(
         transparent=transparent,
         control=control,
     )
-    choices = RunOptions(ready_file, stop_after, strict, watch=watch, no_proxy=no_proxy, workers=workers)
+    choices = RunOptions(
+        ready_file,
+        stop_after,
+        strict,
+        watch=watch,
+        no_proxy=no_proxy,
+        workers=workers,
+        report=later_report(report, settings.outputs, force=force, file_mode=file_mode),
+    )
     raise typer.Exit(record(settings, choices))
 
 

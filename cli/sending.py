@@ -22,6 +22,7 @@ from mockrec.cli.defects import report_defect
 from mockrec.cli.pipes import await_readers
 from mockrec.cli.reading import warn_of
 from mockrec.cli.recording import is_stdout_gone
+from mockrec.cli.report import LaterReport
 from mockrec.cli.signals import Signals
 from mockrec.engine.process import has_uvloop
 from mockrec.engine.recording.ending import Ending
@@ -37,14 +38,14 @@ _TOLD = 20
 _PROGRESS_SECONDS = 0.5
 
 
-def send(settings: SendSettings, *, dry_run: bool, compare: bool = False) -> int:
+def send(settings: SendSettings, *, dry_run: bool, compare: bool = False, report: LaterReport | None = None) -> int:
     """Send a session and return the exit code. `compare`: compare the new responses with the recorded ones."""
     if compare and not dry_run:
-        return _compared(settings)
-    return _send(settings, dry_run=dry_run)
+        return _compared(settings, report)
+    return _send(settings, dry_run=dry_run, report=report)
 
 
-def _compared(settings: SendSettings) -> int:
+def _compared(settings: SendSettings, later: LaterReport | None) -> int:
     """Send it, record the responses (in a temporary file without -o), and compare."""
     if settings.is_read_once:
         raise typer.BadParameter("what is read from stdin or a pipe cannot be read again", param_hint="--diff")
@@ -57,7 +58,7 @@ def _compared(settings: SendSettings) -> int:
         if kept is None:
             settings = replace(settings, outputs=(*settings.outputs, again))
         renamed = Renamed()
-        code = _send(settings, dry_run=False, temporary=() if kept else (again,), renamed=renamed)
+        code = _send(settings, dry_run=False, temporary=() if kept else (again,), renamed=renamed, report=later)
         if code not in (0, 1):
             return code
         sent = _only_sent(settings.session, again, Path(folder))
@@ -127,7 +128,12 @@ def _compare(session: str, again: str, names: tuple[str, str]) -> int:
 
 
 def _send(
-    settings: SendSettings, *, dry_run: bool, temporary: Sequence[str] = (), renamed: Renamed | None = None
+    settings: SendSettings,
+    *,
+    dry_run: bool,
+    temporary: Sequence[str] = (),
+    renamed: Renamed | None = None,
+    report: LaterReport | None = None,
 ) -> int:
     """Send it and return the exit code. `temporary`: temporary outputs; `renamed` receives the chained values."""
     defects: list[BaseException] = []
@@ -175,6 +181,8 @@ def _send(
             _print_reading(replay)
         if replay.failure is not None and not is_stdout_gone(replay.failure):
             printing.fail(printing.escape(str(replay.failure)))
+        if report is not None:
+            ending = Ending(ending.reason, report.write(ending.exit_code))
         if stopped:
             interrupts.ending_with(ending.exit_code)
         return ending

@@ -14,6 +14,7 @@ from mockrec.cli.child import outer_proxy
 from mockrec.cli.options import check_word, invocation
 from mockrec.cli.reading import warn_of
 from mockrec.cli.recording import RunOptions, record, remove_stale
+from mockrec.cli.report import LaterReport
 from mockrec.engine.config import RecordSettings, ServerSettings
 from mockrec.engine.rules.model import Replay, Rule, SourceLocation, When
 from mockrec.engine.run.rulefile import no_file
@@ -52,6 +53,7 @@ def serve(
     ready_file: Path | None,
     receipt: Path | None,
     no_proxy: str | None,
+    report: LaterReport | None,
     *,
     strict: bool,
     isolate: bool,
@@ -77,6 +79,7 @@ def serve(
         isolate=isolate,
         receipt=receipt,
         has_receipt=True,
+        report=report,
     )
     return record(settings, choices)
 

@@ -41,7 +41,9 @@ def test_only_mockrec_is_in_the_wheel(wheel: Path) -> None:
     assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {"mockrec"}
     assert {"mockrec/cli/py.typed", "mockrec/engine/py.typed", "mockrec/formats/py.typed"} <= set(names)
     licences = {name.partition(".dist-info/licenses/")[2] for name in names if ".dist-info/licenses/" in name}
-    assert licences == {"LICENSE", "LICENSES/gitleaks.txt"}
+    assert licences == {"LICENSE", "LICENSES/gitleaks.txt", "LICENSES/htm.txt", "LICENSES/preact.txt"}
+    page = {file.relative_to(ROOT) for file in (ROOT / "formats/report/page").rglob("*.*")}
+    assert page <= {Path(name).relative_to("mockrec") for name in names if name.startswith("mockrec/")}
     modules = {file.relative_to(ROOT) for top in PARTS[4:] for file in (ROOT / top).rglob("*.py")}
     assert {Path(name).relative_to("mockrec") for name in names if name.endswith(".py")} == modules
 

@@ -117,6 +117,9 @@ def commands(path: str, folder: Path, other: str) -> Iterator[list[str]]:
     yield ["filter", path, "-o", f"{folder}/exchanges.parquet", "--table", "exchanges", "--force"]
     yield ["diff", path, other, "--requests", "--timing", "--as", "json"]
     yield ["diff", other, path, "--strict"]
+    yield ["report", path, "-o", f"{folder}/report.html", "--force"]
+    yield ["report", path, "--redact", "-o", f"{folder}/report.html", "--force"]
+    yield ["diff", path, other, "-o", f"{folder}/diff.html", "--force"]
     yield ["replay", path, "--to", "http://127.0.0.1:9", "--dry-run"]
     yield ["replay", path, "--to-rules", f"{folder}/rules.yaml", "--force"]
 
