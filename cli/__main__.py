@@ -52,6 +52,7 @@ def _main(argv: Sequence[str] | None) -> int:
         if not invocation.command:
             printing.fail("there is no COMMAND after --")
             return USAGE
+    invocation.arguments = arguments[1:]
     _survive_encodings()
     if invocation.command is None:  # COMMAND's environment must stay as it is
         # pyarrow's own pool never returns memory: a conversion would take a third more, and no less time.

@@ -9,6 +9,9 @@ from typing import Any
 
 from typer.core import TyperCommand
 
+from mockrec.cli import printing
+from mockrec.cli.misplaced import command_hint, is_installed, quotes_hint
+
 
 @dataclass(frozen=True, slots=True)
 class Described:
@@ -25,6 +28,25 @@ class Described:
 class Command(TyperCommand):
     """A command whose help reads like the reference: no types, no braces, COMMAND where it is accepted."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse, with a hint for arguments in the wrong place. Raises `UsageError`."""
+        given = list(args)
+        ctx.allow_extra_args = True  # what is left over is looked at here, for better words
+        try:
+            left = super().parse_args(ctx, args)
+        except Exception as error:
+            if self.name == "run" and hasattr(error, "possibilities"):  # an unknown option, maybe one of COMMAND
+                program = next((one for one in given if is_installed(one)), None)
+                hint = "" if program is None else command_hint(given, (program,), None)
+                error.message = f"{error.message}; {hint}" if hint else error.message
+            raise
+        if ctx.args and not ctx.resilient_parsing:
+            hint = command_hint(given, ctx.args, _text(ctx.params.get("rules"))) if self.name == "run" else ""
+            hint = hint or quotes_hint(given, ctx.args)
+            found = f"unexpected {'argument' if len(ctx.args) == 1 else 'arguments'} {' '.join(ctx.args)}"
+            ctx.fail(printing.escape(f"{found}; {hint}" if hint else found))
+        return left
+
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         return usage(self).split()
 
@@ -39,6 +61,10 @@ class Command(TyperCommand):
             if rows:
                 with formatter.section(title):
                     formatter.write_dl(rows)
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
 
 
 def usage(command: Any) -> str:

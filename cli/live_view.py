@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from mockrec.cli import printing
 from mockrec.cli.defects import report_defect
 from mockrec.engine.message.summary import ExchangeSummary, Shown, summary_of
+from mockrec.engine.server.refusal import TLS_WARNING
 
 if TYPE_CHECKING:
     from mockrec.engine.recording.logged_exchange import LoggedExchange
@@ -38,6 +39,8 @@ class LiveView:
         self.workers_lost = 0
         self._told: set[str] = set()
         self._failures: Counter[str] = Counter()
+        self._handshakes: Counter[str] = Counter()
+        """Warnings about failed TLS handshakes; their number is limited by `Refusals`."""
         self.terminal = sys.stderr.isatty()
         self._classes: Counter[str] = Counter()
         self._missed: Counter[str] = Counter()
@@ -88,6 +91,8 @@ class LiveView:
 
     def warn(self, sentence: str) -> None:
         """Print a warning that the user can act on, once however many workers report it."""
+        if sentence.startswith(TLS_WARNING):
+            self._handshakes[sentence] += 1
         if sentence not in self._told:
             self._told.add(sentence)
             printing.warn(printing.escape(self._shown(sentence, None)))
@@ -102,7 +107,16 @@ class LiveView:
             lines = (words.split("\n")[0][:_MOST_WORDS], *(f"  {frame}" for frame in failure.frames))
             printing.fail("\n".join(printing.escape(self._shown(line, None)) for line in lines))
 
-    def _print_failures(self) -> None:
+    @property
+    def has_tls_failures(self) -> bool:
+        """Whether a TLS handshake with a client has failed."""
+        return bool(self._handshakes)
+
+    def print_repeated(self) -> None:
+        """Print the failures of handshakes and of user functions that were repeated, each with its number."""
+        for words, count in self._handshakes.most_common():
+            if count > 1:
+                printing.note(f"{printing.escape(self._shown(words, None))} ({count}×)")
         for words, count in self._failures.most_common(_MOST_FAILURES):
             if count > 1:
                 line = printing.escape(self._shown(words.split("\n")[0][:_MOST_WORDS], None))
@@ -118,7 +132,7 @@ class LiveView:
 
     def summary(self, outputs: Sequence[str], rules: RuleSet) -> None:
         """Print the summary of the run; without a terminal, only repeated failures of user functions."""
-        self._print_failures()
+        self.print_repeated()
         if not self.terminal:
             return
         classes = ", ".join(f"{count} {name}" for name, count in sorted(self._classes.items()))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -21,6 +21,8 @@ class Invocation:
 
     command: list[str] | None = None
     """The arguments after the first `--`; None without one."""
+    arguments: Sequence[str] = ()
+    """The arguments before it, without the name of the sub-command."""
 
 
 invocation = Invocation()

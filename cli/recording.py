@@ -17,6 +17,7 @@ import typer
 from mockrec.cli import interrupts, printing
 from mockrec.cli.codes import COMMAND_NOT_RUN, DEFECT, READER_GONE
 from mockrec.cli.live_view import LiveView
+from mockrec.cli.nothing_received import print_nothing_received
 from mockrec.cli.options import duration
 from mockrec.cli.pipes import await_readers
 from mockrec.cli.replay_summary import print_replays, replay_words
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mockrec.engine.message.summary import ExchangeSummary
+    from mockrec.engine.rules.matching.select import CompiledRule
     from mockrec.formats.schema.errors import FormatError
 
 
@@ -113,6 +115,8 @@ def record(settings: RunSettings, choices: RunOptions) -> int:
             group.cancel_scope.cancel()
         ending = _failed(ending, run, live)  # again: an output may have failed at the last record
         live.summary(settings.outputs, run.rules)
+        if settings.command is not None and _nothing_received(run, live):
+            print_nothing_received(settings.command)
         print_replays(run.replays)
         return interrupts.ending_with(ending.exit_code)
 
@@ -121,6 +125,12 @@ def record(settings: RunSettings, choices: RunOptions) -> int:
     aside = redirect_stdout(sys.stderr) if "-" in settings.outputs else nullcontext()
     with aside, interrupts.leaving_at_once():  # until the supervisor receives signals
         return anyio.run(main, backend_options={"use_uvloop": has_uvloop()})
+
+
+def _nothing_received(run: Run, live: LiveView) -> bool:
+    """Whether no client has spoken to the recorder: no exchange, no tunnel, no failed handshake."""
+    own = ("session-started", "session-ended", "rules-reloaded")
+    return not (live.count or live.has_tls_failures or any(kind not in own for kind in run.record_counts))
 
 
 def _run(settings: RunSettings, hooks: Hooks, workers: int, live: LiveView) -> Run:
@@ -202,8 +212,7 @@ def _what_answers(settings: RunSettings) -> str:
 
 def _strict(ending: Ending, run: Run, live: LiveView, strict: bool) -> Ending:
     """Return the ending of an otherwise good run under --strict."""
-    pending = [rule.rule.id for rule in run.rules.pending()]
-    words = _strict_words(pending, live.unmatched) + replay_words(run.replays)
+    words = _strict_words(run.rules.pending(), live.unmatched) + replay_words(run.replays)
     if not strict or ending.exit_code != 0 or not words:
         return ending
     printing.fail(f"--strict: {'; '.join(words)}")
@@ -222,10 +231,16 @@ def _failed(ending: Ending, run: Run, live: LiveView) -> Ending:
     return ending
 
 
-def _strict_words(pending: list[str], unmatched: int) -> list[str]:
+def _strict_words(pending: Sequence[CompiledRule], unmatched: int) -> list[str]:
     words = []
     if unmatched:
         words.append(f"{printing.plural(unmatched, 'request')} matched no rule")
-    if pending:
-        words.append(f"not used as often as they say: {printing.escape(', '.join(pending))}")
+    never = [printing.escape(rule.rule.id) for rule in pending if not rule.used]
+    if never:
+        words.append(f"rule {never[0]} was never used" if len(never) == 1 else f"never used: rules {', '.join(never)}")
+    words += [
+        f"rule {printing.escape(rule.rule.id)} was used {printing.plural(rule.used, 'time')} of {rule.limit}"
+        for rule in pending
+        if rule.used
+    ]
     return words

@@ -170,6 +170,8 @@ def run(
     check_word("--unmatched", unmatched, ("reject", "passthrough"))
     check_word("--http2", http2, ("true", "false", "fallback"))
     check_word("--on-full", on_full, ("wait", "drop"))
+    if rules is not None and invocation.command is None and not rules.exists():
+        _refuse_command(rules)
     if ready_file is not None:
         remove_stale(ready_file)
     loaded = _load(rules)
@@ -200,6 +202,14 @@ def run(
     )
     choices = RunOptions(ready_file, stop_after, strict, watch=watch, no_proxy=no_proxy, workers=workers)
     raise typer.Exit(record(settings, choices))
+
+
+def _refuse_command(rules: Path) -> None:
+    """Refuse a COMMAND that was taken for RULES, because no `--` stands before it."""
+    from mockrec.cli.misplaced import command_hint
+
+    if hint := command_hint(invocation.arguments, (), str(rules)):
+        raise typer.BadParameter(f"there is no rule file {printing.escape(str(rules))}; {printing.escape(hint)}")
 
 
 def _load(rules: Path | None) -> Loaded:

@@ -87,14 +87,20 @@ def _cells(row: Row) -> tuple[str, ...]:
     # An aborted exchange is shown as such even if a status was sent.
     word = _STATUS_WORDS.get(row.kind)
     status = " ".join(str(part) for part in (row.status, word) if part is not None)
+    method, note = row.method, row.note
+    if method == "CONNECT" and row.url.startswith(("ws://", "wss://")):  # RFC 8441: an upgrade, not a tunnel
+        method = "WS"
+        if row.kind == "abort":
+            status = status.removesuffix(" abort")
+            note = f"closed without a close frame{'' if note == 'aborted' else f': {note}'}"
     return (
         status,
-        printing.escape_start(row.method),
+        printing.escape_start(method),
         printing.escape_start(row.url),
         printing.duration(row.duration),
         printing.escape_start(row.rule),
         printing.escape_start(row.id),
-        printing.escape_start(row.note),
+        printing.escape_start(note),
     )
 
 

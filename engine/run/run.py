@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, Self
 
 import anyio
@@ -99,6 +99,11 @@ class Run(ABC):
     def replays(self) -> Replays:
         """The sessions that rules replay."""
         return self._responder.replays
+
+    @property
+    def record_counts(self) -> Mapping[str, int]:
+        """The number of records by type, as far as they were encoded."""
+        return self._recording.recorder.counts
 
     @property
     def unlocked(self) -> Sequence[str]:

@@ -15,7 +15,7 @@ from mockrec.engine.replay.send.target import without_framing
 from mockrec.engine.replay.serve.cassette import Cassette, Miss, RecordedExchange
 from mockrec.engine.replay.serve.chunk_times import ticks
 from mockrec.engine.replay.serve.latency import Latency
-from mockrec.engine.replay.serve.miss import miss_text
+from mockrec.engine.replay.serve.miss import miss_text, remedy_of
 from mockrec.engine.replay.serve.partial_content import partial_response
 from mockrec.engine.replay.serve.variants import request_fields
 from mockrec.engine.replay.serve.websocket import serve_websocket
@@ -99,6 +99,8 @@ def replay_handler(cassette: Cassette, latency: Latency, limits: SocketSettings)
 async def _miss(exchange: Exchange, cassette: Cassette, miss: Miss) -> None:
     """Answer an unmatched request with a 503; it is not forwarded."""
     exchange.tag(MISSED)
+    if remedy := remedy_of(cassette, miss):
+        cassette.suggest(remedy)
     await _refuse(exchange, miss_text(exchange.view, cassette, miss))
 
 
