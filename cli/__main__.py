@@ -45,6 +45,7 @@ def _main(argv: Sequence[str] | None) -> int:
     invocation.command = None
     printing.set_quiet(False)
     printing.set_verbose(False)
+    printing.set_color("auto")
     if "--" in arguments:
         # COMMAND's own options must never be taken for ours.
         split = arguments.index("--")

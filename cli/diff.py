@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mockrec.cli import arguments, printing
-from mockrec.cli.options import FileMode, Force, Quiet, Verbose, refuse_inputs
+from mockrec.cli.options import FileMode, Force, NoPager, Quiet, Verbose, refuse_inputs
+from mockrec.cli.paging import paged
 from mockrec.cli.pipes import await_readers
 from mockrec.cli.reading import warn_of
 
@@ -126,6 +127,7 @@ def diff(
     fail_on: Annotated[
         FailOn, typer.Option("--fail-on", metavar="any|breaking", help="From which severity on the exit code is 1.")
     ] = FailOn.any,
+    no_pager: NoPager = False,
     force: Force = False,
     file_mode: FileMode = 0o600,
     quiet: Quiet = False,
@@ -162,7 +164,8 @@ def diff(
     result = compare_sessions(a, b, options, filters, noise)
     for path, chosen in outputs:
         _write(path, _rendered(result, chosen, severity, verbose), force, file_mode)
-    printing.data(_rendered(result, shape, severity, verbose).rstrip("\n"))
+    with paged(wanted=shape is Report.text and not no_pager):
+        printing.data(_rendered(result, shape, severity, verbose).rstrip("\n"))
     _warn(result)
     raise typer.Exit(1 if result.failed(severity) else 0)
 

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from typer.core import TyperCommand
+import typer
+from typer.core import TyperCommand, TyperOption
 
 from mockrec.cli import printing
 from mockrec.cli.misplaced import command_hint, is_installed, quotes_hint
+
+_COLOR_MODES = ("auto", "always", "never")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,21 @@ class Described:
 class Command(TyperCommand):
     """A command whose help reads like the reference: no types, no braces, COMMAND where it is accepted."""
 
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.params.append(
+            TyperOption(
+                param_decls=["--color"],
+                type=str,
+                metavar="auto|always|never",
+                default="auto",
+                show_default=True,
+                callback=_set_color,
+                expose_value=False,
+                help="When output has colours; auto: on a terminal (NO_COLOR and FORCE_COLOR decide first).",
+            )
+        )
+
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse, with a hint for arguments in the wrong place. Raises `UsageError`."""
         given = list(args)
@@ -38,7 +56,8 @@ class Command(TyperCommand):
             if self.name == "run" and hasattr(error, "possibilities"):  # an unknown option, maybe one of COMMAND
                 program = next((one for one in given if is_installed(one)), None)
                 hint = "" if program is None else command_hint(given, (program,), None)
-                error.message = f"{error.message}; {hint}" if hint else error.message
+                if hint:
+                    setattr(error, "message", f"{error}; {hint}")  # noqa: B010 - a class that typer does not name
             raise
         if ctx.args and not ctx.resilient_parsing:
             hint = command_hint(given, ctx.args, _text(ctx.params.get("rules"))) if self.name == "run" else ""
@@ -61,6 +80,13 @@ class Command(TyperCommand):
             if rows:
                 with formatter.section(title):
                     formatter.write_dl(rows)
+
+
+def _set_color(context: Any, parameter: Any, value: str) -> str:
+    if value not in _COLOR_MODES:
+        raise typer.BadParameter(f"expected {', '.join(_COLOR_MODES)}, got {value!r}", context, parameter)
+    printing.set_color(value)
+    return value
 
 
 def _text(value: object) -> str | None:

@@ -166,6 +166,8 @@ SessionPath = Annotated[
 As = Annotated[
     OutputShape, typer.Option("--as", metavar="text|json", help="What is printed: text for people, or JSON Lines.")
 ]
+Wide = Annotated[bool, typer.Option("--wide", help="Print ids and texts whole, however wide the terminal is.")]
+NoPager = Annotated[bool, typer.Option("--no-pager", help="Print everything at once, without a pager.")]
 EventTypes = Annotated[
     str | None,
     typer.Option("--events", metavar="TYPES", help="Which events: default, all, or types separated by commas."),

@@ -52,6 +52,7 @@ class RunOptions:
     watch: bool = False
     no_proxy: str | None = None
     workers: int = 1
+    live_lines: str = "auto"
     answers: str | None = None
     """What responds, for the ready line, if it is not a rule file."""
 
@@ -67,7 +68,7 @@ def record(settings: RunSettings, choices: RunOptions) -> int:
         def shown(text: str, exchange: LoggedExchange | None) -> str:
             return text if run.redactor is None else run.redactor.text(text, exchange)
 
-        live = LiveView(shown)
+        live = LiveView(shown, choices.live_lines)
 
         def ended(exchange: LoggedExchange) -> None:
             live.ended(exchange)
@@ -105,12 +106,15 @@ def record(settings: RunSettings, choices: RunOptions) -> int:
 
         async def serve(run: Run) -> Ending:
             _print_ready(run, choices)
+            supervisor.live_lines = live.lines
             tune_garbage_collection()
             return await supervisor.wait(seconds)
 
         report_failures(live.failure)
         async with anyio.create_task_group() as group:
             await group.start(supervisor.watch_signals)
+            if live.lines is not None:
+                group.start_soon(live.lines.run)
             ending = await run.record(serve)
             group.cancel_scope.cancel()
         ending = _failed(ending, run, live)  # again: an output may have failed at the last record

@@ -117,6 +117,14 @@ def run(
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit 1 when a rule was not used or a request matched none.")
     ] = False,
+    live_lines: Annotated[
+        str,
+        typer.Option(
+            metavar="WHEN",
+            help="A line for each exchange on stderr: on, off, or auto (on a terminal). With COMMAND, lines are held"
+            " until its output pauses.",
+        ),
+    ] = "auto",
     watch: Annotated[bool, typer.Option("--watch", help="Read the rule file again when it changes.")] = False,
     transparent: Annotated[
         bool,
@@ -169,6 +177,7 @@ def run(
     check_word("--redact", redact, ("default", "none"))
     check_word("--unmatched", unmatched, ("reject", "passthrough"))
     check_word("--http2", http2, ("true", "false", "fallback"))
+    check_word("--live-lines", live_lines, ("auto", "on", "off"))
     check_word("--on-full", on_full, ("wait", "drop"))
     if rules is not None and invocation.command is None and not rules.exists():
         _refuse_command(rules)
@@ -200,7 +209,9 @@ def run(
         insecure=insecure,
         transparent=transparent,
     )
-    choices = RunOptions(ready_file, stop_after, strict, watch=watch, no_proxy=no_proxy, workers=workers)
+    choices = RunOptions(
+        ready_file, stop_after, strict, watch=watch, no_proxy=no_proxy, workers=workers, live_lines=live_lines
+    )
     raise typer.Exit(record(settings, choices))
 
 
