@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,6 +21,8 @@ class Invocation:
 
     command: list[str] | None = None
     """The arguments after the first `--`; None without one."""
+    from_file: set[str] = field(default_factory=set)
+    """The parameters whose value is that of the configuration file, which is weaker than the rule file."""
     arguments: Sequence[str] = ()
     """The arguments before it, without the name of the sub-command."""
 

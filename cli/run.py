@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mockrec.cli import printing
+from mockrec.cli.defaults import weaker_than_rules
+from mockrec.cli.help_tables import WORDS
 from mockrec.cli.options import (
     EventTypes,
     FileMode,
@@ -174,16 +176,24 @@ def run(
         raise typer.BadParameter("there is no rule file to watch", param_hint="--watch")
     if (ca_cert is None) != (ca_key is None):
         raise typer.BadParameter("give both, --ca-cert and --ca-key")
-    check_word("--redact", redact, ("default", "none"))
-    check_word("--unmatched", unmatched, ("reject", "passthrough"))
-    check_word("--http2", http2, ("true", "false", "fallback"))
-    check_word("--live-lines", live_lines, ("auto", "on", "off"))
-    check_word("--on-full", on_full, ("wait", "drop"))
+    check_word("--redact", redact, WORDS["redact"])
+    check_word("--unmatched", unmatched, WORDS["unmatched"])
+    check_word("--http2", http2, WORDS["http2"])
+    check_word("--live-lines", live_lines, WORDS["live-lines"])
+    check_word("--on-full", on_full, WORDS["on-full"])
     if rules is not None and invocation.command is None and not rules.exists():
         _refuse_command(rules)
     if ready_file is not None:
         remove_stale(ready_file)
     loaded = _load(rules)
+    weaker = weaker_than_rules(rules, invocation.from_file)
+    ports = None if "ports" in weaker else ports
+    http2 = None if "http2" in weaker else http2
+    socks = None if "socks" in weaker else socks
+    events = None if "events" in weaker else events
+    max_body_size = None if "max_body_size" in weaker else max_body_size
+    unmatched = None if "unmatched" in weaker else unmatched
+    transparent = transparent and "transparent" not in weaker
     settings = _settings(
         loaded,
         output=output,

@@ -13,6 +13,7 @@ import codes
 import commands
 import events
 import index
+import manpages
 import rules
 import secrets_page
 
@@ -31,6 +32,9 @@ def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in PAGES.items():
         (folder / name).write_text(text(), encoding="utf-8")
+    (folder / "man").mkdir(exist_ok=True)
+    for name, page in manpages.pages().items():
+        (folder / name).write_text(page, encoding="utf-8")
 
 
 main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parents[1] / "reference")
