@@ -6,6 +6,7 @@ exit codes. What a page says of a thing is what the code says of it, so a descri
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -17,7 +18,10 @@ import manpages
 import rules
 import secrets_page
 
+from mockrec.engine.rules.language.load import json_schema
+
 PAGES = {
+    "rules.schema.json": lambda: json.dumps(json_schema(), indent=1, ensure_ascii=False) + "\n",
     "index.md": index.text,
     "commands.md": commands.text,
     "rules.md": rules.text,
