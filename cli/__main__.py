@@ -45,6 +45,7 @@ def _main(argv: Sequence[str] | None) -> int:
     invocation.command = None
     printing.set_quiet(False)
     printing.set_verbose(False)
+    printing.set_color("auto")
     if "--" in arguments:
         # COMMAND's own options must never be taken for ours.
         split = arguments.index("--")
@@ -52,6 +53,7 @@ def _main(argv: Sequence[str] | None) -> int:
         if not invocation.command:
             printing.fail("there is no COMMAND after --")
             return USAGE
+    invocation.arguments = arguments[1:]
     _survive_encodings()
     if invocation.command is None:  # COMMAND's environment must stay as it is
         # pyarrow's own pool never returns memory: a conversion would take a third more, and no less time.

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mockrec.cli.misplaced import OPERATORS
+
 if TYPE_CHECKING:
     from mockrec.formats.query import Plan
 
 KEY_VARIABLE = "MOCKREC_REDACT_KEY"
-_OPERATORS = frozenset(
-    {"==", "=", "!=", "<=", ">=", "~", "~*", "!~", "!~*", "contains", "startswith", "endswith", "in"}
-)
 _ENDINGS = (".yaml", ".yml", ".mitm", ".jsonl", ".gz", ".zst", ".har", ".parquet", ".json", "/")
 
 Sessions = Annotated[
@@ -49,10 +48,10 @@ def split(arguments: Sequence[str], where: str | None) -> tuple[list[str], str |
 def _refuse_unquoted(arguments: Sequence[str]) -> None:
     """Refuse an expression that the shell has split into words."""
     for place, argument in enumerate(arguments):
-        if argument in _OPERATORS and place > 0 and not Path(argument).exists():
+        if argument in OPERATORS and place > 0 and not Path(argument).exists():
             start = next((at for at, one in enumerate(arguments) if at and not is_session(one)), place)
             expression = " ".join(arguments[start:])
-            raise typer.BadParameter(f"an expression is one argument; put it between quotes: {shlex.quote(expression)}")
+            raise typer.BadParameter(f"an expression is one argument; put it in quotes: {shlex.quote(expression)}")
 
 
 def is_session(argument: str) -> bool:

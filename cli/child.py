@@ -60,6 +60,17 @@ class Child:
         """Whether COMMAND has started and not ended."""
         return self._process is not None and self._process.returncode is None
 
+    @property
+    def pid(self) -> int:
+        """The process id; COMMAND has been started."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def shares_stderr(self) -> bool:
+        """Whether COMMAND writes to the terminal that mockrec's own messages go to."""
+        return printing.is_terminal(sys.stderr)
+
     async def start(self, url: str, port: int, more: Mapping[str, str] | None = None) -> int | None:
         """Start COMMAND, with `more` variables. Return None if it runs, else the exit code for mockrec."""
         self._trust = None if self._ca is None else TrustFiles(Path(self._ca))

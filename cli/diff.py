@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mockrec.cli import arguments, printing
-from mockrec.cli.options import FileMode, Force, Quiet, Verbose, refuse_inputs
+from mockrec.cli.options import FileMode, Force, NoPager, Quiet, Verbose, refuse_inputs
+from mockrec.cli.paging import paged
 from mockrec.cli.pipes import await_readers
 from mockrec.cli.reading import warn_of
 from mockrec.cli.report import DEFAULT_BODIES, BodiesSize, write_diff
@@ -130,6 +131,7 @@ def diff(
         FailOn, typer.Option("--fail-on", metavar="any|breaking", help="From which severity on the exit code is 1.")
     ] = FailOn.any,
     bodies: BodiesSize = DEFAULT_BODIES,
+    no_pager: NoPager = False,
     force: Force = False,
     file_mode: FileMode = 0o600,
     quiet: Quiet = False,
@@ -172,7 +174,8 @@ def diff(
     if shape is Report.html:
         write_diff(result, (a, b), "-", limit=bodies, force=force, file_mode=file_mode)
     else:
-        printing.data(_rendered(result, shape, severity, verbose).rstrip("\n"))
+        with paged(wanted=shape is Report.text and not no_pager):
+            printing.data(_rendered(result, shape, severity, verbose).rstrip("\n"))
     _warn(result)
     raise typer.Exit(1 if result.failed(severity) else 0)
 

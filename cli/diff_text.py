@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
-from mockrec.cli.printing import escape, plural, style
+from mockrec.cli import cells
+from mockrec.cli.printing import columns, escape, plural, style
 
 if TYPE_CHECKING:
     from mockrec.formats.diff.model.finding import Severity
@@ -27,7 +28,7 @@ def report(
     """Yield the lines, with text from the wire escaped. `fail_on`: least severity that fails; None: any."""
     from mockrec.formats.diff.report.entries import groups, headline, remarks
 
-    width = width or min(_WIDEST, shutil.get_terminal_size((120, 24)).columns)
+    width = width or min(_WIDEST, columns(sys.stdout) or shutil.get_terminal_size((120, 24)).columns)
     for letter, side in (("A", result.a), ("B", result.b)):
         yield f"{letter}  {escape(side.name)}  {plural(side.exchanges, 'exchange')}"
     yield ""
@@ -56,7 +57,7 @@ def _entry(entry: Entry, verbose: bool, width: int) -> Iterator[str]:
     lines = zip_longest(_wrapped(entry.a, column), _wrapped(entry.b, column), fillvalue="")
     for number, (a, b) in enumerate(lines):
         letters = ("A", "B") if number == 0 else (" ", " ")
-        yield f"{_INDENT}{letters[0]}  {a.ljust(column)} │ {letters[1]}  {b}".rstrip()
+        yield f"{_INDENT}{letters[0]}  {cells.pad(a, column)} │ {letters[1]}  {b}".rstrip()
     if verbose:
         yield style(f"{_INDENT}{entry.fingerprint}  {escape(entry.example)}", "dim", sys.stdout)
 
@@ -65,5 +66,8 @@ def _wrapped(text: str, width: int) -> list[str]:
     """Wrap a value into the lines of its column."""
     found: list[str] = []
     for line in escape(text, keep_lines=True).expandtabs(4).split("\n"):
-        found += textwrap.wrap(line, width, drop_whitespace=False, replace_whitespace=False) or [""]
+        if line.isascii():
+            found += textwrap.wrap(line, width, drop_whitespace=False, replace_whitespace=False) or [""]
+        else:
+            found += cells.wrapped(line, width) or [""]
     return found

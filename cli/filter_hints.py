@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _SLASHES = re.compile(r"""~\*?\s*["']?(/[^\s/"']+(?:/[^\s/"']+)*/[a-z]?)["']?(?=[\s)]|$)""")
 """A regular expression in the notation of other languages: `/users/.*/`."""
+_PREFIX = re.compile(r"((?:/[\w.~%-]+)+/)\.\*/?")
+"""Such an expression that means all paths below a folder."""
 
 
 def explain_nothing(expression: str, plan: Plan, paths: Sequence[str]) -> None:
@@ -24,10 +26,7 @@ def explain_nothing(expression: str, plan: Plan, paths: Sequence[str]) -> None:
     from mockrec.formats.query.rewritten import hidden, of_requests
 
     if pattern := _SLASHES.search(expression):
-        printing.note(
-            f"the slashes of {printing.escape(pattern[1])} are part of the pattern; without them: "
-            f"{printing.escape(pattern[1].strip('/'))}"
-        )
+        printing.note(printing.escape(slashes_hint(pattern[1])))
     if not all(Path(path).is_file() for path in paths):  # a pipe cannot be read again
         return
     if not plan.records and (asked := of_requests(plan)) is not None and (count := _count(paths, asked)):
@@ -38,6 +37,14 @@ def explain_nothing(expression: str, plan: Plan, paths: Sequence[str]) -> None:
     marked = hidden(plan)
     if marked is not None and (count := _count(paths, marked)):
         _print_of_marks(count, paths)
+
+
+def slashes_hint(pattern: str) -> str:
+    """Return the sentence for a pattern between slashes; of `/users/.*/`, only the prefix may have been meant."""
+    words = f"the slashes of {pattern} are part of the pattern; without them: {pattern.strip('/')}"
+    if prefix := _PREFIX.fullmatch(pattern):
+        return f"{words}; did you mean {prefix[1]} at the start? that is: path startswith {prefix[1]}"
+    return words
 
 
 def _print_of_marks(count: int, paths: Sequence[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ import typer
 
 from mockrec.cli import printing
 from mockrec.cli.cells import MOST
+from mockrec.cli.fitting import Fit
 from mockrec.cli.pipes import await_readers
 
 if TYPE_CHECKING:
@@ -30,6 +32,8 @@ _BATCH = 256 * 1024
 """Bytes of one write."""
 _USUAL = {"time": 27, "id": 36, "status": 6, "method": 7, "url": 48, "path": 32, "host": 24, "duration": 8, "rule": 16}
 """Column widths for rows that are printed before the next ones are known."""
+_MIDDLE = ("url", "path", "query")
+"""Columns that are cut in the middle to fit a terminal."""
 _NUMBERS = ("status", "duration", "size", "port")
 """Right-aligned columns of a table."""
 
@@ -67,6 +71,7 @@ class FilterOptions:
     force: bool
     file_mode: int
     redact: bool = False
+    wide: bool = False
 
     @property
     def rows(self) -> bool:
@@ -296,12 +301,15 @@ def write_rows(
         rows = iter(sort_rows(rows, place, descending=wish.sort.startswith("-"))[: wish.limit])
     rows = (row[: len(names)] for row in rows)
     out = _Batch(sink, at_once)
-    for line in _shaped(names, rows, wish.shape or RowShape.table, at_once=at_once):
+    fit = _fit(names) if wish.output == "-" and not wish.wide else None
+    for line in _shaped(names, rows, wish.shape or RowShape.table, at_once=at_once, fit=fit):
         out.add(line.encode("utf-8", "backslashreplace"))
     out.flush()
 
 
-def _shaped(names: list[str], rows: Iterable[list[Any]], shape: RowShape, *, at_once: bool) -> Iterator[str]:
+def _shaped(
+    names: list[str], rows: Iterable[list[Any]], shape: RowShape, *, at_once: bool, fit: Fit | None = None
+) -> Iterator[str]:
     if shape is RowShape.jsonl:
         for row in rows:
             yield _json({name: value for name, value in zip(names, row, strict=True) if value is not None}) + "\n"
@@ -310,11 +318,26 @@ def _shaped(names: list[str], rows: Iterable[list[Any]], shape: RowShape, *, at_
         yield from _csv([_plain(value) for value in row] for row in rows)
     else:
         right = frozenset(place for place, name in enumerate(names) if name.rpartition(".")[2] in _NUMBERS)
-        cells = ([_cell(name, value) for name, value in zip(names, row, strict=True)] for row in rows)
+        cells = (
+            [_cell(name, value, readable=fit is not None) for name, value in zip(names, row, strict=True)]
+            for row in rows
+        )
         header = [printing.escape_start(name.upper()) for name in names]
+        whole = "--as csv" if fit is None else "--wide"
         least = [_USUAL.get(name, 0) for name in names] if at_once else None
-        for line in printing.table_lines(header, cells, right=right, whole="--as csv", least=least):
+        for line in printing.table_lines(header, cells, right=right, whole=whole, least=least, fit=fit):
             yield f"{line}\n"
+
+
+def _fit(names: Sequence[str]) -> Fit | None:
+    """Return how rows fit the terminal, if they go to one: texts may be cut, numbers and times not."""
+    width = printing.columns(sys.stdout)
+    if width is None:
+        return None
+    whole = (*_NUMBERS, "time", "id", "method")
+    shrink = {place: 12 for place, name in enumerate(names) if name.rpartition(".")[2] not in whole}
+    middle = frozenset(place for place, name in enumerate(names) if name in _MIDDLE)
+    return Fit(width, shrink, middle)
 
 
 def _shortened(rows: Iterable[list[Any]], place: int) -> Iterator[list[Any]]:
@@ -344,13 +367,13 @@ def _plain(value: Any) -> Any:
     return printing.escape(value if isinstance(value, str) else _json(value), keep_lines=True)
 
 
-def _cell(name: str, value: Any) -> str:
+def _cell(name: str, value: Any, *, readable: bool) -> str:
     if value is None:
         return ""
     if name == "duration" and isinstance(value, (int, float)):
         return printing.duration(value)
     if isinstance(value, str):
-        return printing.escape_start(value)
+        return printing.escape_url(value) if readable and name in _MIDDLE else printing.escape_start(value)
     return printing.escape_start(str(_plain(value)))
 
 

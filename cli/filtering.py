@@ -22,7 +22,7 @@ from mockrec.cli.filter_output import (
     write_lines,
     write_rows,
 )
-from mockrec.cli.options import FileMode, Force, Quiet, Verbose, refuse_inputs
+from mockrec.cli.options import FileMode, Force, Quiet, Verbose, Wide, refuse_inputs
 from mockrec.cli.progress import Progress
 from mockrec.cli.reading import warn_of
 from mockrec.cli.unfinished import whole_or_none
@@ -74,6 +74,7 @@ def filter_sessions(
         bool, typer.Option("--redact", help="Replace secrets by marks, in a session that was recorded with them.")
     ] = False,
     exit_status: Annotated[bool, typer.Option("-e", "--exit-status", help="Exit with 1 when nothing matches.")] = False,
+    wide: Wide = False,
     force: Force = False,
     file_mode: FileMode = 0o600,
     quiet: Quiet = False,
@@ -109,6 +110,7 @@ def filter_sessions(
         force=force,
         file_mode=file_mode,
         redact=redact,
+        wide=wide,
     )
     _refuse(wish, follow=follow, count=count)
     found = _follow(wish) if follow else _count(wish) if count else _select(wish)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,6 +21,10 @@ class Invocation:
 
     command: list[str] | None = None
     """The arguments after the first `--`; None without one."""
+    from_file: set[str] = field(default_factory=set)
+    """The parameters whose value is that of the configuration file, which is weaker than the rule file."""
+    arguments: Sequence[str] = ()
+    """The arguments before it, without the name of the sub-command."""
 
 
 invocation = Invocation()
@@ -174,6 +178,8 @@ SessionPath = Annotated[
 As = Annotated[
     OutputShape, typer.Option("--as", metavar="text|json", help="What is printed: text for people, or JSON Lines.")
 ]
+Wide = Annotated[bool, typer.Option("--wide", help="Print ids and texts whole, however wide the terminal is.")]
+NoPager = Annotated[bool, typer.Option("--no-pager", help="Print everything at once, without a pager.")]
 EventTypes = Annotated[
     str | None,
     typer.Option("--events", metavar="TYPES", help="Which events: default, all, or types separated by commas."),

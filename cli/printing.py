@@ -9,21 +9,23 @@ import contextlib
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, islice
-from typing import NoReturn, TextIO
+from typing import IO, NoReturn, TextIO
 
 from mockrec.cli import cells
+from mockrec.cli.fitting import Fit
 from mockrec.formats.schema.errors import OutputError
 from mockrec.formats.text import quantities
 
 duration = quantities.show_duration
 size = quantities.show_size
 
+DEFAULT_COLUMNS = 80
 _SAMPLE = 500
 """Rows from which a table takes its column widths; later rows are printed as they come."""
 
-_COLOURS = {"red": "31", "green": "32", "yellow": "33", "cyan": "36", "dim": "2", "bold": "1"}
+_COLOURS = {"red": "31", "green": "32", "blue": "34", "yellow": "33", "cyan": "36", "dim": "2", "bold": "1"}
 
 # C0 and C1 controls, line and paragraph separators, direction marks and overrides, lone surrogates.
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -36,6 +38,14 @@ class _Level:
 
     quiet = False
     verbose = False
+    color = "auto"
+
+
+class _Redirected:
+    """Where data goes instead of stdout, and the messages that wait until the pager has ended."""
+
+    stream: IO[str] | None = None
+    held: list[str] | None = None
 
 
 def set_quiet(value: bool) -> None:
@@ -48,12 +58,34 @@ def set_verbose(value: bool) -> None:
     _Level.verbose = value
 
 
+def set_color(mode: str) -> None:
+    """Use colour `always`, `never`, or `auto`: by the environment and where the output goes."""
+    _Level.color = mode
+
+
 def data(text: str) -> None:
     """Print the command's output: one or several lines on stdout. Raises `OutputError` if stdout fails."""
+    if _Redirected.stream is not None:
+        _Redirected.stream.write(f"{text}\n")  # a pager that has ended raises BrokenPipeError
+        return
     try:
         sys.stdout.write(f"{text}\n")
     except OSError as error:
         _give_up_stdout(error)
+
+
+def redirect(stream: IO[str] | None, *, hold: bool = False) -> None:
+    """Send data to a pager, and hold what is for stderr. With None and `hold`, only hold it."""
+    _Redirected.stream = stream
+    if stream is not None or hold:
+        _Redirected.held = _Redirected.held or []
+
+
+def release() -> None:
+    """Print what was held for stderr while a pager ran."""
+    held, _Redirected.held = _Redirected.held or [], None
+    for text in held:
+        _to_stderr(text)
 
 
 def flush() -> None:
@@ -115,7 +147,9 @@ def problems(text: str) -> None:
 
 def progress_wanted() -> bool:
     """Whether stderr is a terminal."""
-    return not _Level.quiet and is_terminal(sys.stderr) and os.environ.get("TERM") != "dumb"
+    if _Level.quiet or _Redirected.held is not None:
+        return False
+    return is_terminal(sys.stderr) and os.environ.get("TERM") != "dumb"
 
 
 def progress(text: str) -> None:
@@ -130,6 +164,9 @@ def progress(text: str) -> None:
 
 
 def _to_stderr(text: str) -> None:
+    if _Redirected.held is not None:
+        _Redirected.held.append(text)
+        return
     try:
         sys.stderr.write(f"{text}\n")
         sys.stderr.flush()
@@ -172,8 +209,30 @@ def is_terminal(stream: TextIO) -> bool:
 
 
 def colour_wanted(stream: TextIO) -> bool:
-    """Whether to use colour: on a terminal, unless NO_COLOR is set (https://no-color.org)."""
-    return is_terminal(stream) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    """Whether to use colour: on a terminal. `--color` decides first, then NO_COLOR (https://no-color.org), then
+    FORCE_COLOR (https://force-color.org)."""
+    if _Level.color != "auto":
+        return _Level.color == "always"
+    if os.environ.get("NO_COLOR"):
+        return False
+    forced = os.environ.get("FORCE_COLOR")
+    if forced:
+        return forced not in ("0", "false")
+    return is_terminal(stream) and os.environ.get("TERM") != "dumb"
+
+
+def columns(stream: TextIO) -> int | None:
+    """Return the width of the terminal that a stream goes to, 80 if it is not known; None without a terminal."""
+    if not is_terminal(stream):
+        return None
+    try:
+        wide = int(os.environ.get("COLUMNS", "")) or os.get_terminal_size(stream.fileno()).columns
+    except (OSError, ValueError, AttributeError):
+        try:
+            wide = os.get_terminal_size(stream.fileno()).columns
+        except (OSError, ValueError, AttributeError):
+            wide = 0
+    return wide if wide > 0 else DEFAULT_COLUMNS
 
 
 def style(text: str, colour: str, stream: TextIO) -> str:
@@ -186,13 +245,26 @@ def escape_start(text: str) -> str:
     return escape(text[: cells.MOST + 1])
 
 
+def escape_url(url: str) -> str:
+    """Return an escaped URL for a column that is cut in the middle, with its encoded UTF-8 as characters."""
+    if len(url) > 2 * cells.MOST:
+        url = f"{url[: cells.MOST]}…{url[-cells.MOST :]}"
+    return escape(cells.readable_url(url))
+
+
 def cell(text: str) -> str:
     """Return a text as a cell of a table shows it."""
     return cells.cut(escape_start(text))
 
 
 def table(
-    header: Sequence[str], rows: Iterable[Sequence[str]], *, right: frozenset[int] = frozenset(), whole: str = ""
+    header: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    right: frozenset[int] = frozenset(),
+    whole: str = "",
+    fit: Fit | None = None,
+    colour: Callable[[int, str], str] | None = None,
 ) -> None:
     """Print columns on stdout, two spaces apart; those in `right` are right-aligned.
 
@@ -200,7 +272,7 @@ def table(
     text further down pushes its line to the right. No cell is wider than `cells.MOST`; if one was cut, the last line
     names the option (`whole`) that prints it whole.
     """
-    for line in table_lines(header, rows, right=right, whole=whole):
+    for line in table_lines(header, rows, right=right, whole=whole, fit=fit, colour=colour):
         data(line)
 
 
@@ -211,13 +283,20 @@ def table_lines(
     right: frozenset[int] = frozenset(),
     whole: str = "",
     least: Sequence[int] | None = None,
+    fit: Fit | None = None,
+    colour: Callable[[int, str], str] | None = None,
 ) -> Iterator[str]:
-    """Yield the lines of `table`. With `least` (column widths) the first line needs only the first row."""
+    """Yield the lines of `table`. With `least` (column widths) the first line needs only the first row.
+
+    `fit`: cut cells so that lines fit a terminal. `colour`: column and text → name of a colour, or an empty text.
+    """
     count = 0
 
     def cut(row: Sequence[str]) -> list[str]:
         nonlocal count
-        short = [cells.cut(text) for text in row]
+        short = [
+            text if fit is not None and column in fit.middle else cells.cut(text) for column, text in enumerate(row)
+        ]
         count += sum(one != text for one, text in zip(short, row, strict=True))
         return short
 
@@ -225,15 +304,23 @@ def table_lines(
     sample = [list(header), *islice(remaining, _SAMPLE if least is None else 1)]
     known = least or [0] * len(header)
     widths = [max(known[column], *(cells.width(row[column]) for row in sample)) for column in range(len(header))]
-    for row in chain(sample, remaining):
-        padded = [
-            cells.pad(text, columns, right=column in right)
-            for column, (text, columns) in enumerate(zip(row, widths, strict=True))
-        ]
-        yield "  ".join(padded).rstrip()
-    if count:
+    shown = dict(enumerate(widths)) if fit is None else fit.columns(widths)
+    for number, row in enumerate(chain(sample, remaining)):
+        line = []
+        for column, room in shown.items():
+            text = row[column]
+            if fit is not None and cells.width(text) > room:
+                text = fit.cut(column, text, room)
+                count += text != row[column]
+            padded = cells.pad(text, room, right=column in right)
+            name = colour(column, row[column]) if colour is not None and number else ""
+            line.append(padded.replace(text, style(text, name, sys.stdout), 1) if name and text else padded)
+        yield "  ".join(line).rstrip()
+    if count and fit is None:
         hint = f"; {whole} shows them whole" if whole else ""
         note(f"{plural(count, 'cell')} of more than {cells.MOST} characters cut{hint}")
+    elif count and whole:
+        note(f"{plural(count, 'cell')} cut to fit {fit.width if fit else 0} columns; {whole} shows them whole")
 
 
 def plural(count: int, noun: str) -> str:

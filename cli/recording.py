@@ -17,6 +17,7 @@ import typer
 from mockrec.cli import control, interrupts, printing
 from mockrec.cli.codes import COMMAND_NOT_RUN, DEFECT, READER_GONE
 from mockrec.cli.live_view import LiveView
+from mockrec.cli.nothing_received import print_nothing_received
 from mockrec.cli.options import duration
 from mockrec.cli.pipes import await_readers
 from mockrec.cli.replay_summary import print_replays, replay_words
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from mockrec.engine.message.summary import ExchangeSummary
+    from mockrec.engine.rules.matching.select import CompiledRule
     from mockrec.engine.rules.model import Step
     from mockrec.formats.schema.errors import FormatError
 
@@ -52,6 +54,7 @@ class RunOptions:
     watch: bool = False
     no_proxy: str | None = None
     workers: int = 1
+    live_lines: str = "auto"
     answers: str | None = None
     """What responds, for the ready line, if it is not a rule file."""
     isolate: bool = False
@@ -92,7 +95,7 @@ def _record(settings: RunSettings, choices: RunOptions) -> int:
         def shown(text: str, exchange: LoggedExchange | None) -> str:
             return text if run.redactor is None else run.redactor.text(text, exchange)
 
-        live = LiveView(shown)
+        live = LiveView(shown, choices.live_lines)
 
         def ended(exchange: LoggedExchange) -> None:
             live.ended(exchange)
@@ -130,12 +133,15 @@ def _record(settings: RunSettings, choices: RunOptions) -> int:
 
         async def serve(run: Run) -> Ending:
             _print_ready(run, choices)
+            supervisor.live_lines = live.lines
             tune_garbage_collection()
             return await supervisor.wait(seconds)
 
         report_failures(live.failure)
         async with anyio.create_task_group() as group:
             await group.start(supervisor.watch_signals)
+            if live.lines is not None:
+                group.start_soon(live.lines.run)
             try:
                 ending = await run.record(serve)
             finally:
@@ -143,6 +149,8 @@ def _record(settings: RunSettings, choices: RunOptions) -> int:
             group.cancel_scope.cancel()
         ending = _failed(ending, run, live)  # again: an output may have failed at the last record
         live.summary(shown_outputs(settings), run.rules)
+        if settings.command is not None and _nothing_received(run, live):
+            print_nothing_received(settings.command)
         print_replays(run.replays)
         if settings.kept_log is not None:
             from mockrec.cli.kept import add_to_cassettes
@@ -160,6 +168,12 @@ def _record(settings: RunSettings, choices: RunOptions) -> int:
     aside = redirect_stdout(sys.stderr) if "-" in settings.outputs else nullcontext()
     with aside, interrupts.leaving_at_once():  # until the supervisor receives signals
         return anyio.run(main, backend_options={"use_uvloop": has_uvloop()})
+
+
+def _nothing_received(run: Run, live: LiveView) -> bool:
+    """Whether no client has spoken to the recorder: no exchange, no tunnel, no failed handshake."""
+    own = ("session-started", "session-ended", "rules-reloaded")
+    return not (live.count or live.has_tls_failures or any(kind not in own for kind in run.record_counts))
 
 
 def _run(settings: RunSettings, hooks: Hooks, workers: int, live: LiveView) -> Run:
@@ -252,7 +266,7 @@ def _what_answers(settings: RunSettings) -> str:
 def _strict(ending: Ending, run: Run, live: LiveView, choices: RunOptions) -> Ending:
     """Return the ending of an otherwise good run under --strict."""
     # A replay has one rule, which is not the user's: its recordings count.
-    pending = [] if choices.answers else [rule.rule.id for rule in run.rules.pending()]
+    pending = [] if choices.answers else run.rules.pending()
     words = _strict_words(pending, live.unmatched) + replay_words(run.replays)
     if not choices.strict or ending.exit_code != 0 or not words:
         return ending
@@ -272,10 +286,16 @@ def _failed(ending: Ending, run: Run, live: LiveView) -> Ending:
     return ending
 
 
-def _strict_words(pending: list[str], unmatched: int) -> list[str]:
+def _strict_words(pending: Sequence[CompiledRule], unmatched: int) -> list[str]:
     words = []
     if unmatched:
         words.append(f"{printing.plural(unmatched, 'request')} matched no rule")
-    if pending:
-        words.append(f"not used as often as they say: {printing.escape(', '.join(pending))}")
+    never = [printing.escape(rule.rule.id) for rule in pending if not rule.used]
+    if never:
+        words.append(f"rule {never[0]} was never used" if len(never) == 1 else f"never used: rules {', '.join(never)}")
+    words += [
+        f"rule {printing.escape(rule.rule.id)} was used {printing.plural(rule.used, 'time')} of {rule.limit}"
+        for rule in pending
+        if rule.used
+    ]
     return words

@@ -9,6 +9,8 @@ from mockrec.cli.reading import warn_of
 from mockrec.engine.replay.serve.cassettes import Replays
 
 _TOLD = 20
+_REMEDIES = 5
+"""Most suggestions of options for requests without a recording."""
 
 
 def print_replays(replays: Replays) -> None:
@@ -20,6 +22,8 @@ def print_replays(replays: Replays) -> None:
         if cassette.missed:
             printing.warn(f"{name}: {printing.plural(cassette.missed, 'request')} without a recording:")
             _print_counted(cassette.misses)
+            for options, count in cassette.remedies.most_common(_REMEDIES):
+                printing.note(f"  with {printing.escape(options)}, {count} of them would match")
         if cassette.expired:
             count = cassette.expired.total()
             printing.warn(f"{name}: {printing.plural(count, 'request')} whose recording has expired:")

@@ -10,6 +10,8 @@ import typer
 
 from mockrec.cli import printing
 from mockrec.cli.control import Cassettes, ControlPort, UseControl, control_settings
+from mockrec.cli.defaults import weaker_than_rules
+from mockrec.cli.help_tables import WORDS
 from mockrec.cli.options import (
     EventTypes,
     FileMode,
@@ -120,6 +122,14 @@ def run(
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit 1 when a rule was not used or a request matched none.")
     ] = False,
+    live_lines: Annotated[
+        str,
+        typer.Option(
+            metavar="WHEN",
+            help="A line for each exchange on stderr: on, off, or auto (on a terminal). With COMMAND, lines are held"
+            " until its output pauses.",
+        ),
+    ] = "auto",
     watch: Annotated[bool, typer.Option("--watch", help="Read the rule file again when it changes.")] = False,
     transparent: Annotated[
         bool,
@@ -173,14 +183,25 @@ def run(
         raise typer.BadParameter("there is no rule file to watch", param_hint="--watch")
     if (ca_cert is None) != (ca_key is None):
         raise typer.BadParameter("give both, --ca-cert and --ca-key")
-    check_word("--redact", redact, ("default", "none"))
-    check_word("--unmatched", unmatched, ("reject", "passthrough"))
-    check_word("--http2", http2, ("true", "false", "fallback"))
-    check_word("--on-full", on_full, ("wait", "drop"))
+    check_word("--redact", redact, WORDS["redact"])
+    check_word("--unmatched", unmatched, WORDS["unmatched"])
+    check_word("--http2", http2, WORDS["http2"])
+    check_word("--live-lines", live_lines, WORDS["live-lines"])
+    check_word("--on-full", on_full, WORDS["on-full"])
     control = control_settings(use_control, control_port, cassettes, ready_file, workers)
+    if rules is not None and invocation.command is None and not rules.exists():
+        _refuse_command(rules)
     if ready_file is not None:
         remove_stale(ready_file)
     loaded = _load(rules)
+    weaker = weaker_than_rules(rules, invocation.from_file)
+    ports = None if "ports" in weaker else ports
+    http2 = None if "http2" in weaker else http2
+    socks = None if "socks" in weaker else socks
+    events = None if "events" in weaker else events
+    max_body_size = None if "max_body_size" in weaker else max_body_size
+    unmatched = None if "unmatched" in weaker else unmatched
+    transparent = transparent and "transparent" not in weaker
     settings = _settings(
         loaded,
         output=output,
@@ -214,9 +235,18 @@ def run(
         watch=watch,
         no_proxy=no_proxy,
         workers=workers,
+        live_lines=live_lines,
         report=later_report(report, settings.outputs, force=force, file_mode=file_mode),
     )
     raise typer.Exit(record(settings, choices))
+
+
+def _refuse_command(rules: Path) -> None:
+    """Refuse a COMMAND that was taken for RULES, because no `--` stands before it."""
+    from mockrec.cli.misplaced import command_hint
+
+    if hint := command_hint(invocation.arguments, (), str(rules)):
+        raise typer.BadParameter(f"there is no rule file {printing.escape(str(rules))}; {printing.escape(hint)}")
 
 
 def _load(rules: Path | None) -> Loaded:

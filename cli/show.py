@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import chain, islice
+from itertools import chain, islice, pairwise
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mockrec.cli import printing
-from mockrec.cli.options import As, OutputShape, Quiet, SessionPath, Verbose
+from mockrec.cli.fitting import Fit
+from mockrec.cli.options import As, NoPager, OutputShape, Quiet, SessionPath, Verbose, Wide
+from mockrec.cli.paging import paged
 from mockrec.cli.reading import warn_of
 from mockrec.formats.schema.lifecycle import CLOSED_TYPES
 
@@ -19,7 +22,13 @@ if TYPE_CHECKING:
     from mockrec.formats.sessions.session import Session
 
 _HEADER = ("STATUS", "METHOD", "URL", "DURATION", "RULE", "ID", "NOTE")
-_DURATION_COLUMN = 3
+_STATUS_COLUMN, _URL_COLUMN, _DURATION_COLUMN, _RULE_COLUMN, _ID_COLUMN, _NOTE_COLUMN = 0, 2, 3, 4, 5, 6
+_LEAST = {_URL_COLUMN: 22, _RULE_COLUMN: 6, _NOTE_COLUMN: 6}
+"""Columns that may be cut to fit a terminal, each with its least width."""
+_MOST_SHORTENED = 100_000
+"""Rows that are held to find the shortest ids; in longer sessions, ids are printed whole."""
+_SHORTEST_ID = 8
+_COLOURS = {"2": "green", "3": "cyan", "4": "yellow", "5": "red", "1": "blue"}
 _NOUNS = {"response": "exchange", "websocket-close": "exchange", "open": "unfinished"}
 _STATUS_WORDS = {
     "abort": "abort",
@@ -42,41 +51,91 @@ def show(
         typer.Argument(metavar="ID", help="An exchange or tunnel, or the beginning of its id.", show_default=False),
     ] = None,
     shape: As = OutputShape.text,
+    limit: Annotated[
+        int | None, typer.Option("--limit", metavar="N", min=0, help="List only the first N.", show_default=False)
+    ] = None,
+    wide: Wide = False,
+    no_pager: NoPager = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
     """List the exchanges of a session, or show one in full."""
+    from mockrec.formats.sessions.live import recorder_of
     from mockrec.formats.sessions.session import open_session
 
-    with open_session(session) as opened:
+    is_live = bool(recorder_of(session))
+    with paged(wanted=not no_pager and shape is OutputShape.text), open_session(session) as opened:
         if identity is None:
-            _list(opened, shape)
+            _list(opened, shape, limit, wide=wide, is_live=is_live)
         else:
             _one(opened, identity, shape)
         warn_of(opened)
 
 
-def _list(session: Session, shape: OutputShape) -> None:
+def _list(session: Session, shape: OutputShape, limit: int | None, *, wide: bool, is_live: bool) -> None:
     from mockrec.formats.sessions.rows import rows_of
 
     kinds: Counter[str] = Counter()
-    rows = _counted(rows_of(session, session.bodies_folder), kinds)
+    rows = rows_of(session, session.bodies_folder)
+    rows = _counted(_being_recorded(rows) if is_live else rows, kinds)
+    width = None if wide else printing.columns(sys.stdout)
     if shape is OutputShape.json:
-        for row in rows:
+        for row in islice(rows, limit):
             printing.data(_json(_row_record(row)))
     else:
         first = list(islice(rows, _SAMPLE))
         named = any(row.operation for row in first)
-        header = (*_HEADER[:_DURATION_COLUMN], "OPERATION", *_HEADER[_DURATION_COLUMN:]) if named else _HEADER
-        right = frozenset({_DURATION_COLUMN + named})
-        cells = (_cells(row, named=named) for row in chain(first, rows))
-        printing.table(header, cells, right=right, whole="--as json")
-    printing.note(_summary(kinds))
+        rows = chain(first, rows)
+        chosen, length = (islice(rows, limit), None) if width is None else _with_short_ids(rows, limit)
+        least = {column + (named and column >= _DURATION_COLUMN): size for column, size in _LEAST.items()}
+        printing.table(
+            (*_HEADER[:_DURATION_COLUMN], "OPERATION", *_HEADER[_DURATION_COLUMN:]) if named else _HEADER,
+            (_cells(row, length, readable=width is not None, named=named) for row in chosen),
+            right=frozenset({_DURATION_COLUMN + named}),
+            whole="--as json" if width is None else "--wide",
+            fit=None if width is None else Fit(width, least, frozenset({_URL_COLUMN})),
+            colour=_colour,
+        )
+    shown = kinds.total()
+    for _ in rows:
+        pass  # the rest is counted, and read to the session's end
+    more = f"; the first {shown} are listed (--limit)" if kinds.total() > shown else ""
+    printing.note(f"{_summary(kinds)}{more}")
+
+
+def _with_short_ids(rows: Iterator[Row], limit: int | None) -> tuple[Iterable[Row], int | None]:
+    """Return the rows to list, and the length at which the beginnings of all ids differ; None: ids stay whole."""
+    held = list(islice(rows, _MOST_SHORTENED))
+    if len(held) == _MOST_SHORTENED:
+        return islice(chain(held, rows), limit), None
+    ids = sorted({row.id for row in held if row.id})
+    same = max((_common(a, b) for a, b in pairwise(ids)), default=0)
+    return held[:limit], max(_SHORTEST_ID, same + 1)
+
+
+def _common(a: str, b: str) -> int:
+    """Return the length of the common beginning of two texts."""
+    return next((place for place, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
+
+
+def _colour(column: int, text: str) -> str:
+    """Return the colour of a cell: that of the status."""
+    if column != _STATUS_COLUMN or not text:
+        return ""
+    return "red" if text.endswith(("abort", "error", "tls")) else _COLOURS.get(text[0], "")
 
 
 def _counted(rows: Iterable[Row], kinds: Counter[str]) -> Iterator[Row]:
     for row in rows:
         kinds[_NOUNS.get(row.kind, _STATUS_WORDS.get(row.kind, row.kind))] += 1
+        yield row
+
+
+def _being_recorded(rows: Iterable[Row]) -> Iterator[Row]:
+    """Yield the rows of a session that is being recorded, where an exchange without an end is under way."""
+    for row in rows:
+        if row.kind == "open":
+            row.note = "being recorded"
         yield row
 
 
@@ -91,20 +150,26 @@ def _summary(kinds: Counter[str]) -> str:
     return ", ".join(words)
 
 
-def _cells(row: Row, *, named: bool) -> tuple[str, ...]:
+def _cells(row: Row, id_length: int | None = None, *, readable: bool = False, named: bool = False) -> tuple[str, ...]:
     """Return the cells of a row; `named`: there is a column for operations."""
     # An aborted exchange is shown as such even if a status was sent.
     word = _STATUS_WORDS.get(row.kind)
     status = " ".join(str(part) for part in (row.status, word) if part is not None)
+    method, note = row.method, row.note
+    if method == "CONNECT" and row.url.startswith(("ws://", "wss://")):  # RFC 8441: an upgrade, not a tunnel
+        method = "WS"
+        if row.kind == "abort":
+            status = status.removesuffix(" abort")
+            note = f"closed without a close frame{'' if note == 'aborted' else f': {note}'}"
     return (
         status,
-        printing.escape_start(row.method),
-        printing.escape_start(row.url),
+        printing.escape_start(method),
+        printing.escape_url(row.url) if readable else printing.escape_start(row.url),
         *((printing.escape_start(row.operation),) if named else ()),
         printing.duration(row.duration),
         printing.escape_start(row.rule),
-        printing.escape_start(row.id),
-        printing.escape_start(row.note),
+        printing.escape_start(row.id[:id_length]),
+        printing.escape_start(note),
     )
 
 

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mockrec.cli import arguments, printing
 from mockrec.cli.arguments import Sessions, Where
-from mockrec.cli.options import As, OutputShape, Quiet, Verbose
+from mockrec.cli.fitting import Fit
+from mockrec.cli.options import NoPager, Quiet, Verbose, Wide
+from mockrec.cli.paging import paged
 from mockrec.cli.progress import Progress
+from mockrec.cli.sparkline import sparkline
 
 if TYPE_CHECKING:
     from mockrec.formats.analysis.stats import EndpointStats, OperationStats, Stats
@@ -18,14 +24,43 @@ if TYPE_CHECKING:
 _TOP = 20
 
 
+class StatsShape(StrEnum):
+    """`--as` of statistics."""
+
+    text = "text"
+    json = "json"
+    csv = "csv"
+    markdown = "markdown"
+
+
+_HEADER = ("COUNT", "FAILED", "P50", "P90", "P99", "MAX", "TTFB", "BYTES", "LATENCY", "ENDPOINT")
+_OPTIONAL = (3, 6, 5)
+"""Columns of the endpoints that a narrow terminal leaves out: P90, TTFB, MAX."""
+_LEAST_ENDPOINT = 26
+_ID_LENGTH = 23
+"""Characters of an id on a terminal: its time in milliseconds and 28 random bits (RFC 9562, 5.7)."""
+
+
 def stats(
     sessions: Sessions,
     where: Where = None,
-    shape: As = OutputShape.text,
+    shape: Annotated[
+        StatsShape,
+        typer.Option(
+            "--as",
+            metavar="text|json|csv|markdown",
+            help="What is printed: text for people, one JSON object, or the endpoints as CSV or a Markdown table.",
+        ),
+    ] = StatsShape.text,
     as_json: Annotated[bool, typer.Option("--json", help="Short for --as json.")] = False,
     top: Annotated[
-        int, typer.Option("--top", metavar="N", min=1, help="How many endpoints the text shows, the busiest first.")
+        int,
+        typer.Option(
+            "--top", "--limit", metavar="N", min=1, help="How many endpoints the text shows, the busiest first."
+        ),
     ] = _TOP,
+    wide: Wide = False,
+    no_pager: NoPager = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
@@ -52,15 +87,25 @@ def stats(
         finally:
             selection.close()
     progress.finish()
-    if as_json or shape is OutputShape.json:
-        from mockrec.formats.files.jsonl import encode_lines
-
-        printing.data(encode_lines([summary(collected)]).decode().rstrip("\n"))
-    else:
-        for line in _text(collected, top):
+    shape = StatsShape.json if as_json else shape
+    with paged(wanted=not no_pager and shape is StatsShape.text):
+        for line in _lines(collected, shape, top, None if wide else printing.columns(sys.stdout)):
             printing.data(line)
     for selection in read:
         warn(selection)
+
+
+def _lines(collected: Stats, shape: StatsShape, top: int, width: int | None) -> Iterator[str]:
+    if shape is StatsShape.text:
+        yield from _text(collected, top, width)
+    elif shape is StatsShape.json:
+        from mockrec.formats.files.jsonl import encode_lines
+
+        yield encode_lines([summary(collected)]).decode().rstrip("\n")
+    else:
+        from mockrec.cli.stats_tables import csv_lines, markdown_lines
+
+        yield from (csv_lines if shape is StatsShape.csv else markdown_lines)(summary(collected))
 
 
 def summary(collected: Stats) -> dict[str, Any]:
@@ -69,10 +114,13 @@ def summary(collected: Stats) -> dict[str, Any]:
         "exchanges": collected.exchanges,
         "first": collected.first,
         "last": collected.last,
+        "seconds": seconds(collected),
+        "rate": rate(collected),
         "records": dict(collected.records),
         "status": _classes(collected),
         "statusCodes": {str(code): count for code, count in sorted(collected.statuses.items())},
         "latency": collected.percentiles(),
+        "ttfb": collected.first_bytes(),
         "bytes": {
             "request": collected.request_bytes,
             "response": collected.response_bytes,
@@ -88,6 +136,7 @@ def summary(collected: Stats) -> dict[str, Any]:
                 "failed": endpoint.failed,
                 "status": dict(sorted(endpoint.statuses.items())),
                 "latency": collected.percentiles(endpoint),
+                "ttfb": collected.first_bytes(endpoint),
                 "bytes": endpoint.bytes,
             }
             for (method, host, path), endpoint in _busiest(collected)
@@ -115,6 +164,21 @@ def summary(collected: Stats) -> dict[str, Any]:
     }
 
 
+def seconds(collected: Stats) -> float | None:
+    """Return the time from the first to the last record, in seconds; None without both."""
+    try:
+        first, last = (datetime.fromisoformat(text) for text in (collected.first, collected.last))
+        return (last - first).total_seconds()
+    except (ValueError, TypeError):  # a time zone that only one of them has
+        return None
+
+
+def rate(collected: Stats) -> float | None:
+    """Return the exchanges per second of the session; None if it has no length."""
+    length = seconds(collected)
+    return collected.exchanges / length if length else None
+
+
 def _classes(collected: Stats) -> dict[str, int]:
     classes: dict[str, int] = {}
     for code, count in sorted(collected.statuses.items()):
@@ -138,30 +202,53 @@ def _tokens(operation: OperationStats) -> dict[str, Any]:
     return {"tokens": {"input": operation.input_tokens, "output": operation.output_tokens}}
 
 
-def _text(collected: Stats, top: int) -> Iterator[str]:
+def _text(collected: Stats, top: int, width: int | None) -> Iterator[str]:
     yield f"{printing.plural(collected.exchanges, 'exchange')}, {printing.plural(collected.records.total(), 'record')}"
     if collected.first:
         yield f"from {printing.escape(collected.first)} to {printing.escape(collected.last)}"
+    if (length := seconds(collected)) and collected.exchanges:
+        yield f"rate     {_rate(collected.exchanges / length)} over {printing.duration(length * 1000)}"
     if collected.statuses:
         classes = " · ".join(f"{name} {count}" for name, count in _classes(collected).items())
         codes = ", ".join(f"{code}: {count}" for code, count in sorted(collected.statuses.items()))
         yield f"status   {classes}   ({codes})"
     if latency := collected.percentiles():
-        yield "latency  " + " · ".join(f"{name} {printing.duration(value)}" for name, value in latency.items())
+        yield "latency  " + _percentiles(latency)
+    if ttfb := collected.first_bytes():
+        yield "ttfb     " + _percentiles(ttfb)
     yield (
         f"bodies   {printing.size(collected.request_bytes)} in requests · {printing.size(collected.response_bytes)} in "
         f"responses, the largest {printing.size(collected.largest)}"
     )
     if collected.tunnel_bytes:
         yield f"tunnels  {printing.size(collected.tunnel_bytes)}"
-    yield from _endpoints(collected, top)
-    yield from _operations(collected, top)
-    yield from _errors(collected)
-    yield from _slowest(collected)
-    yield from _rules(collected)
+    yield from _endpoints(collected, top, width)
+    yield from _operations(collected, top, width)
+    yield from _errors(collected, width)
+    yield from _slowest(collected, width)
+    yield from _rules(collected, width)
 
 
-def _endpoints(collected: Stats, top: int) -> Iterator[str]:
+def _whole(width: int | None) -> str:
+    """Return the option that shows cut cells whole; on a terminal, the table of endpoints names one for all."""
+    return "" if width is not None else "--as json"
+
+
+def _percentiles(values: dict[str, float]) -> str:
+    return " · ".join(f"{name} {printing.duration(value)}" for name, value in values.items())
+
+
+def _rate(per_second: float) -> str:
+    """`1,234 exchanges/s`, `0.25 exchanges/s`."""
+    return f"{per_second:,.0f} exchanges/s" if per_second >= 10 else f"{per_second:.2f} exchanges/s"
+
+
+def _fit(width: int | None, *shrink: int, middle: int = -1, least: int = 12) -> Fit | None:
+    """Return how a table fits the terminal, if it goes to one."""
+    return None if width is None else Fit(width, dict.fromkeys(shrink, least), frozenset({middle}))
+
+
+def _endpoints(collected: Stats, top: int, width: int | None) -> Iterator[str]:
     busiest = _busiest(collected)
     if not busiest:
         return
@@ -169,17 +256,22 @@ def _endpoints(collected: Stats, top: int) -> Iterator[str]:
     for (method, host, path), endpoint in busiest[:top]:
         latency = collected.percentiles(endpoint)
         times = [printing.duration(latency.get(name)) for name in ("p50", "p90", "p99", "max")]
+        times.append(printing.duration(collected.first_bytes(endpoint).get("p50")))
         failed = str(endpoint.failed) if endpoint.failed else ""
-        place = printing.escape(f"{method} {host}{path}")
-        rows.append((str(endpoint.count), failed, *times, printing.size(endpoint.bytes), place))
+        place = printing.escape_url(f"{method} {host}{path}")
+        histogram = sparkline(endpoint.durations)
+        rows.append((str(endpoint.count), failed, *times, printing.size(endpoint.bytes), histogram, place))
     yield ""
-    header = ("COUNT", "FAILED", "P50", "P90", "P99", "MAX", "BYTES", "ENDPOINT")
-    yield from printing.table_lines(header, rows, right=frozenset(range(7)), whole="--as json")
+    last = len(_HEADER) - 1
+    fit = None if width is None else Fit(width, {last: _LEAST_ENDPOINT}, frozenset({last}), _OPTIONAL)
+    yield from printing.table_lines(
+        _HEADER, rows, right=frozenset(range(8)), whole="--wide", fit=fit, colour=_failed_colour
+    )
     if len(busiest) > top:
         yield f"… and {len(busiest) - top} more (--top shows more, --as json all)"
 
 
-def _operations(collected: Stats, top: int) -> Iterator[str]:
+def _operations(collected: Stats, top: int, width: int | None) -> Iterator[str]:
     busiest = _busiest_operations(collected)
     if not busiest:
         return
@@ -196,39 +288,66 @@ def _operations(collected: Stats, top: int) -> Iterator[str]:
     if not any(row[7] for row in rows):
         header = [title for title in header if title != "TOKENS IN/OUT"]
         rows = [(*row[:7], *row[8:]) for row in rows]
-    yield from printing.table_lines(header, rows, right=frozenset(range(len(header) - 2)), whole="--as json")
+    last = len(header) - 1
+    yield from printing.table_lines(
+        header, rows, right=frozenset(range(last - 1)), whole=_whole(width), fit=_fit(width, last - 1, last)
+    )
     if len(busiest) > top:
         yield f"… and {len(busiest) - top} more (--top shows more, --as json all)"
 
 
-def _errors(collected: Stats) -> Iterator[str]:
+def _failed_colour(column: int, text: str) -> str:
+    return "red" if column == 1 and text else ""
+
+
+def _errors(collected: Stats, width: int | None) -> Iterator[str]:
     if collected.errors:
         rows = [
             (str(count), kind, printing.escape(error)) for (kind, error), count in collected.errors.most_common(_TOP)
         ]
         yield ""
-        yield from printing.table_lines(("COUNT", "TYPE", "ERROR"), rows, right=frozenset({0}), whole="--as json")
-
-
-def _slowest(collected: Stats) -> Iterator[str]:
-    if collected.slowest:
-        names = ("status", "method", "url", "id")
-        rows = [
-            (printing.duration(exchange["duration"]), *(printing.escape(str(exchange.get(name, ""))) for name in names))
-            for exchange in collected.slowest
-        ]
-        yield ""
         yield from printing.table_lines(
-            ("SLOWEST", "STATUS", "METHOD", "URL", "ID"), rows, right=frozenset({0}), whole="--as json"
+            ("COUNT", "TYPE", "ERROR"),
+            rows,
+            right=frozenset({0}),
+            whole="" if width else "--as json",
+            fit=_fit(width, 2),
         )
 
 
-def _rules(collected: Stats) -> Iterator[str]:
+def _slowest(collected: Stats, width: int | None) -> Iterator[str]:
+    if collected.slowest:
+        names = ("status", "method", "url", "id")
+        rows = [
+            (printing.duration(exchange["duration"]), *(_slow_cell(name, exchange, width) for name in names))
+            for exchange in collected.slowest
+        ]
+        yield ""
+        fit = _fit(width, 3, middle=3, least=12)
+        yield from printing.table_lines(
+            ("SLOWEST", "STATUS", "METHOD", "URL", "ID"),
+            rows,
+            right=frozenset({0}),
+            whole="" if width else "--as json",
+            fit=fit,
+        )
+
+
+def _slow_cell(name: str, exchange: Mapping[str, Any], width: int | None) -> str:
+    text = str(exchange.get(name, ""))
+    if width is None:
+        return printing.escape(text)
+    return printing.escape_url(text) if name == "url" else printing.escape(text[:_ID_LENGTH])
+
+
+def _rules(collected: Stats, width: int | None) -> Iterator[str]:
     if collected.rules or collected.known_rules:
         rows = [(str(count), printing.escape(rule)) for rule, count in collected.rules.most_common(_TOP)]
         if collected.without_rule:
             rows.append((str(collected.without_rule), "(no rule)"))
         yield ""
-        yield from printing.table_lines(("USED", "RULE"), rows, right=frozenset({0}), whole="--as json")
+        yield from printing.table_lines(
+            ("USED", "RULE"), rows, right=frozenset({0}), whole=_whole(width), fit=_fit(width, 1)
+        )
         if collected.unused_rules:
             yield "never used: " + ", ".join(map(printing.escape, collected.unused_rules))

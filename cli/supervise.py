@@ -16,6 +16,8 @@ from mockrec.cli import control, printing
 from mockrec.cli.child import Child
 from mockrec.cli.codes import COMMAND_NOT_RUN, RECORDING_FAILED
 from mockrec.cli.defects import report_defect
+from mockrec.cli.live_lines import LiveLines
+from mockrec.cli.output_pauses import OutputWatch
 from mockrec.cli.signals import Signals
 from mockrec.engine.errors import ConfigError, RuleFileError
 from mockrec.engine.recording.ending import Ending
@@ -42,6 +44,8 @@ class Supervisor:
         self._ended = anyio.Event()
         self._reloading = anyio.Lock()
         self._ending = Ending("stopped")
+        self.live_lines: LiveLines | None = None
+        """Lines that must not cut into COMMAND's output."""
         command = run.settings.command
         self._ctrl_cs = 0
         self._passed_on = 0
@@ -71,6 +75,8 @@ class Supervisor:
             code = await self._child.start(self._run.url, self._run.port, control.variables(self._run))
             if code is not None:
                 return Ending("command ended", code)
+            if self.live_lines is not None and self._child.shares_stderr:
+                self.live_lines.watch = OutputWatch(self._child.pid)
         async with anyio.create_task_group() as group:
             group.start_soon(self._await_failure)
             if seconds is not None:

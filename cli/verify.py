@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mockrec.cli import printing
-from mockrec.cli.options import FileMode, Force, Quiet, SessionPath, Verbose
+from mockrec.cli.options import As, FileMode, Force, OutputShape, Quiet, SessionPath, Verbose
 from mockrec.cli.pipes import await_readers
 from mockrec.cli.unfinished import whole_or_none
 
@@ -33,6 +33,7 @@ def verify(
             "can be finished in its own place. Says nothing new about SESSION: the exit code is still its own.",
         ),
     ] = None,
+    shape: As = OutputShape.text,
     force: Force = False,
     file_mode: FileMode = 0o600,
     quiet: Quiet = False,
@@ -66,7 +67,10 @@ def verify(
 
             finish_journal(repair, journal, _missing_end(opened, audit), file_mode=file_mode)
     complete = not opened.cut_off and not audit.finding_count
-    _tell(opened, audit, complete, verbose)
+    if shape is OutputShape.json:
+        printing.data(_json(opened, audit, complete))
+    else:
+        _tell(opened, audit, complete, verbose)
     if repair is not None:
         what = "repaired copy" if journal is None else "repaired"
         printing.note(f"{what}: {printing.escape(repair)}")
@@ -137,22 +141,42 @@ def _ending(audit: Audit) -> dict[str, Any]:
     }
 
 
-def _tell(session: Session, audit: Audit, complete: bool, verbose: bool) -> None:
+def _verdict(session: Session, complete: bool) -> str:
     from mockrec.formats.sessions.live import is_live
 
+    if complete:
+        return "complete"
+    if is_live(session.cut_off):
+        return "still being recorded"
+    return "cut off" if session.cut_off else "not complete"
+
+
+def _json(session: Session, audit: Audit, complete: bool) -> str:
+    """Return the result as an object for JSON."""
+    from mockrec.formats.files.jsonl import encode_lines
+
+    found = {
+        "session": session.name,
+        "complete": complete,
+        "verdict": _verdict(session, complete),
+        "part": audit.part,
+        "records": dict(audit.counts),
+        "exchanges": audit.exchange_count,
+        "openExchanges": len(audit.open_ids),
+        "cutOff": session.cut_off,
+        "notes": list(session.notes),
+        "findings": list(audit.findings),
+        "findingCount": audit.finding_count,
+    }
+    return printing.escape_json(encode_lines([found]).decode().rstrip("\n"))
+
+
+def _tell(session: Session, audit: Audit, complete: bool, verbose: bool) -> None:
     name = printing.escape(session.name)
     total = sum(audit.counts.values())
     numbers = f"{printing.plural(total, 'record')}, {printing.plural(audit.exchange_count, 'exchange')}"
-    if complete:
-        verdict = "complete"
-    elif is_live(session.cut_off):
-        verdict = "still being recorded"
-    elif session.cut_off:
-        verdict = "cut off"
-    else:
-        verdict = "not complete"
     part = "" if audit.part is None else f"part {audit.part} of a session: "
-    printing.data(f"{name}: {part}{verdict}: {numbers}")
+    printing.data(f"{name}: {part}{_verdict(session, complete)}: {numbers}")
     if session.cut_off:
         printing.data(f"  {session.cut_off}")
     if audit.open_ids and (complete or session.cut_off):

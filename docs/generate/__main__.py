@@ -6,6 +6,7 @@ exit codes. What a page says of a thing is what the code says of it, so a descri
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -13,10 +14,14 @@ import codes
 import commands
 import events
 import index
+import manpages
 import rules
 import secrets_page
 
+from mockrec.engine.rules.language.load import json_schema
+
 PAGES = {
+    "rules.schema.json": lambda: json.dumps(json_schema(), indent=1, ensure_ascii=False) + "\n",
     "index.md": index.text,
     "commands.md": commands.text,
     "rules.md": rules.text,
@@ -31,6 +36,9 @@ def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in PAGES.items():
         (folder / name).write_text(text(), encoding="utf-8")
+    (folder / "man").mkdir(exist_ok=True)
+    for name, page in manpages.pages().items():
+        (folder / name).write_text(page, encoding="utf-8")
 
 
 main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parents[1] / "reference")

@@ -13,7 +13,9 @@ from mockrec.cli.help import Described, described, usage
 
 _ABOUT = """
 Everything after the first `--` is COMMAND, and only `run` takes one. Every command takes `-h` and `--help`. What the
-options are for is described in [Commands](../cli.md); [exit codes](exit-codes.md) have a page of their own.
+options are for is described in [Commands](../cli.md); [exit codes](exit-codes.md) have a page of their own. Every
+option has a variable, such as `MOCKREC_RUN_PORT` for `run --port`, and a place in
+[`mockrec.toml`](../cli.md#variables-and-configuration-files).
 """
 
 

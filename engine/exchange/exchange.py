@@ -280,6 +280,8 @@ class Exchange(LoggedExchange):
         """End the exchange before it is complete. Does nothing if it has ended."""
         if not self.finished:
             self.aborted_at = clock.now()
+            if error is not None:
+                self.abort_reason = str(error.get("message") or error.get("code") or error.get("name") or "aborted")
             self.log.abort(self, error)
             if self.body_complete is not None:
                 self.body_complete.set()

@@ -27,6 +27,7 @@ class ExchangeState:
     """
 
     __slots__ = (
+        "abort_reason",
         "aborted_at",
         "acting_rule",
         "body_received_at",
@@ -72,6 +73,8 @@ class ExchangeState:
         self.headers_sent_at: float | None = None
         self.response_sent_at: float | None = None
         self.aborted_at: float | None = None
+        self.abort_reason = ""
+        """Why it was aborted; empty if the client disconnected."""
         self.ws_accepted_at: float | None = None
         self.ws_closed_at: float | None = None
         self.rule: CompiledRule | None = None

@@ -3,9 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
+from mockrec.engine import clock
 from mockrec.engine.message.state import ExchangeState
+
+_FAILED: Final = "passthrough-error:"
+_MOST_CAUSE: Final = 600
+_KINDS: Final = {
+    "ENOTFOUND": "dns",
+    "EAI_AGAIN": "dns",
+    "EPROTO": "tls",
+    "ECONNREFUSED": "connect",
+    "EHOSTUNREACH": "connect",
+    "ENETUNREACH": "connect",
+    "EADDRNOTAVAIL": "connect",
+    "ETIMEDOUT": "timeout",
+    "ECONNRESET": "reset",
+    "EPIPE": "reset",
+    "ERR_PROXY_FAILED": "proxy",
+}
+"""Code of an upstream error → the part of the way to the server that failed."""
+_PLAIN: Final = {
+    "ENOTFOUND": "no such host",
+    "EAI_AGAIN": "no name server answers",
+    "ECONNREFUSED": "refused",
+    "ECONNRESET": "by the server",
+    "ETIMEDOUT": "no answer in time",
+}
+"""Code of an upstream error → a short sentence, where the kind says the rest."""
 
 AnyExchange = TypeVar("AnyExchange", bound=ExchangeState)
 
@@ -26,6 +52,12 @@ class ExchangeSummary(NamedTuple):
     rule: str
     """The id of the rule that answered; empty if there was none."""
     unmatched: bool
+    host: str = ""
+    """Where a proxy's client wanted to go; empty for a request to the recorder itself."""
+    cause: str = ""
+    """Why the exchange failed, with secrets replaced; empty if it did not fail."""
+    ended_at: float = 0.0
+    """Wall clock, milliseconds since the epoch."""
 
 
 def summary_of(exchange: AnyExchange, shown: Shown[AnyExchange]) -> ExchangeSummary:
@@ -38,4 +70,19 @@ def summary_of(exchange: AnyExchange, shown: Shown[AnyExchange]) -> ExchangeSumm
         end - exchange.started_at,
         "" if exchange.unmatched or exchange.rule is None else exchange.rule.rule.id,
         exchange.unmatched,
+        exchange.target.host if exchange.target.is_absolute or exchange.target.context.tunnel is not None else "",
+        shown(_cause_of(exchange), exchange),
+        clock.wall(end),
     )
+
+
+def _cause_of(exchange: ExchangeState) -> str:
+    """Return the kind of a failure and a sentence about it: `dns: its name cannot be resolved`."""
+    code = next((tag.partition(":")[2] for tag in exchange.tags if tag.startswith(_FAILED)), None)
+    own = exchange.prepared
+    text = own.body[:_MOST_CAUSE].decode("utf-8", "replace").split("\n")[0] if own is not None and own.is_own else ""
+    if code is None:
+        return "" if exchange.aborted_at is None else exchange.abort_reason or "the client disconnected"
+    kind = _KINDS.get(code, "server")
+    sentence = text.partition(": ")[2].removesuffix(f" [{code}]")
+    return f"{kind}: {_PLAIN.get(code) or sentence or code}"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mockrec.engine.errors import ConfigError
 from mockrec.engine.rules.language.load import Loaded, load_rules, no_rules, session_words
+from mockrec.engine.rules.yaml.nodes import MapNode, ScalarNode, parse
 from mockrec.formats.files.small_file import RULES_LIMIT, read_small
 from mockrec.formats.operations.grpc.protos import read_descriptors
 
@@ -32,6 +33,18 @@ def load_file(path: Path) -> Loaded:
         probe=_probe,
         read_descriptors=read_descriptors,
     )
+
+
+def settings_in(path: Path) -> frozenset[str]:
+    """Return the settings that a valid rule file says, by their place: `unmatched`, `server.port`."""
+    root = parse(read_small(path, RULES_LIMIT), str(path))
+    found: set[str] = set()
+    for key, value in root.pairs if isinstance(root, MapNode) else ():
+        if isinstance(key, ScalarNode):
+            found.add(key.text)
+            if isinstance(value, MapNode):
+                found |= {f"{key.text}.{inner.text}" for inner, _ in value.pairs if isinstance(inner, ScalarNode)}
+    return frozenset(found)
 
 
 def _session_words(path: Path) -> str | None:

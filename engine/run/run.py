@@ -9,7 +9,7 @@ import math
 import os
 import socket
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import anyio
@@ -105,6 +105,11 @@ class Run(ABC):
     def replays(self) -> Replays:
         """The sessions that rules replay."""
         return self._responder.replays
+
+    @property
+    def record_counts(self) -> Mapping[str, int]:
+        """The number of records by type, as far as they were encoded."""
+        return self._recording.recorder.counts
 
     @property
     def recorded(self) -> list[Cassette]:

@@ -220,6 +220,9 @@ class Connection:
             return  # the handshake was ended by us
         log = self._context.connection_log
         log.tls_client_error(self._client, self._times, cause, self._destination(), metadata)
+        tunnel = self._connection_context.tunnel
+        name = (metadata or {}).get("sniHostname") or (tunnel[0] if tunnel is not None else None)
+        self._context.refusals.warn_of_tls(self._client.ip, cause, None if name is None else str(name))
 
     def _log_rejection(self, error: Exception) -> None:
         """Record a disconnect right after the handshake, without a request, as a rejection of our certificate."""

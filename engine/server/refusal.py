@@ -46,12 +46,42 @@ def http1_refusal(fault: Fault) -> tuple[ResponseHead, bytes, bytes]:
     return head, body, f"HTTP/1.1 {head.status} {head.reason}\r\n{lines}\r\n".encode() + body
 
 
+TLS_WARNING: Final = "tls: "
+"""How a warning about a failed TLS handshake begins. Unlike others, it is repeated for each, to be counted."""
+_TLS_CAUSES: Final = {
+    "cert-rejected": "{who} does not trust the CA",
+    "closed": "{who} closed the connection instead of sending a request, as clients do that do not trust the CA",
+    "reset": "{who} reset the connection during the handshake, as clients do that do not trust the CA",
+    "no-shared-cipher": "{who} and the recorder have no cipher in common",
+    "handshake-timeout": "{who} did not finish the handshake in time",
+}
+_UNTRUSTED: Final = ("cert-rejected", "closed", "reset")
+
+
+def tls_words(ip: str, cause: str, server_name: str | None) -> str:
+    """The warning about a failed TLS handshake: which client, which name it asked for, and what to do."""
+    words = _TLS_CAUSES.get(cause, "the handshake with {who} failed").format(who=f"a client at {ip}")
+    name = f" (server name {server_name})" if server_name else ""
+    remedy = "; see `mockrec ca install-hint`" if cause in _UNTRUSTED else ""
+    return f"{TLS_WARNING}{words}{name}{remedy}"
+
+
 class Refusals:
     """Warns the user of refused requests: once for each cause, and of a limited number of causes."""
 
     def __init__(self, warn: Callable[[str], None]) -> None:
         self._warn = warn
         self._seen: set[str] = set()
+        self._seen_tls: set[str] = set()
+
+    def warn_of_tls(self, ip: str, cause: str, server_name: str | None) -> None:
+        """A TLS handshake with a client has failed. Names are the clients' choice, so their number is limited."""
+        text = tls_words(ip, cause, server_name)
+        if text not in self._seen_tls and len(self._seen_tls) >= _MOST_WARNINGS:
+            text = f"{TLS_WARNING}more handshakes failed; the log has all of them (tls-client-error)"
+        else:
+            self._seen_tls.add(text)
+        self._warn(text)
 
     def warn(self, fault: Fault, response: str) -> None:
         """A request was refused with `response`, for example `400`."""

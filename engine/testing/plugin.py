@@ -173,7 +173,7 @@ def pytest_runtest_makereport(
         if report.failed and text:
             report.sections.append(("mockrec exchanges", text))
         if wants_page:
-            report.mockrec = text  # pytest-xdist passes it on to the process that writes the page
+            vars(report)["mockrec"] = text  # pytest-xdist passes it on to the process that writes the page
     return report
 
 

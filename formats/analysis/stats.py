@@ -47,6 +47,11 @@ class _Response(msgspec.Struct, frozen=True, gc=False):
     body: _Body = _Body()
 
 
+class _Timing(msgspec.Struct, frozen=True, gc=False):
+    startTimestamp: Any = None
+    headersSentTimestamp: Any = None
+
+
 class _Record(msgspec.Struct, gc=False):
     """The keys that are counted; the rest of a line is skipped."""
 
@@ -68,6 +73,7 @@ class _Record(msgspec.Struct, gc=False):
     body: _Body = _Body()
     requestBody: _Body = _Body()
     response: _Response = _Response()
+    timingEvents: _Timing = _Timing()
 
 
 NEEDED = (
@@ -86,6 +92,8 @@ class EndpointStats:
     """Responses with 5xx, and aborts."""
     statuses: Counter[str] = field(default_factory=Counter)
     durations: array[float] = field(default_factory=lambda: array("d"))
+    first_bytes: array[float] = field(default_factory=lambda: array("d"))
+    """Milliseconds from the start of a request to the head of its response."""
     bytes: int = 0
     """Of response bodies."""
 
@@ -174,6 +182,15 @@ class Stats:
             every.extend(known.durations)
         return percentiles(every)
 
+    def first_bytes(self, endpoint: EndpointStats | None = None) -> dict[str, float]:
+        """Return the percentiles of the time to the head of the response, as `percentiles` does."""
+        if endpoint is not None:
+            return percentiles(endpoint.first_bytes)
+        every = array("d")
+        for known in self.endpoints.values():
+            every.extend(known.first_bytes)
+        return percentiles(every)
+
     # ── operations ─────────────────────────────────────────────────────────────────────────────────
 
     def _name(self, line: SelectedLine) -> None:
@@ -221,6 +238,9 @@ class Stats:
 
     def _response(self, record: _Record) -> None:
         self._end(record, record.statusCode, record.body.size)
+        start, sent = record.timingEvents.startTimestamp, record.timingEvents.headersSentTimestamp
+        if type(start) in (int, float) and type(sent) in (int, float):
+            self._endpoint(record).first_bytes.append(max(0.0, sent - start))
 
     def _abort(self, record: _Record) -> None:
         self.request_bytes += _whole(record.requestBody.size)

@@ -24,8 +24,12 @@ _PIECE = re.compile(
 )
 _FILE = re.compile(r"(?:#|//) ([\w./-]+\.(?:ya?ml|py|json|mjs|java|ini|toml))\n")
 _DURATION = re.compile(r"\b\d+(?:\.\d+)?(?:µs|ms|s)\b")
+_CLOCK = re.compile(r"\b\d\d:\d\d:\d\d\b")
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-_UUID = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b")
+_UUID = re.compile(
+    r"\b(?:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|01[0-9a-f]{6}(?:-[0-9a-f]{1,4}){1,3})\b"
+)
+"""An id, or the beginning of one that a table on a terminal shows."""
 
 
 @dataclass
@@ -89,5 +93,5 @@ def _line(shown: str) -> str:
 
 def _plain(line: str) -> str:
     """Return a line without the parts that differ from run to run, and with single blanks between columns."""
-    line = _UUID.sub("ID", _DURATION.sub("TIME", _COLOUR.sub("", line)))
+    line = _CLOCK.sub("CLOCK", _UUID.sub("ID", _DURATION.sub("TIME", _COLOUR.sub("", line))))
     return re.sub(r"(?<=\S) +", " ", line).rstrip()

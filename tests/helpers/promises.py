@@ -9,7 +9,8 @@ from typing import Any
 from mockrec.engine.exchange.websocket import SocketSettings
 from mockrec.engine.replay.serve.cassette import Cassette
 from mockrec.engine.replay.serve.latency import Latency
-from mockrec.engine.replay.serve.step import GUESSED, MISSED, replay_handler
+from mockrec.engine.replay.serve.step import GUESSED, replay_handler
+from mockrec.engine.replay.serve.tags import MISSED
 from mockrec.engine.replay.session.fingerprint import MatchOptions
 from mockrec.engine.replay.session.selectors import parse_selector
 

@@ -421,7 +421,7 @@ def test_strict(program: Program, tmp_path: Path) -> None:
     call = "import os, sys, urllib.request as u, urllib.error as e\nfor p in sys.argv[1:]:\n  try: u.urlopen(os.environ['MOCKREC_URL'] + p)\n  except e.HTTPError: pass"
     for paths, code, said in (
         (["/hi"], 0, ""),
-        ([], 1, "not used as often as they say: hi"),
+        ([], 1, "rule hi was never used"),
         (["/hi", "/x"], 1, "1 request matched no rule"),
     ):
         done = program(
@@ -429,6 +429,7 @@ def test_strict(program: Program, tmp_path: Path) -> None:
         )
         assert done.returncode == code
         assert said in done.stderr
+        assert ("nothing came through the recorder" in done.stderr) is (not paths)
         last = json.loads((tmp_path / "s.jsonl").read_text().splitlines()[-1])
         assert (last["reason"], last["exitCode"]) == ("command ended", code)
 

@@ -164,6 +164,8 @@ def test_answers_in_order_then_the_last_and_misses_that_explain_themselves(
     code, said = run.stop()
     assert code == 1
     assert "2 requests without a recording" in said and "POST /login" in said and "GET /list?page=2" in said
+    assert "with --ignore 'json:$.user', 1 of them would match" in said
+    assert "with --ignore query:page, 1 of them would match" in said
     assert "1 recording never asked for" in said and "GET /never" in said
     missed = [record for record in run.records if "replay-miss" in record.get("tags", ())]
     assert [record["statusCode"] for record in missed if record["type"] == "response"] == [503, 503]

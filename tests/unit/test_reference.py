@@ -33,11 +33,15 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def _names(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*.*"))
+
+
 def test_the_same_pages_are_there(made: Path) -> None:
-    assert sorted(path.name for path in REFERENCE.iterdir()) == sorted(path.name for path in made.iterdir()), HOW
+    assert _names(REFERENCE) == _names(made), HOW
 
 
-@pytest.mark.parametrize("name", sorted(path.name for path in REFERENCE.glob("*.md")))
+@pytest.mark.parametrize("name", sorted(str(path.relative_to(REFERENCE)) for path in REFERENCE.rglob("*.*")))
 def test_a_page_says_what_the_code_says(made: Path, name: str) -> None:
     old, new = ((folder / name).read_text(encoding="utf-8").splitlines() for folder in (REFERENCE, made))
     changed = "\n".join(difflib.unified_diff(old, new, "docs/reference", "the code", lineterm="", n=0))

@@ -83,6 +83,8 @@ class Cassette:
         """The ids of exchanges without a recording that went to a server and become part of the session."""
         self.misses: Counter[str] = Counter()
         """Requests without a matching recording, and mismatched WebSocket messages → how often."""
+        self.remedies: Counter[str] = Counter()
+        """Options with which missed requests would have matched → how many of them."""
         self.missed = 0
         self.ignored: Counter[str] = Counter()
         """Places whose volatile values were ignored → in how many requests."""
@@ -253,6 +255,10 @@ class Cassette:
         """Count a request without a matching recording, or a deviation from one (a WebSocket message, for example)."""
         self.missed += 1
         _count(self.misses, what)
+
+    def suggest(self, options: str) -> None:
+        """Count the options with which a request that was missed would have matched."""
+        _count(self.remedies, options)
 
     def change(self, what: str) -> None:
         """Count a response that cannot be served exactly as it was recorded."""

@@ -23,8 +23,8 @@ _ABORTED = "10"
 
 
 async def find_conversation(exchange: Exchange, cassette: Cassette, host: str | None) -> RecordedExchange | Miss | None:
-    """Return the recorded conversation that begins as the request does, once enough of it has arrived, or the miss if it
-    is stale; None if there is none: then the whole request decides."""
+    """Return the recorded conversation that begins as the request does, once enough of it has arrived; the miss if
+    it is stale; None if there is none: then the whole request decides."""
     messages = exchange.grpc
     assert messages is not None
     for count in cassette.conversations(exchange.view.path):

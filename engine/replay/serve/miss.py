@@ -47,7 +47,7 @@ def miss_text(request: RequestView, cassette: Cassette, miss: Miss) -> str:
         )
     if len(miss.differs) > _MAX_DIFFERENCES:
         lines.append(f"  and {len(miss.differs) - _MAX_DIFFERENCES} more")
-    remedy = _remedy([place for place, _, _ in miss.differs], cassette.match)
+    remedy = remedy_of(cassette, miss)
     return "\n".join([*lines, *(["", f"It would match with {printable(remedy)}"] if remedy else []), ""])
 
 
@@ -59,6 +59,13 @@ def _stale_text(named: str, why: str, began: float) -> str:
         return f"Its recording, {named}, has expired: it has no time, and maxAge is set."
     made = datetime.fromtimestamp(began, UTC).strftime("%Y-%m-%d")
     return f"Its recording, {named}, has expired: it was made on {made}, longer ago than maxAge allows."
+
+
+def remedy_of(cassette: Cassette, miss: Miss) -> str:
+    """Return the options with which such a request matches the nearest recording; empty if there are none."""
+    if miss.nearest is None or miss.used_up or miss.stale:
+        return ""
+    return _remedy([place for place, _, _ in miss.differs], cassette.match)
 
 
 def _remedy(places: Sequence[str], match: MatchOptions) -> str:

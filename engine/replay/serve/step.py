@@ -18,7 +18,7 @@ from mockrec.engine.replay.serve.grpc import find_conversation, serve_conversati
 from mockrec.engine.replay.serve.grpc_tape import is_waiting_call
 from mockrec.engine.replay.serve.latency import Latency
 from mockrec.engine.replay.serve.loader import REPLACES
-from mockrec.engine.replay.serve.miss import miss_text
+from mockrec.engine.replay.serve.miss import miss_text, remedy_of
 from mockrec.engine.replay.serve.partial_content import partial_response
 from mockrec.engine.replay.serve.tags import MISSED
 from mockrec.engine.replay.serve.variants import request_fields
@@ -126,6 +126,8 @@ async def _miss(exchange: Exchange, cassette: Cassette, miss: Miss, pass_on: Ste
     """Pass on a request without a recording, or answer it with a 503."""
     exchange.tag(STALE.get(miss.stale, MISSED))
     if pass_on is None:
+        if remedy := remedy_of(cassette, miss):
+            cassette.suggest(remedy)
         await _refuse(exchange, miss_text(exchange.view, cassette, miss))
         return
     if miss.stale and miss.is_first and miss.nearest is not None:

@@ -114,8 +114,8 @@ def session_words(start: bytes) -> str | None:
     if not (start.startswith((b"PAR1", b"\x1f\x8b", b"\x28\xb5\x2f\xfd")) or _SESSION.match(start[:1000])):
         return None
     return (
-        "this is a recorded session, not a rule file; answer from it with `mockrec replay FILE --serve`, or make"
-        " rules of it with `mockrec replay FILE --to-rules rules.yaml`"
+        "this is a recorded session, not a rule file; `mockrec show FILE` reads it, `mockrec replay FILE --serve`"
+        " answers from it, and `mockrec replay FILE --to-rules rules.yaml` makes rules of it"
     )
 
 

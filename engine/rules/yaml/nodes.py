@@ -213,5 +213,5 @@ def _syntax_problem(text: str, file: str, error: yaml.MarkedYAMLError) -> RuleFi
             message += f" that begins in line {error.context_mark.line + 1}"
     began = error.context_mark.line if error.context_mark is not None else line - 1
     if any(_BRACES.search(one) for one in lines[max(began, line - 4) : line]):
-        message += '; text with { or } in it needs quotes, such as "/items/{id}"'
+        message += '; text with { or } in it needs quotes, such as pathTemplate: "/items/{id}"'
     return _broken(file, line, column, f"not YAML: {message}")

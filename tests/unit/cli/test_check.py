@@ -110,3 +110,50 @@ def test_the_schema_and_a_file(check: Check) -> None:
     assert done.code == 0
     assert json.loads(done.out)
     assert done.err == "rules.yaml: 1 rule, no problems\n"
+
+
+# ── for machines ───────────────────────────────────────────────────────────────────────────────────
+
+BAD = "rules:\n  - {when: {path: /a}, then: response}\n  - {when: {path: '/{id}'}, then: close, tyop: 1}\n"
+
+
+def test_problems_as_json(check: Check) -> None:
+    done = check(BAD, "--as", "json")
+    found = json.loads(done.out)
+    assert (done.code, done.err, found["ok"]) == (2, "", False)
+    assert [(one["line"], one["level"]) for one in found["problems"]] == [(2, "error"), (3, "error")]
+    assert json.loads(check(GOOD, "--as", "json").out) == {
+        "ok": True, "files": [{"file": "rules.yaml", "rules": 1}], "problems": [],
+    }  # fmt: skip
+
+
+def test_problems_as_annotations(check: Check) -> None:
+    done = check(BAD, "--as", "github")
+    assert done.code == 2
+    assert done.lines[0].startswith("::error file=rules.yaml,line=2,col=")
+    assert 'unknown step "response"' in done.lines[0]
+    assert check(GOOD, "--as", "github").out == ""
+    many = "rules:\n" + "  - {then: response}\n" * 50
+    assert check(many, "--as", "github").lines[-1] == "::error title=mockrec check::and 41 more"
+
+
+def test_problems_as_sarif(check: Check) -> None:
+    done = check(GOOD.replace("/hello", '"/{id}"'), "--as", "sarif")
+    (run,) = json.loads(done.out)["runs"]
+    (result,) = run["results"]
+    assert (done.code, result["level"]) == (0, "warning")
+    assert run["tool"]["driver"]["rules"][result["ruleIndex"]]["id"] == result["ruleId"]
+    assert result["locations"][0]["physicalLocation"] == {
+        "artifactLocation": {"uri": "rules.yaml"}, "region": {"startLine": 3, "startColumn": 18},
+    }  # fmt: skip
+
+
+def test_several_files(check: Check, mockrec: Callable[..., Any], tmp_path: Path) -> None:
+    check(GOOD)
+    (tmp_path / "bad.yaml").write_text(BAD, encoding="utf-8")
+    done = mockrec("check", "bad.yaml", "rules.yaml")
+    assert done.code == 2
+    assert "bad.yaml:2:" in done.err and "rules.yaml: 1 rule, no problems" in done.err
+    assert json.loads(mockrec("check", "bad.yaml", "missing.yaml", "--as", "json").out)["problems"][-1]["message"] == (
+        "cannot read the rule file missing.yaml: No such file or directory"
+    )

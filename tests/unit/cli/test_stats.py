@@ -55,6 +55,7 @@ def test_json_has_everything(session: Path, mockrec: Callable[..., Any]) -> None
             "failed": 0,
             "status": {"2xx": 2},
             "latency": {"p50": 0.0, "p90": 25.0, "p99": 25.0, "max": 25.0},
+            "ttfb": {"p50": 1.75, "p90": 1.75, "p99": 1.75, "max": 1.75},
             "bytes": 10,
         }
         assert found["slowest"][0] == {

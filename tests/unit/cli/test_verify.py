@@ -321,3 +321,12 @@ def test_a_parquet_recording_that_was_cut_off_is_finished_in_its_place(
     assert done.err == f"repaired: {tmp_path / 's.parquet'}\n"
     assert [path.name for path in tmp_path.iterdir()] == ["s.parquet"]
     assert mockrec("verify", tmp_path / "s.parquet").code == 0
+
+
+def test_the_result_as_json(recording: Any, mockrec: Mockrec, path: Path) -> None:
+    recording.start().exchange(A)
+    recording.write(path)
+    done = mockrec("verify", path, "--as", "json")
+    found = json.loads(done.out)
+    assert (done.code, found["complete"], found["verdict"]) == (1, False, "cut off")
+    assert (found["exchanges"], found["records"]["response"], found["findings"]) == (1, 1, [])
