@@ -6,7 +6,6 @@ what it means as far as it is short: by the descriptors of `record.protobuf`, or
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Final
 
 import anyio
@@ -23,8 +22,6 @@ from mockrec.formats.operations.grpc.scanner import KEPT, MessageScanner, Scanne
 
 _MOST_AT_ONCE: Final = 64
 """Records for one piece of a body. An empty message has five bytes: 64 KiB of them would hold up the event loop."""
-
-Emit = Callable[[LoggedExchange, str, int, int, ScannedMessage, Any], None]
 
 
 class GrpcMessages:
