@@ -10,7 +10,7 @@ from typing import Any, Final
 from mockrec.formats.operations.graphql_document import normalised
 from mockrec.formats.operations.message import MalformedMessageError
 
-_TYPES: Final = frozenset({"subscribe", "start", "next", "data", "error", "complete", "stop"})
+_TYPES: Final = ("subscribe", "start", "next", "data", "error", "complete", "stop")
 """Types of messages of graphql-transport-ws, and of its predecessor, that have an id."""
 _MOST_COMPARED: Final = 64 * 1024
 """Characters of a document that is compared without its white space: some milliseconds, while others wait."""

@@ -34,7 +34,7 @@ _MOST_ERRORS: Final = 20
 _MOST_COMPARED: Final = 64 * 1024
 """Bytes of a request whose documents are normalised: some milliseconds, while others wait."""
 _RESPONSES: Final = frozenset({"application/json", "application/graphql-response+json"})
-_START: Final = frozenset({"subscribe", "start"})
+_START: Final = ("subscribe", "start")
 """Types of messages that start an operation: of graphql-transport-ws, and of its predecessor."""
 
 Call = Mapping[str, Any]

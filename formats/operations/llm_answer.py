@@ -223,7 +223,7 @@ _ANTHROPIC_EVENTS: Final = frozenset(
 
 
 def _anthropic(answer: LlmAnswer, document: dict[str, Any]) -> bool:
-    kind = document.get("type")
+    kind = _text(document.get("type"))
     if kind == "message" and "content" in document:
         _add_anthropic_message(answer, document)
     elif kind == "error" and isinstance(document.get("error"), dict):

@@ -11,9 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from mockrec.formats.operations.readers import operation_of_record
+from mockrec.formats.operations.spec import Operation
 from mockrec.formats.schema.assembler import Assembler
 from mockrec.formats.schema.lenient import number_of, object_of, status_of, text_of
 from mockrec.formats.schema.lifecycle import CLOSED_TYPES, COMPLETE_TYPES, ENDING_TYPES, FIRST_TYPES, OPENED_TYPES
+
+_MOST_NAMED = 10_000
+"""Operations of exchanges without an end that are remembered."""
+_NAMING = COMPLETE_TYPES | {"websocket-message-received"}
+"""Types of records that may name an operation."""
 
 
 @dataclass(slots=True)
@@ -33,46 +39,47 @@ class Row:
     """What was unusual, in a few words: the error, the close code, the size of a tunnel."""
     operation: str = ""
     """The operation's name, as far as the body names one."""
-    finding: str = ""
-    """Why the request is malformed, for its protocol."""
 
 
 def rows_of(records: Iterable[tuple[int, Mapping[str, Any]]], bodies_folder: Path | None = None) -> Iterator[Row]:
     """Yield rows in the order of the ends; exchanges and tunnels without an end come last. `bodies_folder` has the
     bodies in files of their own, from which operations are named."""
     exchanges = Assembler[Row]()
+    named: dict[str, Operation] = {}
+    """The operations of exchanges that have not ended."""
     for _, record in records:
         kind = record["type"]
         identity = text_of(record.get("id"))
+        if kind in _NAMING and identity not in named:
+            _add_operation(named, identity, record, bodies_folder)
         if kind in _ROWS:
             row = _ROWS[kind](record)
             row.kind, row.id = kind, identity
-            begun = exchanges.current.get(identity)
-            if begun is not None:
-                row.operation = begun.operation
-                row.note = row.note or begun.finding
+            operation = named.pop(identity, None)
+            if operation is not None:
+                row.operation, row.note = operation.name, row.note or operation.finding
             if kind in ENDING_TYPES:
                 exchanges.hand_on(identity)
             yield row
-        elif kind in FIRST_TYPES or kind in COMPLETE_TYPES or kind == "websocket-message-received":
-            _add_operation(exchanges.current, identity, record, bodies_folder)
+        elif kind in FIRST_TYPES:
+            exchanges.current[identity] = _open_exchange(record)
         elif kind in OPENED_TYPES:
             exchanges.current[identity] = _open_tunnel(record)
-    yield from exchanges.rest()
+    for row in exchanges.rest():
+        if row.id in named:
+            row.operation = named[row.id].name
+        yield row
 
 
 def _add_operation(
-    current: dict[str, Row], identity: str, record: Mapping[str, Any], bodies_folder: Path | None
+    named: dict[str, Operation], identity: str, record: Mapping[str, Any], bodies_folder: Path | None
 ) -> None:
-    """Begin the row of an exchange with its first record, and name its operation."""
-    kind = record["type"]
-    if kind in FIRST_TYPES and (kind not in COMPLETE_TYPES or identity not in current):
-        current[identity] = _open_exchange(record)
-    row = current.get(identity)
-    if row is not None and not row.operation and kind not in ("request-initiated", "abort"):
-        operation = operation_of_record(record, bodies_folder)
-        if operation is not None:
-            row.operation, row.finding = operation.name, operation.finding
+    """Remember the operation that a request, or a message of a WebSocket, names."""
+    operation = operation_of_record(record, bodies_folder)
+    if operation is not None:
+        named[identity] = operation
+        if len(named) > _MOST_NAMED:
+            del named[next(iter(named))]
 
 
 def _open_exchange(record: Mapping[str, Any]) -> Row:

@@ -203,3 +203,19 @@ def test_a_value_of_the_wrong_type_is_no_reason_to_fail(any_record: Record, nons
             assert isinstance(row.url, str)
             assert row.status is None or type(row.status) is int
             assert row.duration is None or type(row.duration) in (int, float)
+
+
+def test_a_row_names_its_operation_or_says_why_it_has_none(record_of: Callable[[str], dict[str, Any]]) -> None:
+    def rows_with(body: str) -> Row:
+        request = {
+            **record_of("request"),
+            "url": "https://example.test/graphql",
+            "headers": {"content-type": "application/json"},
+            "body": {"size": len(body), "text": body},
+        }
+        (row,) = rows_of(enumerate([request, record_of("response")], 1))
+        return row
+
+    assert rows_with('{"query": "query Cart { cart }"}').operation == "query Cart"
+    malformed = rows_with('{"query": "query Cart { cart"}')
+    assert (malformed.operation, malformed.note) == ("", "the GraphQL document ends inside a definition")

@@ -168,3 +168,22 @@ async def test_messages_come_as_late_as_they_did(served: Served) -> None:
 
 async def test_no_handshake_no_conversation(served: Served) -> None:
     assert await served.talk(None) == []
+
+
+async def test_requests_inside_have_the_ids_of_today(served: Served) -> None:
+    """GraphQL clients choose them at random; white space of the document does not count."""
+    served.says('{"id": "old", "type": "subscribe", "payload": {"query": "subscription P { p }"}}')
+    served.hears('{"id": "old", "type": "next", "payload": {"data": {"p": 1}}}')
+    served.hears('{"type": "ping"}')
+    client = Client('{"id":"new","type":"subscribe","payload":{"query":"subscription P {\\n  p # now\\n}"}}')
+    assert await served.talk(client) == []
+    assert client.heard[:2] == [
+        (b'{"id":"new","type":"next","payload":{"data":{"p":1}}}', False),
+        (b'{"type": "ping"}', False),
+    ]
+
+
+async def test_another_subscription_differs_whatever_its_id(served: Served) -> None:
+    served.says('{"id": "old", "type": "subscribe", "payload": {"query": "subscription P { p }"}}')
+    client = Client('{"id":"old","type":"subscribe","payload":{"query":"subscription Q { q }"}}')
+    assert await served.talk(client) == ["the client has said something else in its message 1"]

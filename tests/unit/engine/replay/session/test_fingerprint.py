@@ -175,3 +175,23 @@ def test_texts_of_facts_are_equal_for_equal_values_alone(body: str) -> None:
     told = text_of({"b": json.loads(body), "a": 1})
     assert told == text_of({"a": 1, "b": json.loads(body)})
     assert told not in {text_of({"a": 1, "b": json.loads(other)}) for other in others}
+
+
+def graphql(query: str, **variables: Any) -> RequestView:
+    body = json.dumps({"query": query, "variables": variables}).encode()
+    return view("http://a.test/graphql", "POST", body, content_type="application/json")
+
+
+def test_white_space_of_a_graphql_document_does_not_count() -> None:
+    one = facts(graphql("query Cart { cart(id: 1, x: 2) }", id=7))
+
+    assert fits(one, facts(graphql("query Cart {\n  # mine\n  cart(id: 1 x: 2)\n}", id=7)))
+    assert [place for place, *_ in differences(one, facts(graphql("query Cart { cart(id: 1, x: 2) }", id=8)))] == [
+        "json:$.variables.id"
+    ]
+    assert not fits(one, facts(graphql('query Cart { cart(id: "1", x: 2) }', id=7)))
+
+
+def test_a_malformed_graphql_document_counts_as_it_is() -> None:
+    assert fits(facts(graphql('{ cart "')), facts(graphql('{ cart "')))
+    assert not fits(facts(graphql('{ cart "')), facts(graphql('{  cart "')))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -217,3 +218,28 @@ def test_a_body_that_cannot_be_decoded_matches_nothing(given: dict[str, Any]) ->
     request.body_complete = True
     assert matches(request, **given) is False
     assert request.body_error == "not gzip"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "answer"),
+    [
+        ({"operation": "Cart"}, True),
+        ({"operation": "Cart", "type": "query", "variables": {"id": 7}}, True),
+        ({"variables": {"deep": {"a": 1}}}, True),
+        ({}, True),
+        ({"operation": "Carts"}, False),
+        ({"type": "mutation"}, False),
+        ({"variables": {"id": "7"}}, False),
+    ],
+)
+def test_graphql_operations(request_of: RequestOf, wanted: dict[str, Any], answer: bool) -> None:
+    document = {"query": "query Cart { cart }", "variables": {"id": 7, "deep": {"a": 1, "b": 2}}}
+    body = json.dumps(document).encode()
+    request = request_of("POST", "http://a.test/graphql", [("content-type", "application/json")], body=body)
+    assert matches(request, graphql=wanted) is answer
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"query": "{ a"}', b'[{"query": "{ a }"}]', b'{"query": 7}'])
+def test_what_is_not_one_graphql_operation_does_not_match(request_of: RequestOf, body: bytes) -> None:
+    request = request_of("POST", "http://a.test/graphql", [("content-type", "application/json")], body=body)
+    assert matches(request, graphql={}) is False
