@@ -6,7 +6,6 @@ what it means as far as it is short: by the descriptors of `record.protobuf`, or
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Final
 
 import anyio
@@ -24,18 +23,22 @@ from mockrec.formats.operations.grpc.scanner import KEPT, MessageScanner, Scanne
 _MOST_AT_ONCE: Final = 64
 """Records for one piece of a body. An empty message has five bytes: 64 KiB of them would hold up the event loop."""
 
-Emit = Callable[[LoggedExchange, str, int, int, ScannedMessage, Any], None]
+
+_MOST_HEARD: Final = 10_000
+"""Messages that wait for a reader of `heard`."""
 
 
 class GrpcMessages:
     """The messages of one exchange so far."""
 
-    __slots__ = ("_arrived", "_scanners", "received", "sent")
+    __slots__ = ("_arrived", "_scanners", "heard", "received", "sent")
 
     def __init__(self, kind: GrpcKind) -> None:
         self._scanners: dict[str, MessageScanner | None] = {"received": MessageScanner(kind)}
         self.received = 0
         """Messages of the client that have arrived."""
+        self.heard: list[ScannedMessage] | None = None
+        """Collects the messages of the client, for a reader that takes them out; None: there is none."""
         self.sent = 0
         self._arrived: anyio.Event | None = None
 
@@ -83,6 +86,8 @@ class GrpcLog:
         if found:
             self._log(exchange, "received", found, messages.received)
             messages.received += len(found)
+            if messages.heard is not None and len(messages.heard) < _MOST_HEARD:
+                messages.heard += found
             messages.wake()
 
     def sent(self, exchange: LoggedExchange, data: bytes) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mockrec.engine import clock
@@ -15,9 +15,11 @@ from mockrec.engine.replay.serve.websocket import MISMATCH
 from mockrec.engine.replay.session.fingerprint import fits
 from mockrec.engine.steps import faults
 from mockrec.engine.steps.timing import sleep_until
-from mockrec.formats.operations.grpc.frames import join_frames, split_frames
+from mockrec.formats.operations.grpc.frames import Decompressor, Frame, join_frames, split_frames
+from mockrec.formats.operations.grpc.media import is_protobuf
 from mockrec.formats.operations.grpc.messages import GrpcBody, read_body
-from mockrec.formats.operations.grpc.protocol import messages_key
+from mockrec.formats.operations.grpc.protocol import is_hash, message_key, messages_key
+from mockrec.formats.operations.grpc.scanner import KEPT
 
 _ABORTED = "10"
 
@@ -57,7 +59,8 @@ async def serve_conversation(
     frames = split_frames(response.body)
     answers = [join_frames([frame.data], flags=frame.flags) for frame in frames.frames]
     response.body = b""
-    compared = expected = sent = 0
+    listener = _Listener(exchange, cassette, found, course["messages"])
+    expected = sent = 0
     begun_at, recorded_at = clock.now(), float(course["at"])
     for side, count, at in course["script"]:
         if side != SENT:
@@ -66,7 +69,7 @@ async def serve_conversation(
                 _mismatch(exchange, cassette, found, f"the client has ended its request before message {expected}")
                 await _end_early(exchange, response, expected - messages.received)
                 return
-            compared = _compare(exchange, cassette, found, course["messages"], compared, expected)
+            listener.compare()
             begun_at, recorded_at = clock.now(), at
             continue
         await sleep_until(begun_at + max(0.0, at - recorded_at) * latency.factor)
@@ -75,6 +78,7 @@ async def serve_conversation(
         for data in answers[sent : sent + count]:
             await exchange.send(data)
         sent += count
+    messages.heard = None
     if not exchange.response_started:
         await exchange.begin(response)
     if is_open:
@@ -86,15 +90,45 @@ async def serve_conversation(
     await exchange.finish()
 
 
-def _compare(
-    exchange: Exchange, cassette: Cassette, found: RecordedExchange, recorded: Any, start: int, end: int
-) -> int:
-    """Report the client's messages that differ from the recorded ones; return the number of those compared."""
-    received = messages_key(_so_far(exchange), end)
-    for number in range(start, min(end, len(recorded), len(received))):
-        if not fits(recorded[number], received[number]):
-            _mismatch(exchange, cassette, found, f"the client has sent something else in its message {number + 1}")
-    return end
+class _Listener:
+    """Compares the client's messages with the recorded ones, each once."""
+
+    def __init__(
+        self, exchange: Exchange, cassette: Cassette, found: RecordedExchange, recorded: Sequence[Any]
+    ) -> None:
+        assert exchange.grpc is not None
+        self._exchange = exchange
+        self._cassette = cassette
+        self._found = found
+        self._recorded = recorded
+        self._number = 0
+        self._heard = exchange.grpc.heard = []
+        self._encoding = str(exchange.view.headers.get("grpc-encoding", ""))
+        self._protobuf = is_protobuf(exchange.view.content_type)
+        for message in _so_far(exchange).messages[: exchange.grpc.received]:
+            self._compare(message.data)
+
+    def compare(self) -> None:
+        """Compare the messages that have arrived since the last call."""
+        heard, self._heard[:] = [*self._heard], []
+        for message in heard:
+            data = None
+            if message.data is not None:
+                frame = Frame(int(message.is_compressed), message.data)
+                data, _ = Decompressor(self._encoding, 4 * KEPT).message(frame)
+            self._compare(data)
+
+    def _compare(self, data: bytes | None) -> None:
+        """Compare the next message; None for a long one, whose bytes are not there."""
+        number = self._number
+        self._number += 1
+        if number >= len(self._recorded) or data is None:
+            return
+        recorded = self._recorded[number]
+        received = message_key(data, protobuf=self._protobuf, by_hash=is_hash(recorded))
+        if not fits(recorded, received):
+            what = f"the client has sent something else in its message {number + 1}"
+            _mismatch(self._exchange, self._cassette, self._found, what)
 
 
 async def _end_early(exchange: Exchange, response: PreparedResponse, missing: int) -> None:

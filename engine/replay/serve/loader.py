@@ -33,6 +33,8 @@ from mockrec.formats.sessions.session import Reading, open_session
 
 _MOST_DECIDING = 64
 """At most this many sets of fields are indexed by value; recordings with further sets are judged one by one."""
+_MOST_COUNTS = 20
+"""Numbers of messages after which conversations of a path are looked for; each looks at the messages so far."""
 _GRPC_TYPES = frozenset({"grpc-message-received", "grpc-message-sent"})
 REPLACES = "replaces:"
 """The beginning of the tag of a recording that was made in place of another one, whose id follows."""
@@ -273,8 +275,11 @@ class Tape:
         if count is None or not isinstance(body, dict) or "grpc" not in body:
             return
         messages = body["grpc"]
+        counts = self.conversations.setdefault(str(facts.get("path")), set())
+        if count not in counts and len(counts) >= _MOST_COUNTS:
+            return  # found by the whole request
+        counts.add(count)
         facts["body"] = {"grpc": messages[:count]}
-        self.conversations.setdefault(str(facts.get("path")), set()).add(count)
         script = {"script": course.script, "messages": messages, "at": course.script[0][2], "waits": one.waits}
         one.recording.course = self.store.keep(script)
 

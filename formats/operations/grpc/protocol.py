@@ -12,7 +12,9 @@ from mockrec.formats.operations.message import Headers, MalformedMessageError, O
 from mockrec.formats.operations.spec import Facts, FactType, Operation, ProtocolSpec
 
 _LARGEST_KEY: Final = 64 * 1024
-"""Bytes of messages that are compared field by field; longer ones by their hash."""
+"""Bytes of the messages of a body that are compared field by field, those after them by their hash: fields are decoded
+while clients wait."""
+_HASHED: Final = ", sha256 "
 
 
 def recognise_grpc(method: str, target: str, headers: Headers) -> bool:
@@ -54,11 +56,26 @@ def match_key(message: OperationMessage) -> Any | None:
 
 
 def messages_key(body: GrpcBody, most: int | None = None) -> list[Any]:
-    """Return plain JSON data that stands for the first `most` messages of a body (None: for all)."""
-    messages = body.messages if most is None else body.messages[:most]
-    if sum(len(message.data) for message in messages) > _LARGEST_KEY:
-        return [f"{len(one.data)} bytes, sha256 {hashlib.sha256(one.data).hexdigest()}" for one in messages]
-    return [_plain(message.data, protobuf=body.protobuf) for message in messages]
+    """Return plain JSON data that stands for the first `most` messages of a body (None: for all), the same for each
+    whether or not more of them follow."""
+    found: list[Any] = []
+    size = 0
+    for message in body.messages if most is None else body.messages[:most]:
+        size += len(message.data)
+        found.append(message_key(message.data, protobuf=body.protobuf, by_hash=size > _LARGEST_KEY))
+    return found
+
+
+def message_key(data: bytes, *, protobuf: bool, by_hash: bool) -> Any:
+    """Return plain JSON data that stands for a message."""
+    if by_hash:
+        return f"{len(data)} bytes{_HASHED}{hashlib.sha256(data).hexdigest()}"
+    return _plain(data, protobuf=protobuf)
+
+
+def is_hash(key: Any) -> bool:
+    """Whether the key of a message is its hash."""
+    return isinstance(key, str) and _HASHED in key
 
 
 def _plain(data: bytes, *, protobuf: bool) -> Any:

@@ -58,7 +58,7 @@ def tools(tmp_path: Path) -> CompileContext:
 
 def test_the_language_has_these_steps() -> None:
     assert {kind.name for kind in KINDS} == {
-        "reply", "stream", "jsonRpc", "llm", "python", "close", "reset", "timeout", "malformed",
+        "reply", "stream", "jsonRpc", "grpc", "llm", "python", "close", "reset", "timeout", "malformed",
         "delay", "waitForBody", "informational", "webhook", "emit", "passthrough", "forward", "echo", "listen", "reject", "script", "replay", "change",
     }  # fmt: skip
 

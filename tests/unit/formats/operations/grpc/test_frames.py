@@ -11,6 +11,7 @@ import pytest
 from mockrec.formats.operations.grpc.frames import TRAILERS, join_frames, split_frames
 from mockrec.formats.operations.grpc.media import GrpcKind, grpc_kind, is_protobuf, method_of
 from mockrec.formats.operations.grpc.messages import read_body, status_of
+from mockrec.formats.operations.grpc.protocol import is_hash, messages_key
 from mockrec.formats.operations.grpc.status import decode_message, encode_message, status_name, status_number
 
 GRPC = {"content-type": "application/grpc"}
@@ -128,6 +129,21 @@ def test_web_text_is_base64_in_pieces() -> None:
     wrong = read_body(b"!!!!", headers)
     assert wrong is not None
     assert "invalid base64" in wrong.problems[0]
+
+
+def test_the_key_of_a_beginning_begins_the_key_of_the_whole() -> None:
+    messages = (
+        [bytes([8, number]) for number in range(5)] + [b"\x0a\xff\xff\x03" + b"x" * 65535] * 2 + [b"\x08\x01"] * 3
+    )
+    whole = read_body(join_frames(messages), GRPC)
+    assert whole is not None
+    key = messages_key(whole)
+    assert key[:2] == [{"1": 0}, {"1": 1}]
+    assert [is_hash(one) for one in key] == [False] * 5 + [True] * 5
+    for count in range(len(messages)):
+        part = read_body(join_frames(messages[:count]), GRPC)
+        assert part is not None
+        assert messages_key(part) == messages_key(whole, count) == key[:count]
 
 
 def test_statuses_have_names() -> None:
