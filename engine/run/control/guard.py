@@ -45,7 +45,6 @@ def is_loopback_name(name: str) -> bool:
 
 
 def _name_of(host: str) -> str:
-    """Return the name in `name:port`."""
-    if host.startswith("["):
-        return host.partition("]")[0]
-    return host.partition(":")[0] if host.count(":") == 1 else host
+    """Return the name in `name:port`; the whole text if it is nothing of the kind."""
+    name, colon, port = host.rpartition(":")
+    return name if colon and port.isdecimal() and (":" not in name or name.endswith("]")) else host

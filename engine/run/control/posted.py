@@ -15,7 +15,9 @@ from mockrec.formats.files.small_file import RULES_LIMIT, read_small
 
 NAME: Final = "request body"
 """The name of the "file" in messages."""
-_ESCAPED_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+_ESCAPED_PAIR = re.compile(r"(?<!\\)((?:\\\\)*)\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
+_BREAKS = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
+"""Characters that JSON takes as they are, but YAML does not, or as the end of a line."""
 
 
 def load_posted(body: bytes, *, is_yaml: bool, folder: str, cassettes: str | None) -> tuple[Loaded, str | None]:
@@ -43,13 +45,23 @@ def load_posted(body: bytes, *, is_yaml: bool, folder: str, cassettes: str | Non
 
 
 def _as_yaml(body: bytes) -> bytes:
-    """Return JSON as YAML, of which it is a part but for pairs of escaped surrogates. Raises RuleFileError."""
+    """Return JSON as YAML, with everything in its line. Raises RuleFileError.
+
+    JSON is a part of YAML 1.2 but for tabs between tokens, escaped pairs of surrogates, and some characters in strings.
+    """
     try:
-        value = orjson.loads(body)
+        orjson.loads(body)
     except orjson.JSONDecodeError as error:
         message = f"the body is not JSON: {error.msg}; YAML needs the header Content-Type: application/yaml"
         raise RuleFileError([Problem(NAME, error.lineno, error.colno, "", message)]) from None
-    return orjson.dumps(value) if _ESCAPED_SURROGATE.search(body) else body
+    text = body.decode().replace("\t", " ")  # a string holds no tab but as \t
+    text = _ESCAPED_PAIR.sub(_joined, text)
+    return _BREAKS.sub(lambda found: f"\\u{ord(found[0]):04x}", text).encode()
+
+
+def _joined(pair: re.Match[str]) -> str:
+    """Return the character that two escaped surrogates mean."""
+    return pair[1] + chr(0x10000 + ((int(pair[2], 16) & 0x3FF) << 10) + (int(pair[3], 16) & 0x3FF))
 
 
 def _check_place(path: str, *folders: str | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from mockrec.engine.errors import ConfigError
 from mockrec.engine.rules.matching.match import MatcherError
 from mockrec.engine.rules.matching.request import RequestView
-from mockrec.engine.rules.matching.select import MEMO_SIZE, NEED_BODY, NeedBody, RuleSet, when_key
+from mockrec.engine.rules.matching.select import MEMO_SIZE, NEED_BODY, SPAN, NeedBody, RuleSet, rule_copy, when_key
 from mockrec.engine.rules.model import (
     Close,
     Condition,
@@ -308,3 +309,29 @@ def test_rules_that_differ_only_in_writing_are_a_sequence(rules_of: RulesOf, req
     ):
         rule_set = RuleSet(rules_of(first, second))
         assert answers(rule_set, request_of(headers=[("x-a", "1")]), 3) == ["rule-1", "rule-2", "rule-2"]
+
+
+# ── rules that are added ───────────────────────────────────────────────────────────────────────────
+
+
+def test_added_rules_hide_those_of_the_file(request_of: RequestOf, rules_of: RulesOf) -> None:
+    file = RuleSet(rules_of(A, A))
+    added = RuleSet([replace(rule, id=f"added-{n}", position=n - SPAN) for n, rule in enumerate(rules_of(A, A))])
+    both = RuleSet.of([*added.rules, *file.rules], asks_user=False)
+    assert answers(both, request_of("GET", "http://x.test/a"), 3) == ["added-0", "added-1", "added-1"]
+    again = RuleSet.of(file.rules, asks_user=False)
+    assert answers(again, request_of("GET", "http://x.test/a"), 3) == ["rule-1", "rule-2", "rule-2"]
+
+
+def test_a_set_of_the_same_rules_keeps_their_counts(request_of: RequestOf, rules_of: RulesOf) -> None:
+    file = RuleSet(rules_of(A, A))
+    answers(file, request_of("GET", "http://x.test/a"), 1)
+    assert answers(RuleSet.of(file.rules, asks_user=False), request_of("GET", "http://x.test/a"), 1) == ["rule-2"]
+
+
+def test_a_copy_begins_again(request_of: RequestOf, rules_of: RulesOf) -> None:
+    file = RuleSet(rules_of(A, A))
+    answers(file, request_of("GET", "http://x.test/a"), 2)
+    copied = RuleSet.of([rule_copy(rule) for rule in file.rules], asks_user=False)
+    assert answers(copied, request_of("GET", "http://x.test/a"), 2) == ["rule-1", "rule-2"]
+    assert file.used == {"rule-1": 1, "rule-2": 1}
