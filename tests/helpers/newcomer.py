@@ -23,7 +23,7 @@ from pathlib import Path
 from documented import ROOT, Block, differences
 
 SECONDS = 60.0
-_STAYS = re.compile(r"""^(?:\w+=(?:"[^"]*"|\S*) )*mockrec (?:run\b(?!.* -- )|replay\b.* --serve\b)""")
+_STAYS = re.compile(r"""^(?:\w+=(?:"[^"]*"|\S*) )*mockrec (?:run\b(?!.* -- )|replay\b(?!.* -- ).* --serve\b)""")
 _MAY_SAY_NO = re.compile(r"mockrec (?:diff|verify)\b|--diff\b|--strict\b")
 _OUTPUT = re.compile(r"(?<= )-o (\S+)|(?<=--to-rules )(\S+)|(?<=--repair )(\S+)")
 _SETTING = re.compile(r"proxy|_CERT|(?<!^MOCKREC)_CA_|CAINFO|^PIP_|^JAVA_TOOL|^GIT_|^NODE_", re.IGNORECASE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,9 @@ def test_what_a_page_says_can_be_typed(tmp_path: Path, name: str) -> None:
     missing: set[str] = set()
     try:
         for block in blocks((ROOT / name).read_text(encoding="utf-8")):
+            if wanting := modules_of(block):
+                missing |= wanting  # the rest of the page needs the file
+                break
             if wanting := {program for program in PROGRAMS & programs_of(block) if shutil.which(program) is None}:
                 missing |= wanting
                 continue
@@ -46,6 +50,12 @@ def test_what_a_page_says_can_be_typed(tmp_path: Path, name: str) -> None:
         newcomer.leave()
     if missing:
         pytest.skip(f"the rest of the page works; not installed: {', '.join(sorted(missing))}")
+
+
+def modules_of(block: Block) -> set[str]:
+    """The optional modules that a file of a page imports and that are not installed."""
+    found = set(re.findall(r"^import (openai)$", block.text, re.MULTILINE)) if block.file is not None else set()
+    return {name for name in found if find_spec(name) is None}
 
 
 def programs_of(block: Block) -> set[str]:

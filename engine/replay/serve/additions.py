@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+from mockrec.engine.replay.session.recorded import is_open_stream
+from mockrec.formats.schema.body import Body
+from mockrec.formats.schema.errors import RecordError, SessionError
 from mockrec.formats.schema.lenient import object_of
 from mockrec.formats.schema.lifecycle import COMPLETE_TYPES, DEFAULT_EVENTS, TERMINAL_TYPES
 from mockrec.formats.sessions.append import Addition
@@ -13,6 +18,10 @@ from mockrec.formats.sessions.session import open_session
 
 _ANSWERED = frozenset({"passthrough-response-head"})
 """Types of rule-events: a server has answered, so that the response is not one of mockrec's own."""
+_LAST_EVENT = re.compile(rb"(?:^|[\r\n])(?:data: ?\[DONE\]|event: ?message_stop[\r\n]+data:[^\r\n]*)\s*\Z")
+"""The last event of a stream of a language model: of OpenAI's API and its kin, or of Anthropic's."""
+_LONGEST_EVENT = 1000
+"""Bytes at the end of a stream that are searched for its last event."""
 _CHUNKS = "response-body-data"
 
 
@@ -61,7 +70,7 @@ def select_exchanges(log: str, wanted: Collection[str], events: Collection[str] 
             elif kind == "session-ended":
                 ended = record
             elif identity in wanted:
-                _look_at(found.setdefault(identity, _Exchange()), kind, record)
+                _look_at(found.setdefault(identity, _Exchange()), kind, record, folder)
                 if record.get("url"):
                     names[identity] = f"{record.get('method', 'GET')} {record['url']}"
     complete = {identity: one for identity, one in found.items() if _problem(one) == ""}
@@ -76,7 +85,7 @@ def select_exchanges(log: str, wanted: Collection[str], events: Collection[str] 
     return Selected(addition, len(complete), left_out)
 
 
-def _look_at(one: _Exchange, kind: str, record: Mapping[str, Any]) -> None:
+def _look_at(one: _Exchange, kind: str, record: Mapping[str, Any], folder: Path | None) -> None:
     if kind in COMPLETE_TYPES:
         one.has_request = True
         if object_of(record.get("body")).get("truncated"):
@@ -91,8 +100,21 @@ def _look_at(one: _Exchange, kind: str, record: Mapping[str, Any]) -> None:
             one.why = "its response is longer than record.maxBodySize"
     if kind in TERMINAL_TYPES:
         one.ended = True
-        if kind == "abort":
+        if kind == "abort" and not _is_left_stream(record, folder):
             one.why = "it broke off"
+
+
+def _is_left_stream(record: Mapping[str, Any], folder: Path | None) -> bool:
+    """Whether an `abort` is that of an event stream whose client left after the last event, as SDKs of language models
+    do: they do not wait for the end of the response."""
+    body = object_of(object_of(record.get("response")).get("body"))
+    if not is_open_stream(record):
+        return False
+    try:
+        data = Body.from_record({**body, "truncated": False}, folder).bytes
+    except (RecordError, SessionError):
+        return False
+    return _LAST_EVENT.search(data[-_LONGEST_EVENT:]) is not None
 
 
 def _problem(one: _Exchange | None) -> str:
