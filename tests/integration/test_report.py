@@ -372,7 +372,9 @@ def test_what_is_copied_can_be_used(page: ReportPage, tmp_path: Path, recorder: 
     page.wait("document.querySelector('.detail .body pre')")
     page.evaluate(COPIES)
     page.wait("window.copied.length === 2")
-    command, rule = page.evaluate("window.copied")
+    command, rule = sorted(page.evaluate("window.copied"))
+    assert command.startswith("curl ")
+    assert rule.startswith("version: 1\n")
     running = recorder(rule)
     sent = command.replace("http://shop.test", running.url)
     done = subprocess.run(
