@@ -33,6 +33,7 @@ from mockrec.engine.run.single import SingleProcessRun
 from mockrec.engine.transport.local_addresses import is_loopback
 from mockrec.engine.usercode.calls import report_failures
 from mockrec.formats.files.outfile import STDOUT_NAME
+from mockrec.formats.parquet.paths import is_uri
 from mockrec.formats.schema.errors import FormatError, OutputClosedError
 
 if TYPE_CHECKING:
@@ -238,7 +239,11 @@ def _print_ready(run: Run, choices: RunOptions) -> None:
     if run.ca_problem is not None:
         printing.warn(f"HTTPS cannot be intercepted: {printing.escape(str(run.ca_problem))}")
     if ready_file is not None:
-        content = {"url": run.url, "port": run.port, "pid": os.getpid(), "ca": run.ca, **control.described(run)}
+        content: dict[str, object] = {"url": run.url, "port": run.port, "pid": os.getpid(), "ca": run.ca}
+        content["outputs"] = [
+            path if path == "-" or is_uri(path) else os.path.abspath(path) for path in settings.outputs
+        ]
+        content |= control.described(run)
         partial = ready_file.with_name(f".{ready_file.name}.{os.getpid()}")
         try:
             text = json.dumps(content) + "\n"

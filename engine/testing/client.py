@@ -49,7 +49,8 @@ class ControlClient:
 
     def session(self) -> dict[str, Any]:
         """Return the state of the session: counts, rules, open exchanges."""
-        return self._json("GET", "/v1/session")
+        found: dict[str, Any] = self._json("GET", "/v1/session")
+        return found
 
     def add_rules(self, rules: str | list[dict[str, Any]], scope: str | None = None) -> list[str]:
         """Add rules, as a list or as YAML text, and return their ids. Raises ControlError with every problem."""

@@ -102,7 +102,13 @@ def test_ready_and_stopped(recorder: Start, number: int) -> None:
 def test_the_ready_file_says_it_all(recorder: Start, tmp_path: Path) -> None:
     run = recorder(RULES)
     content = json.loads((tmp_path / "ready-0.json").read_text(encoding="utf-8"))
-    assert content == {"url": run.url, "port": run.port, "pid": run.process.pid, "ca": content["ca"]}
+    assert content == {
+        "url": run.url,
+        "port": run.port,
+        "pid": run.process.pid,
+        "ca": content["ca"],
+        "outputs": content["outputs"],
+    }
     assert Path(content["ca"]).read_text().startswith("-----BEGIN CERTIFICATE-----")
     assert [path.name for path in tmp_path.iterdir() if "ready" in path.name] == ["ready-0.json"], "nothing partial"
     run.stop()

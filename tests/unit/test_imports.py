@@ -19,9 +19,13 @@ EXTRAS = {
     "pandas": ("pandas", {"formats/analysis/notebook.py"}),
     "google": ("grpc", {"formats/operations/grpc/descriptors.py"}),
     "grpc_tools": ("grpc", {"formats/operations/grpc/protos.py"}),
+    "textual": ("tui", {"cli/watch_app.py"}),
+    "rich": ("tui", {"cli/watch_app.py"}),
     "dukpy": ("pac", {"engine/upstream/pac.py", "engine/steps/upstream_options.py"}),
 }
 """Module → the extra that installs it, and where it may be imported, only inside a function."""
+IMPORTED_LATE = {"cli/watch_app.py"}
+"""Files that are themselves imported inside a function only, so they may import an extra at their top."""
 
 
 def names_of(tree: ast.AST) -> Iterator[tuple[str, bool]]:
@@ -82,7 +86,7 @@ def test_what_is_declared_is_imported() -> None:
 def test_extras_are_imported_in_their_places_only(module: str) -> None:
     extra, files = EXTRAS[module]
     assert distribution(module) in map(normal, PROJECT["optional-dependencies"][extra])
-    assert foreign()[module] == {(file, True) for file in files}
+    assert foreign()[module] == {(file, file not in IMPORTED_LATE) for file in files}
 
 
 @pytest.mark.parametrize(
