@@ -100,6 +100,7 @@ def options(text: str) -> MatchOptions | None:
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(REQUESTS, min_size=1, max_size=4), REQUESTS)
 @example([_posted("[null]")], _posted("[null, false, 1.0]"))
+@example([_posted("[[null, null]]")], _posted("[[null, false]]"))
 def test_a_miss_has_a_reason_and_its_options_help(recorded: list[dict[str, Any]], request: dict[str, Any]) -> None:
     view = asked(request)
     with taped(recorded, MatchOptions()) as cassette:

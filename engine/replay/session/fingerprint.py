@@ -193,7 +193,9 @@ def differences(recorded: Any, live: Any, place: str = "") -> Iterator[tuple[str
             if place == "part" and one[:2] == other[:2] and one[0]:
                 yield from differences(one[2], other[2], f"form:{one[0]}")
             else:
-                yield from differences(one, other, place if len(recorded) == 1 else f"{place}[{index}]")
+                # The only value of a query or form field needs no number; an item of JSON has one.
+                is_alone = len(recorded) == 1 and not place.startswith("json:")
+                yield from differences(one, other, place if is_alone else f"{place}[{index}]")
         return
     yield place, recorded, live
 
