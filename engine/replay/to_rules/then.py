@@ -13,7 +13,9 @@ from mockrec.engine.replay.serve.cassette import Cassette, RecordedExchange
 from mockrec.engine.replay.serve.step import Unservable, cut
 from mockrec.engine.replay.session.editable import MARK, pairs_of, raw_headers, shallow_json
 from mockrec.engine.replay.session.recorded import is_bare_redirect
+from mockrec.engine.rules.language.reply import FRAMING_IN_TRAILERS
 from mockrec.engine.steps.reply import json_bytes
+from mockrec.engine.upstream.headers import without
 from mockrec.engine.wire.syntax import BODILESS_STATUSES
 from mockrec.formats.schema.body import Body
 from mockrec.formats.schema.errors import SessionError
@@ -66,7 +68,7 @@ def _reply(record: Mapping[str, Any], cassette: Cassette, method: str, save: Sav
     elif status not in BODILESS_STATUSES and not is_bare_redirect(record):
         kind = next((value for name, value in fields if name.lower() == "content-type"), "")
         reply.update(_body(record.get("body"), cassette, kind, save))
-        trailers = pairs_of(record.get("rawTrailers"))
+        trailers = without(pairs_of(record.get("rawTrailers")), *FRAMING_IN_TRAILERS)
         if trailers:
             reply["trailers"] = _headers(trailers)["headers"]
     return reply

@@ -38,7 +38,8 @@ _STATUS: Final = Int(
         101: "101 is sent by accepting a WebSocket, never as a reply",
     },
 )
-_FRAMING_IN_TRAILERS = ("content-length", "transfer-encoding", "trailer", "host", "content-encoding")
+FRAMING_IN_TRAILERS = ("content-length", "transfer-encoding", "trailer", "host", "content-encoding")
+"""Names in lower case of fields that no trailer section may have (RFC 9110, 6.5.1)."""
 
 
 class _OneLine(ScalarType[str]):
@@ -147,7 +148,7 @@ def _folder_reply(given: ParsedMapping, place: SourceLocation) -> Reply:
 
 
 def _check_framing(given: ParsedMapping, reply: Reply, may_lie: bool) -> bool:
-    good = check_no_framing(given, "trailers", reply.trailers, _FRAMING_IN_TRAILERS)
+    good = check_no_framing(given, "trailers", reply.trailers, FRAMING_IN_TRAILERS)
     good = check_no_framing(given, "headers", reply.headers, ("transfer-encoding",)) and good
     lengths = [value for name, value in reply.headers if name.lower() == "content-length"]
     if not lengths or may_lie:
@@ -254,7 +255,7 @@ def build_stream(given: ParsedMapping, place: SourceLocation) -> Stream:
     named = given.fields("status", "statusMessage", "headers", "trailers")
     headers = named.pop("headers", ())
     good = check_no_framing(given, "headers", headers, ("transfer-encoding", "content-length"))
-    good = check_no_framing(given, "trailers", given.get("trailers", ()), _FRAMING_IN_TRAILERS) and good
+    good = check_no_framing(given, "trailers", given.get("trailers", ()), FRAMING_IN_TRAILERS) and good
     if not good:
         raise Rejected
     if "sse" in given:

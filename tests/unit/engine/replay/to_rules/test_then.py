@@ -68,6 +68,12 @@ JSON = [["Content-Type", "application/json"]]
             {},
         ),
         ({"statusCode": 200, "rawTrailers": [["X-Sum", "1"]]}, {"trailers": {"X-Sum": "1"}}),
+        # Fields that no trailer section may have, which foreign files have nevertheless.
+        (
+            {"statusCode": 200, "rawTrailers": [["Content-Encoding", "gzip"], ["X-Sum", "1"]]},
+            {"trailers": {"X-Sum": "1"}},
+        ),
+        ({"statusCode": 200, "rawTrailers": [["HOST", "a.test"], ["Content-Length", "1"]]}, {}),
     ],
 )
 def test_replies(then: Any, fields: dict[str, Any], reply: dict[str, Any]) -> None:
