@@ -20,6 +20,8 @@ EXTRAS = {
     "dukpy": ("pac", {"engine/upstream/pac.py", "engine/steps/upstream_options.py"}),
 }
 """Module → the extra that installs it, and where it may be imported, only inside a function."""
+PLUGIN = {"pytest": {"engine/testing/page.py", "engine/testing/plugin.py"}}
+"""Module → the files that only that module imports."""
 
 
 def names_of(tree: ast.AST) -> Iterator[tuple[str, bool]]:
@@ -66,13 +68,13 @@ def test_what_is_imported_is_declared() -> None:
     undeclared = {
         module: sorted(file for file, _ in places)
         for module, places in foreign().items()
-        if module not in EXTRAS and distribution(module) not in declared
+        if module not in (*EXTRAS, *PLUGIN) and distribution(module) not in declared
     }
     assert undeclared == {}
 
 
 def test_what_is_declared_is_imported() -> None:
-    imported = {distribution(module) for module in foreign() if module not in EXTRAS}
+    imported = {distribution(module) for module in foreign() if module not in (*EXTRAS, *PLUGIN)}
     assert sorted(set(map(normal, PROJECT["dependencies"])) - imported) == []
 
 
@@ -81,6 +83,10 @@ def test_extras_are_imported_in_their_places_only(module: str) -> None:
     extra, files = EXTRAS[module]
     assert distribution(module) in map(normal, PROJECT["optional-dependencies"][extra])
     assert foreign()[module] == {(file, True) for file in files}
+
+
+def test_pytest_is_imported_by_its_plugin_only() -> None:
+    assert {file for file, _ in foreign()["pytest"]} == PLUGIN["pytest"]
 
 
 @pytest.mark.parametrize(
