@@ -45,7 +45,7 @@ _TUNNEL_TIMING = {
 _ERROR = {"name": "ConnectionResetError", "code": "ECONNRESET", "message": "gone", "stack": "at line 1\nat line 2"}
 _BODY = {"size": 5, "text": "hello"}
 _TRAILERS = {"trailers": {"x-sum": "1"}, "rawTrailers": [["X-Sum", "1"]]}
-_EXCHANGE = {"id": EXCHANGE, "connectionId": CONNECTION}
+_EXCHANGE = {"id": EXCHANGE, "connectionId": CONNECTION, "scope": "tests/test_shop.py::test_pay[eur]"}
 _HEAD = {
     "protocol": "https",
     "httpVersion": "1.1",

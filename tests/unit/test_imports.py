@@ -26,6 +26,8 @@ EXTRAS = {
 """Module → the extra that installs it, and where it may be imported, only inside a function."""
 IMPORTED_LATE = {"cli/watch_app.py"}
 """Files that are themselves imported inside a function only, so they may import an extra at their top."""
+PLUGIN = {"pytest": {"engine/testing/page.py", "engine/testing/plugin.py"}}
+"""Module → the files that only that module imports."""
 
 
 def names_of(tree: ast.AST) -> Iterator[tuple[str, bool]]:
@@ -72,13 +74,13 @@ def test_what_is_imported_is_declared() -> None:
     undeclared = {
         module: sorted(file for file, _ in places)
         for module, places in foreign().items()
-        if module not in EXTRAS and distribution(module) not in declared
+        if module not in (*EXTRAS, *PLUGIN) and distribution(module) not in declared
     }
     assert undeclared == {}
 
 
 def test_what_is_declared_is_imported() -> None:
-    imported = {distribution(module) for module in foreign() if module not in EXTRAS}
+    imported = {distribution(module) for module in foreign() if module not in (*EXTRAS, *PLUGIN)}
     assert sorted(set(map(normal, PROJECT["dependencies"])) - imported) == []
 
 
@@ -87,6 +89,10 @@ def test_extras_are_imported_in_their_places_only(module: str) -> None:
     extra, files = EXTRAS[module]
     assert distribution(module) in map(normal, PROJECT["optional-dependencies"][extra])
     assert foreign()[module] == {(file, file not in IMPORTED_LATE) for file in files}
+
+
+def test_pytest_is_imported_by_its_plugin_only() -> None:
+    assert {file for file, _ in foreign()["pytest"]} == PLUGIN["pytest"]
 
 
 @pytest.mark.parametrize(
