@@ -45,7 +45,8 @@ _TUNNEL_TIMING = {
 _ERROR = {"name": "ConnectionResetError", "code": "ECONNRESET", "message": "gone", "stack": "at line 1\nat line 2"}
 _BODY = {"size": 5, "text": "hello"}
 _TRAILERS = {"trailers": {"x-sum": "1"}, "rawTrailers": [["X-Sum", "1"]]}
-_EXCHANGE = {"id": EXCHANGE, "connectionId": CONNECTION, "scope": "tests/test_shop.py::test_pay[eur]"}
+_IDS = {"id": EXCHANGE, "connectionId": CONNECTION}
+_EXCHANGE = {**_IDS, "scope": "tests/test_shop.py::test_pay[eur]"}
 _HEAD = {
     "protocol": "https",
     "httpVersion": "1.1",
@@ -182,7 +183,7 @@ COMPLETE: dict[str, Record] = {
     "grpc-message-received": _GRPC,
     "grpc-message-sent": {**_GRPC, "index": 1},
     "tls-client-error": {
-        **_EXCHANGE,
+        **_IDS,
         "failureCause": "cert-rejected",
         "remoteIpAddress": "127.0.0.1",
         "remotePort": 50000,
@@ -223,7 +224,7 @@ COMPLETE: dict[str, Record] = {
     },
     "gap": {"counts": {"response": 2, "request": 1}},
     "rules-reloaded": {"rules": [_RULE], "rulesSha256": DIGEST},
-    "callback-error": {**_EXCHANGE, "eventType": "response", "callback": "handlers.py:seen", "error": _ERROR},
+    "callback-error": {**_IDS, "eventType": "response", "callback": "handlers.py:seen", "error": _ERROR},
     "session-ended": {
         "reason": "signal",
         "part": 1,
