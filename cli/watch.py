@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -61,10 +60,13 @@ def watch(
 
 def _session_of(ready_file: Path | None) -> str:
     """Return the first output that can be watched of the run with this ready file."""
+    # Imported here: --help needs no JSON.
+    import orjson
+
     assert ready_file is not None
     shown = printing.escape(str(ready_file))
     try:
-        found = json.loads(ready_file.read_text(encoding="utf-8"))
+        found = orjson.loads(ready_file.read_bytes())
         outputs = [str(one) for one in found["outputs"]]
     except OSError as error:
         raise typer.BadParameter(f"{shown}: {error.strerror or error}", param_hint="--attach") from None

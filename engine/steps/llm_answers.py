@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
+import orjson
+
 _PIECE: Final = re.compile(r"\s*\S+|\s+")
 """A word with the white space before it stands for a token."""
 
@@ -204,7 +206,7 @@ def _anthropic_blocks(answer: Answer) -> list[Document]:
     blocks: list[Document] = [{"type": "text", "text": answer.text}] if answer.text or not answer.tools else []
     for index, (name, arguments) in enumerate(answer.tools):
         identity = f"toolu_{index}_{answer.identity[:8]}"
-        blocks.append({"type": "tool_use", "id": identity, "name": name, "input": json.loads(arguments)})
+        blocks.append({"type": "tool_use", "id": identity, "name": name, "input": orjson.loads(arguments)})
     return blocks
 
 
@@ -262,7 +264,7 @@ def _gemini_document(answer: Answer, parts: list[Document], *, is_last: bool) ->
 
 
 def _gemini_calls(answer: Answer) -> list[Document]:
-    return [{"functionCall": {"name": name, "args": json.loads(arguments)}} for name, arguments in answer.tools]
+    return [{"functionCall": {"name": name, "args": orjson.loads(arguments)}} for name, arguments in answer.tools]
 
 
 def _gemini_whole(answer: Answer) -> Document:
@@ -285,7 +287,7 @@ def _ollama_document(answer: Answer, content: str, *, is_last: bool) -> Document
     if is_last:
         if answer.tools:
             message["tool_calls"] = [
-                {"function": {"name": name, "arguments": json.loads(arguments)}} for name, arguments in answer.tools
+                {"function": {"name": name, "arguments": orjson.loads(arguments)}} for name, arguments in answer.tools
             ]
         document["done_reason"] = answer.finish or "stop"
         document |= {"prompt_eval_count": answer.input_tokens, "eval_count": answer.output_tokens}
