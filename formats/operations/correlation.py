@@ -31,7 +31,7 @@ def without_id(document: dict[str, Any]) -> dict[str, Any]:
     made = {key: value for key, value in document.items() if key != "id"}
     payload = made.get("payload")
     query = payload.get("query") if isinstance(payload, dict) else None
-    if isinstance(query, str) and len(query) <= _MOST_COMPARED:
+    if isinstance(payload, dict) and isinstance(query, str) and len(query) <= _MOST_COMPARED:
         try:
             made["payload"] = {**payload, "query": normalised(query)}
         except MalformedMessageError:  # compared as it is
