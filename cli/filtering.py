@@ -86,11 +86,11 @@ def filter_sessions(
     'status >= 500', 'method == POST and url contains /orders/', 'duration > 200ms', 'header[user-agent] ~*
     "curl|okhttp"', 'json[$.user.id] == 7 and not tag == replay'.
 
-    Fields: type method url host hostname port path query query[NAME] status duration size body json[PATH] header[NAME]
-    cookie[NAME] protocol version rule tag error id connection ip sni ja3 ja4 ws.count close_code time. header and
-    cookie look at both sides; body, json and size at the response: request.body, request.json and request.size are the
-    request's. path has no query, unless the value has one. Records' own keys can be named too, such as
-    eventData.attempt.
+    Fields: type method url host hostname port path query query[NAME] status duration size body json[PATH]
+    header[NAME] cookie[NAME] protocol version rule tag error id connection ip sni ja3 ja4 ws.count close_code time
+    operation. header and cookie look at both sides; body, json and size at the response: request.body, request.json
+    and request.size are the request's. path has no query, unless the value has one. Records' own keys can be named
+    too, such as eventData.attempt.
     """
     paths, expression = arguments.split(sessions, where)
     shape = shape_of(output, output_format, fields=fields is not None, shape=shape)
