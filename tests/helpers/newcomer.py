@@ -169,6 +169,8 @@ class Newcomer:
             shutil.copy(ROOT / "samples" / "hello.yaml", target)
         elif thing == "test_shop.py":
             target.write_text(_SUITE, encoding="utf-8")
+            # A suite has a folder of its own; samples of suites lie beside it here.
+            (target.parent / "pytest.ini").write_text("[pytest]\ntestpaths = test_shop.py\n", encoding="utf-8")
         elif thing.endswith((".jsonl", ".har", ".parquet", "/")):
             self._stop_first()  # it may be writing there
             sample = ROOT / "samples" / "diff" / ("after.jsonl" if target.stem in ("b", "branch") else "before.jsonl")
