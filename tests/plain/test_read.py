@@ -29,6 +29,12 @@ def test_stats(mockrec: Run, session: Path) -> None:
     assert "/orders" in mockrec(session.parent, "stats", session, "status < 300").stdout
 
 
+def test_report(mockrec: Run, session: Path, tmp_path: Path) -> None:
+    mockrec(tmp_path, "report", session, "-o", "report.html")
+    page = (tmp_path / "report.html").read_text("utf-8")
+    assert page.startswith("<!doctype html>")
+
+
 def test_verify(mockrec: Run, session: Path) -> None:
     records = (session.parent / FORMATS[0]).read_text("utf-8").count("\n")
     found = mockrec(session.parent, "verify", session).stdout
