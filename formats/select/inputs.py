@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import compress
 from pathlib import Path
@@ -90,6 +90,9 @@ class AnyInput(Protocol):
     def copy(self) -> Iterator[bytes]:
         """The whole session, as whole lines in blocks; a torn last line is left out."""
 
+    def columns(self, names: Sequence[str]) -> Iterator[Any] | None:
+        """Columns of the events table of the whole session, in batches; None if it is no session in columns."""
+
     def close(self) -> None:
         """Remove the copy that was kept of a stream."""
 
@@ -170,6 +173,9 @@ class Input:
             if block:
                 yield block if block.endswith(b"\n") else block + b"\n"
         self._note_end(answerer)
+
+    def columns(self, names: Sequence[str]) -> None:
+        """See `AnyInput`: it is read by lines."""
 
     def close(self) -> None:
         """See `AnyInput`."""
