@@ -1,0 +1,50 @@
+"""Random sessions: what is computed a column at a time equals what is computed record by record."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyarrow as pa
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from random_sessions import lines, random_session
+
+from mockrec.formats.parquet.arrow_schema import EXCHANGES, REPEATING
+from mockrec.formats.parquet.columns import TableMaker
+from mockrec.formats.parquet.exchange_columns import ExchangeTable
+from mockrec.formats.parquet.exchange_rows import ExchangeAggregator
+
+_SETTINGS = settings(
+    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
+
+
+def _dictionaries(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The batch as a Parquet file gives it: repeating texts as dictionaries."""
+    columns = [
+        column.dictionary_encode() if name in REPEATING and column.type == pa.string() else column
+        for name, column in zip(batch.schema.names, batch.columns, strict=True)
+    ]
+    return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
+
+
+@_SETTINGS
+@given(st.integers(0, 2**32), st.sampled_from([1, 5, 20, 1000]), st.booleans())
+def test_exchanges_equal_those_made_record_by_record(seed: int, size: int, encoded: bool) -> None:
+    records = random_session(seed)
+    exact, fast = ExchangeAggregator(), ExchangeTable(chunk_rows=size)
+    maker = TableMaker()
+    expected: list[Any] = []
+    found: list[Any] = []
+    for start in range(0, len(records), size):
+        batch = maker.table(lines(records[start : start + size]))
+        exact.add(batch)
+        expected += exact.take().to_pylist()
+        fast.add(_dictionaries(batch) if encoded else batch)
+        if fast.waiting:
+            found += [row for batch in fast.take() for row in batch.to_pylist()]
+    expected += exact.take(last=True).to_pylist()
+    for batch in fast.take(last=True):
+        assert batch.schema == EXCHANGES
+        found += batch.to_pylist()
+    assert found == expected
