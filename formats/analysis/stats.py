@@ -9,8 +9,10 @@ from __future__ import annotations
 import heapq
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -18,7 +20,7 @@ import msgspec
 from mockrec.formats.query.extract import Context, destination, host, path
 from mockrec.formats.schema.lifecycle import CLOSED_TYPES, COMPLETE_TYPES, CONNECTION_TYPES
 from mockrec.formats.select.inputs import SelectedLine
-from mockrec.formats.sessions.endpoints import template
+from mockrec.formats.text.endpoints import template
 
 SLOWEST = 10
 MAX_ENDPOINTS = 10_000
@@ -38,7 +40,7 @@ class _Response(msgspec.Struct, frozen=True, gc=False):
     body: _Body = _Body()
 
 
-class _Record(msgspec.Struct, gc=False):
+class StatsRecord(msgspec.Struct, gc=False):
     """The keys that are counted; the rest of a line is skipped."""
 
     type: str
@@ -62,7 +64,7 @@ class _Record(msgspec.Struct, gc=False):
 
 
 NEEDED = (
-    *((name,) for name in _Record.__struct_fields__ if name != "body"),
+    *((name,) for name in StatsRecord.__struct_fields__ if name != "body"),
     ("body", "size"),
 )
 """The paths of these keys, for sources that can leave the rest of a record out."""
@@ -103,10 +105,12 @@ class Stats:
     last: str = ""
     known_rules: list[str] = field(default_factory=list)
     _slowest: list[tuple[float, int, Mapping[str, Any]]] = field(default_factory=list)
+    _noted: int = 0
+    """How many exchanges were compared with the slowest ones."""
 
     def add(self, lines: Iterable[SelectedLine]) -> None:
         """Add lines of a session."""
-        decode = msgspec.json.Decoder(_Record).decode
+        decode = msgspec.json.Decoder(StatsRecord).decode
         for line in lines:
             try:
                 record = decode(line.raw)
@@ -114,13 +118,25 @@ class Stats:
                 # A value of the wrong type: the record is counted; `verify` reports the fault.
                 self.records[_kind(line.raw)] += 1
                 continue
-            self.records[record.type] += 1
-            if type(record.timestamp) is str:
-                self.first = min(self.first or record.timestamp, record.timestamp)
-                self.last = max(self.last, record.timestamp)
-            add = _ADD.get(record.type)
-            if add is not None:
-                add(self, record)
+            self.add_records([record])
+
+    def add_records(self, records: Sequence[StatsRecord]) -> None:
+        """Add decoded lines of a session."""
+        self.records.update(map(_type_of, records))
+        if stamps := [stamp for record in records if type(stamp := record.timestamp) is str]:
+            self.add_times(min(stamps), max(stamps))
+        for record in records:
+            self.count(record)
+
+    def count(self, record: StatsRecord) -> None:
+        """Add what a record ends or has gone wrong in it, but not the record itself."""
+        if (add := _ADD.get(record.type)) is not None:
+            add(self, record)
+
+    def add_times(self, first: str, last: str) -> None:
+        """Add the earliest and the latest timestamp of some records."""
+        self.first = min(self.first or first, first)
+        self.last = max(self.last, last)
 
     @property
     def exchanges(self) -> int:
@@ -148,37 +164,37 @@ class Stats:
 
     # ── one method for each type of record ─────────────────────────────────────────────────────────
 
-    def _started(self, record: _Record) -> None:
+    def _started(self, record: StatsRecord) -> None:
         for rule in record.rules if isinstance(record.rules, list) else ():
             identity = rule.get("id") if isinstance(rule, Mapping) else None
             if isinstance(identity, str) and identity not in self.known_rules:
                 self.known_rules.append(identity)
 
-    def _request(self, record: _Record) -> None:
+    def _request(self, record: StatsRecord) -> None:
         self.request_bytes += _whole(record.body.size)
 
-    def _response(self, record: _Record) -> None:
+    def _response(self, record: StatsRecord) -> None:
         self._end(record, record.statusCode, record.body.size)
 
-    def _abort(self, record: _Record) -> None:
+    def _abort(self, record: StatsRecord) -> None:
         self.request_bytes += _whole(record.requestBody.size)
         self._error(record)
         self._end(record, record.response.statusCode, record.response.body.size, failed=True)
 
-    def _close(self, record: _Record) -> None:
+    def _close(self, record: StatsRecord) -> None:
         # The time that a WebSocket was open is not a response time.
         self._end(record, 101, 0, timed=False)
 
-    def _tunnel(self, record: _Record) -> None:
+    def _tunnel(self, record: StatsRecord) -> None:
         self.tunnel_bytes += _whole(record.bytesReceived) + _whole(record.bytesSent)
 
-    def _error(self, record: _Record) -> None:
+    def _error(self, record: StatsRecord) -> None:
         error = record.error if isinstance(record.error, Mapping) else {}
         known = (error.get("code"), error.get("name"), record.errorCode, record.failureCause)
         code = next((text for text in known if isinstance(text, str) and text), "unknown")
         self.errors[(record.type, code)] += 1
 
-    def _end(self, record: _Record, status: Any, size: Any, *, failed: bool = False, timed: bool = True) -> None:
+    def _end(self, record: StatsRecord, status: Any, size: Any, *, failed: bool = False, timed: bool = True) -> None:
         endpoint = self._endpoint(record)
         endpoint.count += 1
         if type(status) is int:
@@ -195,23 +211,31 @@ class Stats:
             self.without_rule += 1
         if timed and type(record.duration) in (int, float):
             endpoint.durations.append(record.duration)
-            self._note_slow(record, status)
+            slowest = self._slowest
+            if len(slowest) < SLOWEST or record.duration > slowest[0][0]:
+                named = {"id": record.id, "method": record.method, "url": record.url, "status": status}
+                self.note_slow(named, record.duration)
 
-    def _note_slow(self, record: _Record, status: Any) -> None:
+    def note_slow(self, named: Mapping[str, Any], duration: float) -> None:
+        """Keep an exchange if it is one of the slowest so far. Of equally slow ones the first are kept."""
         slowest = self._slowest
-        if len(slowest) == SLOWEST and record.duration <= slowest[0][0]:
+        if len(slowest) == SLOWEST and duration <= slowest[0][0]:
             return
-        named = {"id": record.id, "method": record.method, "url": record.url, "status": status}
-        exchange = {key: value for key, value in named.items() if value is not None} | {"duration": record.duration}
+        exchange = {key: value for key, value in named.items() if value is not None} | {"duration": duration}
+        self._noted += 1
         # The number keeps the order among equals, and dicts from being compared.
-        entry = (float(record.duration), -sum(self.records.values()), exchange)
+        entry = (float(duration), -self._noted, exchange)
         (heapq.heappush if len(slowest) < SLOWEST else heapq.heapreplace)(slowest, entry)
 
-    def _endpoint(self, record: _Record) -> EndpointStats:
+    def _endpoint(self, record: StatsRecord) -> EndpointStats:
         method = record.method if isinstance(record.method, str) else ""
-        places = list(host(record.url, _NO_CONTEXT)) or list(destination(record.destination, _NO_CONTEXT))
-        paths = list(path(record.url, _NO_CONTEXT))
-        key = (method, places[0] if places else "", template(paths[0]) if paths else "")
+        place, name = place_of(record.url) if type(record.url) is str else (None, "")
+        if place is None:
+            place = next(iter(destination(record.destination, _NO_CONTEXT)), "")
+        return self.endpoint((method, place, name))
+
+    def endpoint(self, key: tuple[str, str, str]) -> EndpointStats:
+        """The statistics of a method, host and path."""
         known = self.endpoints.get(key)
         if known is None:
             if len(self.endpoints) >= MAX_ENDPOINTS:
@@ -219,6 +243,15 @@ class Stats:
             known = self.endpoints.setdefault(key, EndpointStats())
         return known
 
+
+@lru_cache(maxsize=16_384)
+def place_of(url: str) -> tuple[str | None, str]:
+    """Host and path template of a URL; None and an empty text if it is none."""
+    places, paths = list(host(url, _NO_CONTEXT)), list(path(url, _NO_CONTEXT))
+    return (places[0] if places else None), (template(paths[0]) if paths else "")
+
+
+_type_of = attrgetter("type")
 
 _ADD = {
     "session-started": Stats._started,

@@ -30,6 +30,7 @@ class Context:
 
 Extract = Callable[[Any, Context], Iterable[Any]]
 
+
 def _parts(found: Any) -> re.Match[str] | None:
     return split_url(found) if type(found) is str else None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import compress
 from pathlib import Path
@@ -14,7 +14,7 @@ from mockrec.formats.query.extract import Context
 from mockrec.formats.query.parser import parse
 from mockrec.formats.query.plan import Plan
 from mockrec.formats.schema.lifecycle import SESSION_TYPES
-from mockrec.formats.select.answers import Answerer, lines_of
+from mockrec.formats.select.answers import Answerer, ProbedRecord, lines_of
 from mockrec.formats.sessions.blocks import Blocks, Progress, no_progress
 from mockrec.formats.sessions.live import why_incomplete
 from mockrec.formats.sessions.units import SESSION, Units
@@ -172,6 +172,21 @@ class Input:
                 block = b"\n".join(lines_of(block, len(records), self.name)[: len(records)])
             if block:
                 yield block if block.endswith(b"\n") else block + b"\n"
+        self._note_end(answerer)
+
+    def decoded(self, decode_lines: Callable[[bytes], list[Any]]) -> Iterator[tuple[list[Any], bytes]]:
+        """The records of the whole session, as `decode_lines` decodes blocks of lines.
+
+        A block that it rejects is given as its lines, and no records. Raises `SessionError` for a line that is no
+        record, except a torn last one.
+        """
+        answerer = Answerer(parse(EVERYTHING, records=True), self.blocks, self.context, decode_lines)
+        for block, (records, _) in answerer:
+            if not records:
+                continue
+            if block.count(b"\n") != len(records):
+                block = b"\n".join(lines_of(block, len(records), self.name)[: len(records)]) + b"\n"
+            yield ([], block) if type(records[0]) is ProbedRecord else (records, b"")
         self._note_end(answerer)
 
     def columns(self, names: Sequence[str]) -> None:

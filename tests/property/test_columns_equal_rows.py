@@ -4,18 +4,26 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
 import pyarrow as pa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from random_sessions import lines, random_session
 
+from mockrec.cli.stats import summary
+from mockrec.formats.analysis.session_stats import add_session
+from mockrec.formats.analysis.stats import Stats
+from mockrec.formats.analysis.stats_columns import ColumnStats
 from mockrec.formats.parquet.arrow_schema import EXCHANGES, REPEATING
 from mockrec.formats.parquet.columns import TableMaker
 from mockrec.formats.parquet.exchange_columns import ExchangeTable
 from mockrec.formats.parquet.exchange_rows import ExchangeAggregator
+from mockrec.formats.parquet.lines import lines_of
+from mockrec.formats.select.inputs import SelectedLine
+from mockrec.formats.select.selection import Selection
 
 _SETTINGS = settings(
-    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
 
 
@@ -48,3 +56,32 @@ def test_exchanges_equal_those_made_record_by_record(seed: int, size: int, encod
         assert batch.schema == EXCHANGES
         found += batch.to_pylist()
     assert found == expected
+
+
+def _one_by_one(data: bytes) -> bytes:
+    stats = Stats()
+    stats.add(SelectedLine(line, 0, 0) for line in data.splitlines())
+    return orjson.dumps(summary(stats))
+
+
+@_SETTINGS
+@given(st.integers(0, 2**32), st.sampled_from([1, 5, 1000]), st.booleans())
+def test_statistics_of_columns_equal_those_of_lines(seed: int, size: int, encoded: bool) -> None:
+    records = random_session(seed)
+    maker, stats, data = TableMaker(), Stats(), b""
+    columns = ColumnStats(stats)
+    for start in range(0, len(records), size):
+        batch = maker.table(lines(records[start : start + size]))
+        data += lines_of(batch)
+        columns.add(_dictionaries(batch) if encoded else batch)
+    assert orjson.dumps(summary(stats)) == _one_by_one(data)
+
+
+@_SETTINGS
+@given(seed=st.integers(0, 2**32))
+def test_statistics_of_blocks_equal_those_of_lines(tmp_path_factory: Any, seed: int) -> None:
+    path = tmp_path_factory.mktemp("session") / "s.jsonl"
+    path.write_bytes(lines(random_session(seed)))
+    stats, selection = Stats(), Selection([str(path)], None)
+    add_session(stats, selection, None)
+    assert orjson.dumps(summary(stats)) == _one_by_one(path.read_bytes())
