@@ -47,6 +47,10 @@ class TableSink:
         if self._size >= BLOCK:
             self._flush()
 
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Add rows of the events table; those of an exchanges table may lack columns. Raises as `write` does."""
+        self._do(lambda: self._tables.add(batch))
+
     def sync_point(self, now: float | None = None) -> None:
         """Do nothing: the file is unreadable before its end. See `Sink`."""
 
