@@ -120,17 +120,12 @@ def _field(hint: Any) -> tuple[Any, Check | None]:
     if isinstance(hint, type) and get_origin(hint) is None and issubclass(hint, Body):
         return _body(), _is_body
     if isinstance(hint, type) and get_origin(hint) is None and issubclass(hint, LogObject):
-        made, checks = _object(hint)
+        made, checks = _struct(hint)
         if any(spec.required for spec in specs(hint)):
             return made, _all_of(checks) if checks else None
         nothing = made()
         return made, _all_of(((None, lambda value: bool(value != nothing)), *checks))
     raise _UnsupportedError(hint)
-
-
-@cache
-def _object(cls: type[LogObject]) -> tuple[type, tuple[tuple[str, Check], ...]]:
-    return _struct(cls)
 
 
 @cache

@@ -67,7 +67,7 @@ class ExchangeAggregator:
         """Add rows of the events table; columns may be missing. `places` is the order in which `take_rows` sorts."""
         columns = {name: column_values(batch, name) for name in (*COPIED, *_OTHERS)}
         known = {name: values for name, values in columns.items() if values is not None}
-        known[PLACE] = places if places is not None else [None] * batch.num_rows
+        known[PLACE] = list(places) if places is not None else [None] * batch.num_rows
         for values in zip(*known.values(), strict=True):
             self._record(dict(zip(known, values, strict=True)))
 
