@@ -156,6 +156,8 @@ def write_lines(
 def write_copy(wish: FilterOptions, selection: Selection, sink: Sink) -> None:
     """Write a whole session in another format."""
     (known,) = selection.inputs
+    if wish.table is Table.exchanges and not wish.redact and _write_columns(selection, sink):
+        return
     redacted = _redaction(wish)
     folder = known.context.bodies_folder
     with _carrying(wish) as carrier:
@@ -164,6 +166,20 @@ def write_copy(wish: FilterOptions, selection: Selection, sink: Sink) -> None:
                 block = b"".join(redacted(carrier.carry(line, folder)) + b"\n" for line in block.split(b"\n") if line)
             sink.write(block)
             selection.found += block.count(b"\n")
+
+
+def _write_columns(selection: Selection, sink: Sink) -> bool:
+    """Write the exchanges of a session in Parquet from its columns; False if it is in another format."""
+    from mockrec.formats.parquet.exchange_rows import COLUMNS
+    from mockrec.formats.parquet.sink import TableSink
+
+    batches = selection.inputs[0].columns(COLUMNS)
+    if batches is None or not isinstance(sink, TableSink):
+        return False
+    for batch in batches:
+        sink.add(batch)
+        selection.found += batch.num_rows
+    return True
 
 
 @contextmanager

@@ -69,7 +69,8 @@ def stats(
     Statuses, latency and bytes of each endpoint, errors, the slowest exchanges, and how often each rule answered.
     """
     from mockrec.cli.filtering import warn
-    from mockrec.formats.analysis.stats import NEEDED, Stats
+    from mockrec.formats.analysis.session_stats import add_session
+    from mockrec.formats.analysis.stats import Stats
     from mockrec.formats.select.selection import Selection
 
     paths, expression = arguments.split(sessions, where)
@@ -79,11 +80,10 @@ def stats(
     read = []
     for path in paths:
         selection = Selection([path], plan, progress=progress)
-        selection.only(NEEDED)
         read.append(selection)
         collected.bodies_folders = [source.context.bodies_folder for source in selection.inputs]
         try:
-            collected.add(selection)
+            add_session(collected, selection, plan)
         finally:
             selection.close()
     progress.finish()

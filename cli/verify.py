@@ -81,7 +81,7 @@ def _read(session: Session, audit: Audit, sink: Sink | None) -> None:
     from mockrec.formats.schema.errors import SessionError
 
     try:
-        for line in session.scan():
+        for line in session.scan(audit.check_block if sink is None else None):
             if line.record is not None:
                 audit.check(line.number, line.record)
                 if sink is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -64,13 +64,18 @@ def _bloom_filter() -> dict[str, Any]:
 class EventsFile:
     """An open file with the events table."""
 
-    def __init__(self, name: str, filesystem: Any, path: str | BinaryIO) -> None:
-        """`path` may be an open file, which stays open. Raises `SessionError`."""
+    def __init__(self, name: str, filesystem: Any, path: str | BinaryIO, dictionaries: Sequence[str] = ()) -> None:
+        """`path` may be an open file, which stays open. `dictionaries`: columns that are read as dictionaries.
+
+        Raises `SessionError`.
+        """
         self.name = name
         self._remote = not isinstance(filesystem, pafs.LocalFileSystem)
         try:
             # Neighbouring columns are read in one request to a store: otherwise each of a hundred costs a round trip.
-            self._file = pq.ParquetFile(path, filesystem=filesystem, pre_buffer=self._remote)
+            self._file = pq.ParquetFile(
+                path, filesystem=filesystem, pre_buffer=self._remote, read_dictionary=list(dictionaries) or None
+            )
         except FileNotFoundError:
             raise
         except _UNREADABLE as error:
