@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from mockrec.cli import ca, check, diff, filtering, printing, replay, run, show, stats, verify
+from mockrec.cli import ca, check, diff, filtering, printing, replay, run, show, sql, stats, verify
 from mockrec.cli.help import Command
 from mockrec.cli.options import invocation
 
@@ -49,6 +49,7 @@ app.command(cls=Command)(replay.replay)
 app.command("filter", cls=Command)(filtering.filter_sessions)
 app.command(cls=Command)(show.show)
 app.command(cls=Command)(stats.stats)
+app.command(cls=Command)(sql.sql)
 app.command(cls=Command)(verify.verify)
 app.command(cls=Command)(diff.diff)
 app.add_typer(ca.app, name="ca")

@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS = {
     "pandas": ("pandas", {"formats/analysis/notebook.py"}),
+    "duckdb": ("sql", {"formats/fleet/sql.py"}),
     "dukpy": ("pac", {"engine/upstream/pac.py", "engine/steps/upstream_options.py"}),
 }
 """Module → the extra that installs it, and where it may be imported, only inside a function."""
