@@ -22,7 +22,7 @@ from mockrec.cli.filter_output import (
     write_lines,
     write_rows,
 )
-from mockrec.cli.options import FileMode, Force, Quiet, Verbose, refuse_inputs
+from mockrec.cli.options import FileMode, Force, Quiet, Verbose, output_name, refuse_inputs
 from mockrec.cli.progress import Progress
 from mockrec.cli.reading import warn_of
 from mockrec.cli.unfinished import whole_or_none
@@ -92,6 +92,7 @@ def filter_sessions(
     eventData.attempt.
     """
     paths, expression = arguments.split(sessions, where)
+    output = output_name(output)
     shape = shape_of(output, output_format, fields=fields is not None, shape=shape)
     by_exchange = count or limit is not None or fields is not None or shape is not None
     wish = FilterOptions(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from urllib.parse import quote
 
 from mockrec.formats.fleet.listing import Group, groups_of, has_session_name, local_entries, stored_entries
 from mockrec.formats.fleet.patterns import Pattern, is_pattern, split_pattern
@@ -86,7 +87,7 @@ def _stored(argument: str) -> list[str]:
     for group in _chosen(groups, pattern):
         files = tuple(StoredFile(filesystem, f"{inner}/{file.path}", file.size) for file in group.files)
         is_tables = all(file.path.endswith(".parquet") for file in files)
-        name = f"{base}/{group.path}{question}{options}"
+        name = f"{base}/{quote(group.path, safe='/=')}{question}{options}"
         found.append(FoundSession(name, files if is_tables and not group.is_journal else ()))
     return found
 

@@ -12,6 +12,7 @@ from mockrec.formats.parquet.paths import is_uri
 _WILD = re.compile(r"[*?\[]")
 _WILD_IN_URI = re.compile(r"[*\[]")
 """A `?` begins the options of a store: `s3://bucket/ci/*?region=eu-west-1`."""
+_EXTENSION = re.compile(r"(\.(jsonl|ndjson|json|har|parquet|gz|zst|mitm|flows?|ya?ml))+$", re.IGNORECASE)
 _KEY = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
 
 
@@ -81,13 +82,17 @@ def _regex_of(text: str) -> str:
 
 
 def keys_of(name: str) -> dict[str, str]:
-    """Return the keys of a session's folders, as in `repo=shop/branch=main/s.parquet` (Hive's partitions)."""
-    bare = name.partition("?")[0] if is_uri(name) else name
+    """Return the keys of a session's folders, as in `repo=shop/branch=main/s.parquet` (Hive's partitions).
+
+    Values are percent-decoded; those in a URI twice, because a URI is decoded before it is a path.
+    """
+    remote = is_uri(name)
+    bare = name.partition("?")[0] if remote else name
+    *folders, last = bare.split("/")
+    # `job=a.parquet` is a file: its extension is no part of the value.
+    parts = [*folders, _EXTENSION.sub("", last)]
     found: dict[str, str] = {}
-    for part in bare.split("/"):
-        if match := _KEY.fullmatch(part):
+    for part in parts:
+        if match := _KEY.fullmatch(unquote(part) if remote else part):
             found[match[1]] = unquote(match[2])
-    if (last := bare.rstrip("/").rpartition("/")[2]) and (match := _KEY.fullmatch(last)) and not bare.endswith("/"):
-        # `job=a.parquet` is a file: its extension is no part of the value.
-        found[match[1]] = unquote(match[2]).partition(".parquet")[0].partition(".jsonl")[0]
     return found
