@@ -22,15 +22,18 @@ from mockrec.cli.filter_output import (
     write_lines,
     write_rows,
 )
+from mockrec.cli.many import exit_if_skipped, skipped_sessions, warn_of_all
 from mockrec.cli.options import FileMode, Force, Quiet, Verbose, output_name, refuse_inputs
 from mockrec.cli.progress import Progress
-from mockrec.cli.reading import warn_of
 from mockrec.cli.unfinished import whole_or_none
 
 if TYPE_CHECKING:
+    from mockrec.formats.fleet.selection import ManySelection
     from mockrec.formats.query import Plan
     from mockrec.formats.select.inputs import SelectedLine
     from mockrec.formats.select.selection import Selection
+
+    AnySelection = Selection | ManySelection
 
 
 def filter_sessions(
@@ -111,10 +114,13 @@ def filter_sessions(
         file_mode=file_mode,
         redact=redact,
     )
+    wish.given = sessions if where is not None or expression is None else sessions[:-1]
+    wish.skipped = skipped_sessions(allowed=arguments.has_many(wish.given))
     _refuse(wish, follow=follow, count=count)
     found = _follow(wish) if follow else _count(wish) if count else _select(wish)
     if not found and expression is not None and wish.plan is not None and limit != 0:
         explain_nothing(expression, wish.plan, paths)
+    exit_if_skipped(wish.skipped)
     if exit_status and not found:
         raise typer.Exit(1)
 
@@ -161,7 +167,7 @@ def _select(wish: FilterOptions) -> int:
             selection.only(source.path for field in fields_of(wish) for source in field.sources)
             write_rows(wish, selection, contexts, sink)
         else:
-            headers = [known.header() for known in selection.inputs]
+            headers = [None if wish.skipped.allowed else known.header() for known in selection.inputs]
             write_lines(wish, selection, headers, contexts, sink)
         progress.finish()
         warn(selection)
@@ -197,10 +203,20 @@ def _first(lines: Iterator[SelectedLine], limit: int | None) -> Iterator[Selecte
 
 
 @contextmanager
-def _selection(wish: FilterOptions, *, readings: int) -> Iterator[tuple[Selection, Progress]]:
+def _selection(wish: FilterOptions, *, readings: int) -> Iterator[tuple[AnySelection, Progress]]:
     from mockrec.formats.select.selection import Selection
 
     progress = Progress(wish.paths, readings)
+    if wish.skipped.allowed and len(wish.paths) > 1:
+        from mockrec.formats.fleet.selection import ManySelection
+
+        limit = None if wish.sort else wish.limit
+        many = ManySelection(wish.paths, wish.plan, wish.skipped, limit=limit, progress=progress)
+        try:
+            yield many, progress
+        finally:
+            many.close()
+        return
     selection = Selection(wish.paths, wish.plan, limit=None if wish.sort else wish.limit, progress=progress)
     try:
         for known in selection.inputs:
@@ -215,7 +231,6 @@ def _tell(wish: FilterOptions, found: int) -> None:
     printing.note(f"{printing.plural(found, noun)} written to {printing.escape(wish.output)}")
 
 
-def warn(selection: Selection) -> None:
+def warn(selection: AnySelection) -> None:
     """Print the warnings about sessions that were read to their end."""
-    for known in selection.inputs:
-        warn_of(known)
+    warn_of_all(selection.inputs)

@@ -111,8 +111,8 @@ def output_name(name: str) -> str:
 
     Raises `OutputError` for a placeholder without a value.
     """
-    from mockrec.formats.sessions.output_names import filled, has_placeholders
     from mockrec.formats.parquet.paths import is_uri
+    from mockrec.formats.sessions.output_names import filled, has_placeholders
 
     if not has_placeholders(name):
         return name

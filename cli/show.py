@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mockrec.cli import printing
+from mockrec.cli import arguments, printing
+from mockrec.cli.many import exit_if_skipped, skipped_sessions, skipping
 from mockrec.cli.options import As, OutputShape, Quiet, SessionPath, Verbose
 from mockrec.cli.reading import warn_of
 from mockrec.formats.schema.lifecycle import CLOSED_TYPES
@@ -42,10 +44,23 @@ def show(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """List the exchanges of a session, or show one in full."""
+    """List the exchanges of a session, or show one in full.
+
+    A folder, a prefix of a store, a pattern or a list (@FILE) stands for many sessions.
+    """
+    skipped = skipped_sessions(allowed=arguments.has_many([session]))
+    for name in arguments.expanded([session]):
+        with skipping(skipped):
+            _show(name, identity, shape, heading=skipped.allowed)
+    exit_if_skipped(skipped)
+
+
+def _show(session: str, identity: str | None, shape: OutputShape, *, heading: bool) -> None:
     from mockrec.formats.sessions.session import open_session
 
     with open_session(session) as opened:
+        if heading and shape is OutputShape.text and identity is None:
+            printing.data(printing.style(f"{printing.escape(session)}:", "bold", sys.stdout))
         if identity is None:
             _list(opened, shape)
         else:

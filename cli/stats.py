@@ -9,8 +9,10 @@ import typer
 
 from mockrec.cli import arguments, printing
 from mockrec.cli.arguments import Sessions, Where
+from mockrec.cli.many import exit_if_skipped, skipped_sessions, warn_of_all
 from mockrec.cli.options import As, OutputShape, Quiet, Verbose
 from mockrec.cli.progress import Progress
+from mockrec.cli.reading import Read
 
 if TYPE_CHECKING:
     from mockrec.formats.analysis.stats import EndpointStats, Stats
@@ -33,19 +35,26 @@ def stats(
 
     Statuses, latency and bytes of each endpoint, errors, the slowest exchanges, and how often each rule answered.
     """
-    from mockrec.cli.filtering import warn
     from mockrec.formats.analysis.stats import NEEDED, Stats
     from mockrec.formats.select.selection import Selection
 
     paths, expression = arguments.split(sessions, where)
     plan = arguments.parse(expression)
+    names = sessions if where is not None or expression is None else sessions[:-1]
+    skipped = skipped_sessions(allowed=arguments.has_many(names))
     progress = Progress(paths, readings=1 if plan is None else 2)
     collected = Stats()
-    read = []
+    read: list[Read] = []
+    if skipped.allowed:
+        # Imported here: only many sessions need it.
+        from mockrec.formats.fleet.statistics import add_sessions
+
+        read += add_sessions(collected, paths, plan, skipped, progress)
+        paths = []
     for path in paths:
         selection = Selection([path], plan, progress=progress)
         selection.only(NEEDED)
-        read.append(selection)
+        read += selection.inputs
         try:
             collected.add(selection)
         finally:
@@ -58,8 +67,8 @@ def stats(
     else:
         for line in _text(collected, top):
             printing.data(line)
-    for selection in read:
-        warn(selection)
+    warn_of_all(read)
+    exit_if_skipped(skipped)
 
 
 def summary(collected: Stats) -> dict[str, Any]:

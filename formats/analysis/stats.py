@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -61,6 +61,9 @@ class _Record(msgspec.Struct, gc=False):
     response: _Response = _Response()
 
 
+StatsBody = _Body
+StatsRecord = _Record
+"""What is counted of a record, for sources that have it without lines."""
 NEEDED = (
     *((name,) for name in _Record.__struct_fields__ if name != "body"),
     ("body", "size"),
@@ -108,19 +111,58 @@ class Stats:
         """Add lines of a session."""
         decode = msgspec.json.Decoder(_Record).decode
         for line in lines:
-            try:
-                record = decode(line.raw)
-            except msgspec.ValidationError:
-                # A value of the wrong type: the record is counted; `verify` reports the fault.
-                self.records[_kind(line.raw)] += 1
-                continue
-            self.records[record.type] += 1
-            if type(record.timestamp) is str:
-                self.first = min(self.first or record.timestamp, record.timestamp)
-                self.last = max(self.last, record.timestamp)
-            add = _ADD.get(record.type)
-            if add is not None:
-                add(self, record)
+            self.add_line(line.raw, decode)
+
+    def add_line(self, raw: bytes, decode: Callable[[bytes], _Record]) -> None:
+        """Add one line."""
+        try:
+            record = decode(raw)
+        except msgspec.ValidationError:
+            # A value of the wrong type: the record is counted; `verify` reports the fault.
+            self.records[_kind(raw)] += 1
+            return
+        self.add_record(record)
+
+    def add_record(self, record: _Record) -> None:
+        """Add one record."""
+        self.records[record.type] += 1
+        self.add_time(record.timestamp)
+        add = _ADD.get(record.type)
+        if add is not None:
+            add(self, record)
+
+    def add_time(self, timestamp: object) -> None:
+        """Add the time of a record."""
+        if type(timestamp) is str:
+            self.first = min(self.first or timestamp, timestamp)
+            self.last = max(self.last, timestamp)
+
+    def merge(self, other: Stats) -> None:
+        """Add the statistics of further sessions, which come after those that are here."""
+        before = self.records.total()
+        self.records += other.records
+        for key, theirs in other.endpoints.items():
+            if key not in self.endpoints and len(self.endpoints) >= MAX_ENDPOINTS:
+                key = OTHER
+            ours = self.endpoints.setdefault(key, EndpointStats())
+            ours.count += theirs.count
+            ours.failed += theirs.failed
+            ours.statuses += theirs.statuses
+            ours.durations.extend(theirs.durations)
+            ours.bytes += theirs.bytes
+        self.statuses += other.statuses
+        self.errors += other.errors
+        self.rules += other.rules
+        self.without_rule += other.without_rule
+        self.request_bytes += other.request_bytes
+        self.response_bytes += other.response_bytes
+        self.largest = max(self.largest, other.largest)
+        self.tunnel_bytes += other.tunnel_bytes
+        self.add_time(other.first or None)
+        self.add_time(other.last or None)
+        self.known_rules += [rule for rule in other.known_rules if rule not in self.known_rules]
+        for duration, number, exchange in sorted(other._slowest, key=lambda one: -one[1]):
+            self._note_slow(duration, number - before, exchange)
 
     @property
     def exchanges(self) -> int:
@@ -195,17 +237,19 @@ class Stats:
             self.without_rule += 1
         if timed and type(record.duration) in (int, float):
             endpoint.durations.append(record.duration)
-            self._note_slow(record, status)
+            if len(self._slowest) < SLOWEST or record.duration > self._slowest[0][0]:
+                named = {"id": record.id, "method": record.method, "url": record.url, "status": status}
+                exchange = {key: value for key, value in named.items() if value is not None}
+                exchange["duration"] = record.duration
+                self._note_slow(float(record.duration), -self.records.total(), exchange)
 
-    def _note_slow(self, record: _Record, status: Any) -> None:
+    def _note_slow(self, duration: float, number: int, exchange: Mapping[str, Any]) -> None:
+        """Keep an exchange if it is among the slowest. `number` keeps the order among equals."""
         slowest = self._slowest
-        if len(slowest) == SLOWEST and record.duration <= slowest[0][0]:
-            return
-        named = {"id": record.id, "method": record.method, "url": record.url, "status": status}
-        exchange = {key: value for key, value in named.items() if value is not None} | {"duration": record.duration}
-        # The number keeps the order among equals, and dicts from being compared.
-        entry = (float(record.duration), -sum(self.records.values()), exchange)
-        (heapq.heappush if len(slowest) < SLOWEST else heapq.heapreplace)(slowest, entry)
+        if len(slowest) < SLOWEST:
+            heapq.heappush(slowest, (duration, number, exchange))
+        elif duration > slowest[0][0]:
+            heapq.heapreplace(slowest, (duration, number, exchange))
 
     def _endpoint(self, record: _Record) -> EndpointStats:
         method = record.method if isinstance(record.method, str) else ""
@@ -231,6 +275,8 @@ _ADD = {
     **dict.fromkeys(CLOSED_TYPES, Stats._tunnel),
 }
 """Event type → the method that adds such a record."""
+COUNTED_TYPES = frozenset(_ADD)
+"""Types of which more is counted than their number."""
 
 
 def percentiles(values: Iterable[float]) -> dict[str, float]:

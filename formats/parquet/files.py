@@ -64,13 +64,16 @@ def _bloom_filter() -> dict[str, Any]:
 class EventsFile:
     """An open file with the events table."""
 
-    def __init__(self, name: str, filesystem: Any, path: str | BinaryIO) -> None:
-        """`path` may be an open file, which stays open. Raises `SessionError`."""
+    def __init__(self, name: str, filesystem: Any, path: str | BinaryIO | pa.NativeFile, metadata: Any = None) -> None:
+        """`path` may be an open file, which stays open. `metadata` is its footer, if it is known.
+
+        Raises `SessionError`.
+        """
         self.name = name
         self._remote = not isinstance(filesystem, pafs.LocalFileSystem)
         try:
             # Neighbouring columns are read in one request to a store: otherwise each of a hundred costs a round trip.
-            self._file = pq.ParquetFile(path, filesystem=filesystem, pre_buffer=self._remote)
+            self._file = pq.ParquetFile(path, filesystem=filesystem, pre_buffer=self._remote, metadata=metadata)
         except FileNotFoundError:
             raise
         except _UNREADABLE as error:

@@ -22,6 +22,8 @@ class StoredFile:
     """Bytes."""
     content: Any = field(default=None, repr=False, compare=False)
     """A buffer of pyarrow; None if the file is not in memory."""
+    metadata: Any = field(default=None, repr=False, compare=False)
+    """The footer, parsed when the file was first opened."""
 
     @property
     def name(self) -> str:
@@ -50,8 +52,11 @@ class StoredFile:
         from mockrec.formats.parquet.files import EventsFile
 
         if self.content is not None:
-            return EventsFile(name, None, pa.BufferReader(self.content))
-        return EventsFile(name, self.filesystem, self.path)
+            opened = EventsFile(name, None, pa.BufferReader(self.content), metadata=self.metadata)
+        else:
+            opened = EventsFile(name, self.filesystem, self.path, metadata=self.metadata)
+        self.metadata = opened.parquet.metadata
+        return opened
 
 
 class FoundSession(str):
