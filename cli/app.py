@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from mockrec.cli import ca, check, diff, filtering, printing, replay, run, show, sql, stats, verify
+from mockrec.cli import ca, check, compact, diff, filtering, printing, replay, run, show, sql, stats, verify
 from mockrec.cli.help import Command
 from mockrec.cli.options import invocation
 
@@ -52,4 +52,5 @@ app.command(cls=Command)(stats.stats)
 app.command(cls=Command)(sql.sql)
 app.command(cls=Command)(verify.verify)
 app.command(cls=Command)(diff.diff)
+app.command(cls=Command)(compact.compact)
 app.add_typer(ca.app, name="ca")

@@ -8,7 +8,7 @@ set that has them with all of today's columns.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from mockrec.formats.files.reader import Lines
 from mockrec.formats.fleet.fetching import KEPT, fetched
 from mockrec.formats.fleet.patterns import keys_of
 from mockrec.formats.fleet.skipped import Skipped
-from mockrec.formats.parquet.arrow_schema import EXCHANGES, SCHEMAS
+from mockrec.formats.parquet.arrow_schema import EVENTS, EXCHANGES, SCHEMAS
 from mockrec.formats.parquet.columns import TableMaker
 from mockrec.formats.parquet.exchange_rows import COLUMNS, ExchangeAggregator
 from mockrec.formats.parquet.files_of_store import FoundSession, StoredFile
@@ -58,6 +58,8 @@ class FleetTables:
         self._folder = folder
         self._skipped = skipped
         self._lost: set[str] = set()
+        self._own_keys: dict[str, None] = {}
+        """Columns of keys that compacted files have themselves."""
         self._format = ds.ParquetFileFormat()
 
     def table(self, table: str) -> ds.Dataset:
@@ -77,15 +79,17 @@ class FleetTables:
                 self._lost.add(session)
                 self._skipped.add(error)
         converted.finish()
+        known = set(schema.names)
+        schema = pa.schema(
+            [schema.field(0), *(pa.field(name, pa.string()) for name in self._own_keys if name not in known)]
+            + [schema.field(place) for place in range(1, len(schema))]
+        )
         local = pafs.LocalFileSystem()
         fragments += [self._format.make_fragment(path, local) for path in converted.paths]
         return ds.FileSystemDataset(fragments, schema, self._format, local)
 
     def _fragments(self, session: str, table: str) -> list[Any]:
         """Return the files of a session that are scanned where they are; empty if it has to be converted."""
-        expression = ds.field(SESSION) == str(session)
-        for name, value in key_columns(session).items():
-            expression &= ds.field(name) == value
         found = []
         for file in _files(session, table):
             opened = _open(session, file, table)
@@ -94,11 +98,30 @@ class FleetTables:
                     return []
                 if not _has_own_types(opened.schema_arrow, SCHEMAS[table]):
                     return []
+                expression = _constants(session, opened.schema_arrow)
+                if SESSION in opened.schema_arrow.names:
+                    self._own_keys |= dict.fromkeys(_keys_in(opened.schema_arrow, table))
             finally:
                 opened.close()
             place = (file.path, file.filesystem) if file.content is None else (file.content,)
             found.append(self._format.make_fragment(*place, partition_expression=expression))
         return found
+
+
+def _constants(session: str, schema: pa.Schema) -> Any:
+    """Return the values that are the same in all rows of a file: the columns of its name that are not in the file."""
+    expression = None if SESSION in schema.names else ds.field(SESSION) == str(session)
+    for name, value in key_columns(session).items():
+        if name not in schema.names:
+            own = ds.field(name) == value
+            expression = own if expression is None else expression & own
+    return expression
+
+
+def _keys_in(schema: pa.Schema, table: str) -> list[str]:
+    """Return the columns of folders' keys in a compacted file."""
+    own = {SESSION, *SCHEMAS[table].names}
+    return [field.name for field in schema if field.name not in own and field.type == pa.string()]
 
 
 def _has_own_types(schema: pa.Schema, own: pa.Schema) -> bool:
@@ -163,10 +186,10 @@ class _Converted:
         count = 0
         batches = rows_of(session, self._table)
         for batch in batches:
-            rows.append(_with_keys(batch, session, self._schema))
+            rows.append(with_keys(batch, session, self._schema))
             count += batch.num_rows
             if count >= _BATCH_ROWS:
-                self._write(chain(rows, (_with_keys(more, session, self._schema) for more in batches)))
+                self._write(chain(rows, (with_keys(more, session, self._schema) for more in batches)))
                 return
         self._shared += rows
         self._rows += count
@@ -190,7 +213,7 @@ class _Converted:
 def rows_of(session: str, table: str) -> Iterator[pa.RecordBatch]:
     """Yield the rows of one session of any format. Raises `SessionError`."""
     aggregator = ExchangeAggregator() if table == "exchanges" else None
-    for batch in _events_of(session, None if aggregator is None else list(COLUMNS)):
+    for batch in events_of(session, None if aggregator is None else list(COLUMNS)):
         if aggregator is None:
             yield batch
             continue
@@ -201,7 +224,12 @@ def rows_of(session: str, table: str) -> Iterator[pa.RecordBatch]:
         yield aggregator.take(last=True)
 
 
-def _events_of(session: str, columns: list[str] | None) -> Iterator[pa.RecordBatch]:
+def events_of(
+    session: str, columns: list[str] | None = None, change: Callable[[bytes], bytes] | None = None
+) -> Iterator[pa.RecordBatch]:
+    """Yield the events of a session with all columns; with `columns`, others are null.
+
+    `change` is called with whole lines, of a session that is not read by columns. Raises `SessionError`."""
     files = _files(session, "events")
     if files:
         for file in files:
@@ -210,7 +238,7 @@ def _events_of(session: str, columns: list[str] | None) -> Iterator[pa.RecordBat
             except OSError as error:
                 raise SessionError(session, str(error).partition("\n")[0]) from None
             try:
-                yield from map(_all_columns, opened.batches(columns))
+                yield from map(_all_columns, opened.batches(columns or EVENTS.names))
             finally:
                 opened.close()
         return
@@ -219,7 +247,7 @@ def _events_of(session: str, columns: list[str] | None) -> Iterator[pa.RecordBat
     try:
         for block in _blocks(source):
             try:
-                yield maker.table(block)
+                yield maker.table(block if change is None else change(block))
             except RecordError as error:
                 raise SessionError(session, str(error)) from None
     finally:
@@ -269,7 +297,8 @@ def _blocks(source: Lines) -> Iterator[bytes]:
         yield rest
 
 
-def _with_keys(batch: pa.RecordBatch, session: str, schema: pa.Schema) -> pa.RecordBatch:
+def with_keys(batch: pa.RecordBatch, session: str, schema: pa.Schema) -> pa.RecordBatch:
+    """Return a batch with the column `session` and those of folders."""
     known = {SESSION: str(session), **key_columns(session)}
     arrays = [
         batch.column(field.name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -40,14 +40,17 @@ def file_system(path: str) -> tuple[Any, str]:
         raise OSError(str(error)) from None
 
 
-def new_writer(sink: Any, table: str) -> Any:
-    """A `ParquetWriter` of one of the tables for an open file, with options for small files and fast searches."""
+def new_writer(sink: Any, table: str, schema: pa.Schema | None = None, repeating: Sequence[str] = ()) -> Any:
+    """A `ParquetWriter` of one of the tables for an open file, with options for small files and fast searches.
+
+    `schema` has further columns; `repeating` are further columns that are written with a dictionary.
+    """
     return pq.ParquetWriter(
         sink,
-        SCHEMAS[table],
+        SCHEMAS[table] if schema is None else schema,
         compression="zstd",
         compression_level=3,
-        use_dictionary=sorted(REPEATING),
+        use_dictionary=sorted({*REPEATING, *repeating}),
         write_page_index=True,
         **_bloom_filter(),
     )
