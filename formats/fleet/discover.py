@@ -108,7 +108,7 @@ def _is_session_folder(folder: Path) -> bool:
 
 
 def _list_of(argument: str) -> Path | None:
-    """Return the file of a list: `@NAME`, or a text file `NAME.txt` that does not begin as a session does."""
+    """Return the file of a list: `@NAME`, or a text file `NAME.txt` that begins with the name of a session."""
     if argument.startswith("@") and Path(argument[1:]).is_file():
         return Path(argument[1:])
     path = Path(argument)
