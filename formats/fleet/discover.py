@@ -119,9 +119,13 @@ def _list_of(argument: str) -> Path | None:
             start = file.read(512).lstrip()
     except (OSError, ValueError):
         return None
-    return (
-        path if start[:1].isascii() and not start.startswith((b"{", b"PAR1", b"PK", b"\x1f\x8b", b"\x28\xb5")) else None
-    )
+    if start.startswith(_SESSION_STARTS):
+        return None
+    try:
+        first = next(_names_in(path), "")
+        return path if is_uri(first) or is_pattern(first) or (first and Path(first).exists()) else None
+    except (OSError, SessionError, ValueError):
+        return None
 
 
 def _names_in(path: Path) -> Iterator[str]:
