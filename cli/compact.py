@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mockrec.cli import arguments, printing
 from mockrec.cli.many import exit_if_skipped, skipped_sessions
-from mockrec.cli.options import FileMode, Quiet, Verbose, output_name, size
+from mockrec.cli.options import Engine, FileMode, Quiet, Verbose, output_name, size
 
 if TYPE_CHECKING:
-    from mockrec.formats.fleet.compact import CompactedSession
+    from mockrec.formats.fleet.compact import CompactedSession, CompactPlan
+    from mockrec.formats.schema.errors import SessionError
 
 _PART_SIZE = 256 * 1024 * 1024
 
@@ -37,6 +39,7 @@ def compact(
     delete: Annotated[
         bool, typer.Option("--delete", help="Remove sessions that are in OUT, each after its file is complete.")
     ] = False,
+    engine: Engine = None,
     file_mode: FileMode = 0o600,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -45,7 +48,7 @@ def compact(
 
     Sessions that OUT has already are left out, so the command can be repeated, and interrupted at any time.
     """
-    from mockrec.formats.fleet.compact import plan, write_part
+    from mockrec.formats.fleet.compact import plan
     from mockrec.formats.parquet.paths import is_data_set
 
     output = output_name(output)
@@ -55,8 +58,7 @@ def compact(
     names = arguments.expanded(sessions)
     made = plan(names, output, skipped, part_size)
     before, done = len(made.done), dict(made.done)
-    for part in made.parts:
-        written, errors = write_part(output, part, file_mode)
+    for part, (written, errors) in zip(made.parts, _written(made, engine, file_mode), strict=True):
         for error in errors:
             skipped.add(error)
         done |= {one.name: one for one in written}
@@ -65,6 +67,20 @@ def compact(
     if delete:
         _delete(done, {str(name): name for name in names})
     exit_if_skipped(skipped)
+
+
+def _written(
+    made: CompactPlan, engine: str | None, file_mode: int
+) -> Iterable[tuple[list[CompactedSession], list[SessionError]]]:
+    """Return the results of the parts, which are written one by one, or by a cluster."""
+    if engine is not None:
+        # Imported here: only a cluster needs it.
+        from mockrec.cli.on_cluster import compact_on_cluster
+
+        return compact_on_cluster(engine, made, file_mode)
+    from mockrec.formats.fleet.compact import write_part
+
+    return (write_part(made.output, part, file_mode) for part in made.parts)
 
 
 def _tell(output: str, new: int, before: int, parts: int) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mockrec.cli import arguments, printing
-from mockrec.cli.options import FileMode, Force, Quiet, Verbose, refuse_inputs
+from mockrec.cli.options import Engine, FileMode, Force, Quiet, Verbose, refuse_inputs
 from mockrec.cli.pipes import await_readers
 from mockrec.cli.reading import warn_of
 
@@ -127,6 +127,7 @@ def diff(
     fail_on: Annotated[
         FailOn, typer.Option("--fail-on", metavar="any|breaking", help="From which severity on the exit code is 1.")
     ] = FailOn.any,
+    engine: Engine = None,
     force: Force = False,
     file_mode: FileMode = 0o600,
     quiet: Quiet = False,
@@ -157,12 +158,12 @@ def diff(
         fail_on=fail_on,
         verbose=verbose,
     )
-    if arguments.has_many([a, b]):
+    if arguments.has_many([a, b]) or engine is not None:
         if noise is not None:
             raise typer.BadParameter("it is for two sessions, not for two sets", param_hint="--noise")
         from mockrec.cli.diff_sets import diff_sets
 
-        raise typer.Exit(diff_sets(a, b, wish, shape, outputs, force=force, file_mode=file_mode))
+        raise typer.Exit(diff_sets(a, b, wish, shape, outputs, force=force, file_mode=file_mode, engine=engine))
     result, severity = compare(a, b, wish, noise)
     for path, chosen in outputs:
         write_report(path, rendered(result, chosen, severity, verbose), force, file_mode)

@@ -51,13 +51,20 @@ def diff_sets(
     *,
     force: bool,
     file_mode: int,
+    engine: str | None = None,
 ) -> int:
     """Compare two sets and print the reports. Return the exit code."""
     shapes = (shape, *(chosen for _, chosen in outputs))
     if Report.junit in shapes:
         raise typer.BadParameter("a report in JUnit's XML is of two sessions, not of two sets")
     pairs = pair_sessions(arguments.expanded([a]), arguments.expanded([b]))
-    found = [compare_pair(pair, wish, shapes) for pair in pairs]
+    if engine is None:
+        found = [compare_pair(pair, wish, shapes) for pair in pairs]
+    else:
+        # Imported here: only a cluster needs it.
+        from mockrec.cli.on_cluster import diff_on_cluster
+
+        found = diff_on_cluster(engine, pairs, wish, shapes)
     skipped = skipped_sessions(allowed=True)
     for one in found:
         if one.error:

@@ -20,6 +20,7 @@ from mockrec.formats.fleet.skipped import Skipped
 
 if TYPE_CHECKING:
     from mockrec.formats.files.frames import Sink
+    from mockrec.formats.fleet.cluster_selection import ClusterSelection
     from mockrec.formats.fleet.selection import ManySelection
     from mockrec.formats.query import Plan
     from mockrec.formats.query.extract import Context
@@ -69,6 +70,8 @@ class FilterOptions:
     force: bool
     file_mode: int
     redact: bool = False
+    engine: str | None = None
+    """The cluster that reads the sessions; None: this machine."""
     given: list[str] = field(default_factory=list)
     """The sessions as the user has named them: also patterns, folders and lists."""
     skipped: Skipped = field(default_factory=lambda: Skipped(allowed=False))
@@ -154,7 +157,7 @@ def write_lines(
         out.flush()
 
 
-def write_copy(wish: FilterOptions, selection: Selection | ManySelection, sink: Sink) -> None:
+def write_copy(wish: FilterOptions, selection: Selection | ManySelection | ClusterSelection, sink: Sink) -> None:
     """Write a whole session in another format."""
     (known,) = selection.inputs
     redacted = _redaction(wish)

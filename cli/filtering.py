@@ -23,17 +23,18 @@ from mockrec.cli.filter_output import (
     write_rows,
 )
 from mockrec.cli.many import exit_if_skipped, skipped_sessions, warn_of_all
-from mockrec.cli.options import FileMode, Force, Quiet, Verbose, output_name, refuse_inputs
+from mockrec.cli.options import Engine, FileMode, Force, Quiet, Verbose, output_name, refuse_inputs
 from mockrec.cli.progress import Progress
 from mockrec.cli.unfinished import whole_or_none
 
 if TYPE_CHECKING:
+    from mockrec.formats.fleet.cluster_selection import ClusterSelection
     from mockrec.formats.fleet.selection import ManySelection
     from mockrec.formats.query import Plan
     from mockrec.formats.select.inputs import SelectedLine
     from mockrec.formats.select.selection import Selection
 
-    AnySelection = Selection | ManySelection
+    AnySelection = Selection | ManySelection | ClusterSelection
 
 
 def filter_sessions(
@@ -77,6 +78,7 @@ def filter_sessions(
         bool, typer.Option("--redact", help="Replace secrets by marks, in a session that was recorded with them.")
     ] = False,
     exit_status: Annotated[bool, typer.Option("-e", "--exit-status", help="Exit with 1 when nothing matches.")] = False,
+    engine: Engine = None,
     force: Force = False,
     file_mode: FileMode = 0o600,
     quiet: Quiet = False,
@@ -114,6 +116,7 @@ def filter_sessions(
         file_mode=file_mode,
         redact=redact,
     )
+    wish.engine = engine
     wish.given = sessions if where is not None or expression is None else sessions[:-1]
     wish.skipped = skipped_sessions(allowed=arguments.has_many(wish.given))
     _refuse(wish, follow=follow, count=count)
@@ -142,6 +145,8 @@ def _refuse(wish: FilterOptions, *, follow: bool, count: bool) -> None:
         raise typer.BadParameter("it is for sessions that are written, not for rows", param_hint="--redact")
     if count and (wish.rows or wish.output != "-" or follow):
         raise typer.BadParameter("it prints a number and nothing else", param_hint="--count")
+    if follow and wish.engine is not None:
+        raise typer.BadParameter("it is for a session on this machine", param_hint="--follow")
     if follow and (len(wish.paths) != 1 or wish.sort is not None):
         raise typer.BadParameter("it reads one session, and does not sort", param_hint="--follow")
     refuse_inputs((wish.output,), wish.paths)
@@ -157,17 +162,19 @@ def _count(wish: FilterOptions) -> int:
 
 
 def _select(wish: FilterOptions) -> int:
+    from mockrec.formats.select.selection import Selection
+
     with ExitStack() as stack:
         selection, progress = stack.enter_context(_selection(wish, readings=1 if wish.records else 2))
         sink = stack.enter_context(whole_or_none(open_out(wish)))
         contexts = [known.context for known in selection.inputs]
-        if wish.plan is None and len(wish.paths) == 1:
+        if wish.plan is None and isinstance(selection, Selection) and len(wish.paths) == 1:
             write_copy(wish, selection, sink)
         elif wish.rows:
             selection.only(source.path for field in fields_of(wish) for source in field.sources)
             write_rows(wish, selection, contexts, sink)
         else:
-            headers = [None if wish.skipped.allowed else known.header() for known in selection.inputs]
+            headers = [None if wish.skipped.allowed or wish.engine else known.header() for known in selection.inputs]
             write_lines(wish, selection, headers, contexts, sink)
         progress.finish()
         warn(selection)
@@ -207,6 +214,13 @@ def _selection(wish: FilterOptions, *, readings: int) -> Iterator[tuple[AnySelec
     from mockrec.formats.select.selection import Selection
 
     progress = Progress(wish.paths, readings)
+    if wish.engine is not None:
+        # Imported here: only a cluster needs it.
+        from mockrec.cli.on_cluster import selection_on_cluster
+
+        with selection_on_cluster(wish) as lines:
+            yield lines, progress
+        return
     if wish.skipped.allowed and len(wish.paths) > 1:
         from mockrec.formats.fleet.selection import ManySelection
 

@@ -179,6 +179,14 @@ FileMode = Annotated[
         help="Permissions of files that are written.",
     ),
 ]
+Engine = Annotated[
+    str | None,
+    typer.Option(
+        "--engine",
+        metavar="spark[=URL]",
+        help="Let a cluster read the sessions: Apache Spark over Spark Connect (sc://host:15002, or SPARK_REMOTE).",
+    ),
+]
 SessionPath = Annotated[
     str,
     typer.Argument(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,7 +14,7 @@ import typer
 
 from mockrec.cli import printing
 from mockrec.cli.many import exit_if_skipped, skipped_sessions
-from mockrec.cli.options import FileMode, Force, Quiet, Verbose, refuse_inputs
+from mockrec.cli.options import Engine, FileMode, Force, Quiet, Verbose, refuse_inputs
 from mockrec.cli.pipes import await_readers
 from mockrec.cli.unfinished import whole_or_none
 
@@ -52,6 +52,7 @@ def sql(
         str,
         typer.Option("-o", "--output", metavar="OUT", help="Where to write; the extension decides the format."),
     ] = "-",
+    engine: Engine = None,
     force: Force = False,
     file_mode: FileMode = 0o600,
     quiet: Quiet = False,
@@ -66,13 +67,16 @@ def sql(
     from mockrec.formats.fleet.discover import expand, is_many
     from mockrec.formats.fleet.sql import answer, need_duckdb
 
-    need_duckdb()
+    if engine is None:
+        need_duckdb()
     chosen = _shape_of(output, shape)
     found = expand(sessions)
     refuse_inputs((output,), found)
     skipped = skipped_sessions(allowed=any(map(is_many, sessions)))
     with ExitStack() as stack:
-        rows = stack.enter_context(answer(query, found, skipped))
+        rows = stack.enter_context(
+            answer(query, found, skipped) if engine is None else _on_cluster(engine, query, found)
+        )
         if chosen is Shape.parquet:
             _write_parquet(output, rows, force=force, file_mode=file_mode)
         elif output == "-":
@@ -88,6 +92,13 @@ def sql(
             for line in _lines(chosen, rows):
                 sink.write(f"{line}\n".encode("utf-8", "backslashreplace"))
     exit_if_skipped(skipped)
+
+
+def _on_cluster(engine: str, query: str, sessions: list[str]) -> AbstractContextManager[pa.RecordBatchReader]:
+    # Imported here: only a cluster needs it.
+    from mockrec.cli.on_cluster import sql_on_cluster
+
+    return sql_on_cluster(engine, query, sessions)
 
 
 def _shape_of(output: str, shape: Shape | None) -> Shape:

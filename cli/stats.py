@@ -10,7 +10,7 @@ import typer
 from mockrec.cli import arguments, printing
 from mockrec.cli.arguments import Sessions, Where
 from mockrec.cli.many import exit_if_skipped, skipped_sessions, warn_of_all
-from mockrec.cli.options import As, OutputShape, Quiet, Verbose
+from mockrec.cli.options import As, Engine, OutputShape, Quiet, Verbose
 from mockrec.cli.progress import Progress
 from mockrec.cli.reading import Read
 
@@ -28,6 +28,7 @@ def stats(
     top: Annotated[
         int, typer.Option("--top", metavar="N", min=1, help="How many endpoints the text shows, the busiest first.")
     ] = _TOP,
+    engine: Engine = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
@@ -45,7 +46,13 @@ def stats(
     progress = Progress(paths, readings=1 if plan is None else 2)
     collected = Stats()
     read: list[Read] = []
-    if skipped.allowed:
+    if engine is not None:
+        # Imported here: only a cluster needs it.
+        from mockrec.cli.on_cluster import stats_on_cluster
+
+        collected = stats_on_cluster(engine, paths, expression, skipped, read)
+        paths = []
+    elif skipped.allowed:
         # Imported here: only many sessions need it.
         from mockrec.formats.fleet.statistics import add_sessions
 

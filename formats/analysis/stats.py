@@ -161,8 +161,16 @@ class Stats:
         self.add_time(other.first or None)
         self.add_time(other.last or None)
         self.known_rules += [rule for rule in other.known_rules if rule not in self.known_rules]
-        for duration, number, exchange in sorted(other._slowest, key=lambda one: -one[1]):
-            self._note_slow(duration, number - before, exchange)
+        self.add_ranked((duration, number - before, exchange) for duration, number, exchange in other.ranked())
+
+    def ranked(self) -> list[tuple[float, int, Mapping[str, Any]]]:
+        """Return the slowest exchanges with their durations and ranks, for `add_ranked` of other statistics."""
+        return sorted(self._slowest, key=lambda one: -one[1])
+
+    def add_ranked(self, exchanges: Iterable[tuple[float, int, Mapping[str, Any]]]) -> None:
+        """Add the result of `ranked`."""
+        for duration, number, exchange in exchanges:
+            self._note_slow(duration, number, exchange)
 
     @property
     def exchanges(self) -> int:

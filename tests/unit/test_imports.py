@@ -17,6 +17,8 @@ ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS = {
     "pandas": ("pandas", {"formats/analysis/notebook.py"}),
+    "pyspark": ("spark", {"formats/fleet/spark.py"}),
+    "datasketches": ("spark", {"formats/fleet/spark.py", "formats/fleet/sketches.py"}),
     "duckdb": ("sql", {"formats/fleet/sql.py"}),
     "dukpy": ("pac", {"engine/upstream/pac.py", "engine/steps/upstream_options.py"}),
 }
