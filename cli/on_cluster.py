@@ -104,7 +104,9 @@ def diff_on_cluster(
 
 def compare_task(task: Any) -> Any:
     """The task of `diff_on_cluster`."""
-    wish = {key: tuple(value) if isinstance(value, list) else value for key, value in task["wish"].items()}
+    wish: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in task["wish"].items()
+    }
     wish["fail_on"] = FailOn(wish["fail_on"])
     pair = SessionPair(**task["pair"])
     return asdict(compare_pair(pair, DiffWish(**wish), [Report(shape) for shape in task["shapes"]]))
