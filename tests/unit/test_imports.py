@@ -82,7 +82,9 @@ def test_what_is_declared_is_imported() -> None:
 @pytest.mark.parametrize("module", EXTRAS)
 def test_extras_are_imported_in_their_places_only(module: str) -> None:
     extra, files = EXTRAS[module]
-    assert distribution(module) in map(normal, PROJECT["optional-dependencies"][extra])
+    # pyspark-client and pyspark have the same modules: the extra has the smaller one, the tests need the whole.
+    declared = {normal(name).removesuffix("-client") for name in PROJECT["optional-dependencies"][extra]}
+    assert distribution(module).removesuffix("-client") in declared
     assert foreign()[module] == {(file, True) for file in files}
 
 
