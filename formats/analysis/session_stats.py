@@ -14,6 +14,7 @@ from mockrec.formats.select.selection import Selection
 
 def add_session(stats: Stats, selection: Selection, plan: Plan | None) -> None:
     """Add the lines of a selection of one session. `plan` is the one of the selection; None: all lines."""
+    stats.end_session()
     selection.only(NEEDED)
     (session,) = selection.inputs
     if plan is not None:

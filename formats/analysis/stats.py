@@ -31,6 +31,7 @@ SLOWEST = 10
 MAX_ENDPOINTS = 10_000
 """Further endpoints are counted together, as `(other)`: the paths of a crawler must not fill the memory."""
 OTHER = ("", "", "(other)")
+OTHER_OPERATION = OTHER[1:]
 _NAMING = COMPLETE_TYPES | {"websocket-message-received"}
 """Types of records that may name an operation."""
 PERCENTILES = (50, 90, 99)
@@ -99,6 +100,15 @@ class EndpointStats:
     bytes: int = 0
     """Of response bodies."""
 
+    def merge(self, other: EndpointStats) -> None:
+        """Add the statistics of the same endpoint in further sessions."""
+        self.count += other.count
+        self.failed += other.failed
+        self.statuses.update(other.statuses)
+        self.durations.extend(other.durations)
+        self.first_bytes.extend(other.first_bytes)
+        self.bytes += other.bytes
+
 
 @dataclass(slots=True)
 class OperationStats(EndpointStats):
@@ -107,6 +117,13 @@ class OperationStats(EndpointStats):
     input_tokens: int = 0
     output_tokens: int = 0
     """Of answers of LLM APIs."""
+
+    def merge(self, other: EndpointStats) -> None:
+        """See `EndpointStats.merge`."""
+        EndpointStats.merge(self, other)
+        if isinstance(other, OperationStats):
+            self.input_tokens += other.input_tokens
+            self.output_tokens += other.output_tokens
 
 
 @dataclass(slots=True)
@@ -161,6 +178,10 @@ class Stats:
         """Return whether lines have to be added one by one with `add`, because operations may start or end in them."""
         return bool(self._named) or may_have_operation(lines)
 
+    def end_session(self) -> None:
+        """Forget the operations of exchanges without an end: ids are those of one session."""
+        self._named.clear()
+
     def add_records(self, records: Sequence[StatsRecord]) -> None:
         """Add decoded lines of a session, in which no operation starts or ends."""
         self.records.update(map(_type_of, records))
@@ -178,6 +199,35 @@ class Stats:
         """Add the earliest and the latest timestamp of some records."""
         self.first = min(self.first or first, first)
         self.last = max(self.last, last)
+
+    def merge(self, other: Stats) -> None:
+        """Add the statistics of further sessions, which come after those that are here."""
+        self.records.update(other.records)
+        for key, theirs in other.endpoints.items():
+            self.endpoint(key).merge(theirs)
+        for call, counted in other.operations.items():
+            self.operation(call).merge(counted)
+        self.statuses.update(other.statuses)
+        self.errors.update(other.errors)
+        self.rules.update(other.rules)
+        self.without_rule += other.without_rule
+        self.request_bytes += other.request_bytes
+        self.response_bytes += other.response_bytes
+        self.largest = max(self.largest, other.largest)
+        self.tunnel_bytes += other.tunnel_bytes
+        if other.first:
+            self.add_times(other.first, other.last)
+        self.known_rules += [rule for rule in other.known_rules if rule not in self.known_rules]
+        self.add_ranked(other.ranked())
+
+    def ranked(self) -> list[Mapping[str, Any]]:
+        """Return the slowest exchanges in the order in which they were added, for `add_ranked` of other statistics."""
+        return [exchange for *_, exchange in sorted(self._slowest, key=lambda one: -one[1])]
+
+    def add_ranked(self, exchanges: Iterable[Mapping[str, Any]]) -> None:
+        """Add the result of `ranked`."""
+        for exchange in exchanges:
+            self.note_slow(exchange, exchange["duration"])
 
     @property
     def exchanges(self) -> int:
@@ -225,10 +275,7 @@ class Stats:
     def _end_operation(self, record: StatsRecord, line: SelectedLine) -> None:
         operation = self._named.pop(record.id)
         _, place, route = self._key(record)
-        key = (f"{place}{route}", operation.name)
-        if key not in self.operations and len(self.operations) >= MAX_ENDPOINTS:
-            key = ("", OTHER[2])
-        known = self.operations.setdefault(key, OperationStats())
+        known = self.operation((f"{place}{route}", operation.name))
         status = record.response.statusCode if record.type == "abort" else record.statusCode
         body = record.response.body if record.type == "abort" else record.body
         known.count += 1
@@ -242,6 +289,12 @@ class Stats:
             facts, _ = facts_of_response(message_of(_parsed(line.raw), self._folder_of(line)))
             known.input_tokens += sum(facts.get("llm.tokens.input", ()))
             known.output_tokens += sum(facts.get("llm.tokens.output", ()))
+
+    def operation(self, key: tuple[str, str]) -> OperationStats:
+        """The statistics of a place and the name of an operation."""
+        if key not in self.operations and len(self.operations) >= MAX_ENDPOINTS:
+            key = OTHER_OPERATION
+        return self.operations.setdefault(key, OperationStats())
 
     def _folder_of(self, line: SelectedLine) -> Path | None:
         return self.bodies_folders[line.source] if line.source < len(self.bodies_folders) else None

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from mockrec.formats.parquet import arrays
 from mockrec.formats.parquet.arrow_schema import EVENTS, REPEATING
 from mockrec.formats.parquet.files import EventsFile
+from mockrec.formats.parquet.files_of_store import StoredFile
 from mockrec.formats.parquet.layout import EXTRA, FROM_HEADERS
 from mockrec.formats.parquet.lines import damaged, lines_of
 from mockrec.formats.parquet.paths import session_name
@@ -56,7 +57,7 @@ class TableVerdicts:
 class ParquetInput:
     """A session in Parquet files; see `AnyInput`."""
 
-    def __init__(self, path: str, files: list[Path], progress: Progress = no_progress) -> None:
+    def __init__(self, path: str, files: Sequence[Path | StoredFile], progress: Progress = no_progress) -> None:
         self.name = path
         self.context = Context(Path(f"{session_name(path)}.bodies"))
         self.cut_off = ""
@@ -296,7 +297,10 @@ class ParquetInput:
     def _open(self, dictionaries: Sequence[str] = ()) -> Iterator[tuple[EventsFile, list[int]]]:
         for path in self._files:
             try:
-                file = EventsFile(str(path), None, str(path), dictionaries)
+                if isinstance(path, StoredFile):
+                    file = path.open(self.name, dictionaries)
+                else:
+                    file = EventsFile(str(path), None, str(path), dictionaries)
             except FileNotFoundError as error:
                 raise SessionError(self.name, f"{path.name} has gone while the session was read") from error
             try:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from plain_install import FORMATS, HERE, PATHS, ROOT, Run
 
-COMMANDS = ("run", "check", "replay", "filter", "show", "stats", "verify", "diff", "ca")
+COMMANDS = ("run", "check", "replay", "filter", "show", "stats", "sql", "verify", "diff", "compact", "ca")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
