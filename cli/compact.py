@@ -44,7 +44,9 @@ def compact(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Put many small sessions into few large Parquet files, which are faster to search.
+    """Put many small sessions into few large Parquet files.
+
+    These are faster to search.
 
     Sessions that OUT has already are left out, so the command can be repeated, and interrupted at any time.
     """

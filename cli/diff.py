@@ -139,7 +139,7 @@ def diff(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Compare two sessions, or two sets of sessions, and say what changed.
+    """Compare two sessions or sets of them, and say what changed.
 
     A folder, a prefix of a store, a pattern or a list (@FILE) is a set; its sessions are paired by the keys job, shard
     and scope of their folders, otherwise by their paths.

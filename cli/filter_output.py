@@ -177,7 +177,7 @@ def write_copy(wish: FilterOptions, selection: Selection | ManySelection | Clust
             selection.found += block.count(b"\n")
 
 
-def _write_columns(selection: Selection, sink: Sink) -> bool:
+def _write_columns(selection: Selection | ManySelection | ClusterSelection, sink: Sink) -> bool:
     """Write the exchanges of a session in Parquet from its columns; False if it is in another format."""
     from mockrec.formats.parquet.exchange_rows import COLUMNS
     from mockrec.formats.parquet.sink import TableSink

@@ -113,10 +113,9 @@ def _list(session: Session, shape: OutputShape, limit: int | None, *, wide: bool
             fit=None if width is None else Fit(width, least, frozenset({_URL_COLUMN})),
             colour=_colour,
         )
-    shown = kinds.total()
     for _ in rows:
         pass  # the rest is counted, and read to the session's end
-    more = f"; the first {shown} are listed (--limit)" if kinds.total() > shown else ""
+    more = f"; the first {limit} are listed (--limit)" if limit is not None and kinds.total() > limit else ""
     printing.note(f"{_summary(kinds)}{more}")
 
 

@@ -178,8 +178,8 @@ class ColumnStats:
         data = memoryview(durations.take(order).buffers()[1])
         start = 0
         for number, count in _counted(numbers.take(order)).items():
-            known: array[float] = getattr(self._stats.endpoint(keys[number]), name)
-            known.frombytes(data[8 * start : 8 * (start + count)])
+            times: array[float] = getattr(self._stats.endpoint(keys[number]), name)
+            times.frombytes(data[8 * start : 8 * (start + count)])
             start += count
 
     def _slowest(self, batch: pa.RecordBatch, rows: pa.Array, durations: pa.Array) -> None:

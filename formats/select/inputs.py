@@ -93,6 +93,9 @@ class AnyInput(Protocol):
     def columns(self, names: Sequence[str]) -> Iterator[Any] | None:
         """Columns of the events table of the whole session, in batches; None if it is no session in columns."""
 
+    def rows_again(self) -> Iterator[Any]:
+        """The rows of the last batch of `columns` with all columns that the caller needs, a few rows at a time."""
+
     def close(self) -> None:
         """Remove the copy that was kept of a stream."""
 
@@ -191,6 +194,10 @@ class Input:
 
     def columns(self, names: Sequence[str]) -> None:
         """See `AnyInput`: it is read by lines."""
+
+    def rows_again(self) -> Iterator[Any]:
+        """See `AnyInput`: it has no columns."""
+        return iter(())
 
     def close(self) -> None:
         """See `AnyInput`."""

@@ -140,7 +140,7 @@ class ParquetInput:
         self._note_end()
 
     def rows_again(self) -> Iterator[pa.RecordBatch]:
-        """The rows of the last batch of `columns` with all columns that the caller needs, a few rows at a time."""
+        """See `AnyInput`."""
         if self._scanned is None:
             return
         file, groups, start, count = self._scanned

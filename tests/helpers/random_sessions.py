@@ -56,7 +56,7 @@ _NUMBERS = (0, 7, 200, 204, 404, 500, 599, 4.5, -1, 1e300, 2**53 + 1, 2**63 - 1,
 _ODD: tuple[Any, ...] = (*_WORDS, *_NUMBERS, True, False, None, [], {}, {"a": [1]})
 _STAMPS = ("2026-11-18T11:00:00.000000Z", "2026-11-18T11:20:59.999999Z", "2026-11-18T11:20:58.000000Z")
 _SIZES = (0, 5, 12, 100_000)
-_PAIRS = (
+_PAIRS: tuple[list[list[str]], ...] = (
     [["Content-Type", "text/plain"], ["User-Agent", "curl/8"]],
     [["X", "1"], ["X", "2"], ["Content-Type", "a/b"]],
     [],

@@ -59,6 +59,7 @@ def test_a_request_head(record_of: RecordOf) -> None:
         "Host: example.test",
         "Accept: text/html",
         "accept: */*",
+        "scope: tests/test_shop.py::test_pay[eur]",
         "matchedRuleId: greet",
         'continuedRuleIds: ["marked"]',
         "timing: request complete +0.75ms, head sent +1.8ms, response sent +3.2ms, accepted +3.8ms, "
@@ -137,12 +138,19 @@ def test_a_client_error(record_of: RecordOf) -> None:
 
 def test_a_message(record_of: RecordOf) -> None:
     lines = told(record_of("websocket-message-received"))
-    assert lines[:4] == ["direction: received", "content: 5 B", "  hello", "isBinary: false"]
+    assert lines[:5] == [
+        "scope: tests/test_shop.py::test_pay[eur]",
+        "direction: received",
+        "content: 5 B",
+        "  hello",
+        "isBinary: false",
+    ]
     assert not any("streamId" in line for line in lines)
 
 
 def test_a_rule_event(record_of: RecordOf) -> None:
     assert told(record_of("rule-event")) == [
+        "scope: tests/test_shop.py::test_pay[eur]",
         "ruleId: greet",
         "eventType: note",
         'eventData: {"nothing": null, "empty": {}}',
