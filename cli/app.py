@@ -6,7 +6,22 @@ from typing import Annotated
 
 import typer
 
-from mockrec.cli import ca, check, diff, filtering, printing, replay, report, run, show, stats, verify, watch
+from mockrec.cli import (
+    ca,
+    check,
+    compact,
+    diff,
+    filtering,
+    printing,
+    replay,
+    report,
+    run,
+    show,
+    sql,
+    stats,
+    verify,
+    watch,
+)
 from mockrec.cli.help import Command
 from mockrec.cli.options import invocation
 
@@ -51,6 +66,8 @@ app.command(cls=Command)(show.show)
 app.command(cls=Command)(report.report)
 app.command(cls=Command)(watch.watch)
 app.command(cls=Command)(stats.stats)
+app.command(cls=Command)(sql.sql)
 app.command(cls=Command)(verify.verify)
 app.command(cls=Command)(diff.diff)
+app.command(cls=Command)(compact.compact)
 app.add_typer(ca.app, name="ca")

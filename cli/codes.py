@@ -19,6 +19,9 @@ USAGE: Final = 2
 that cannot be compared. The message names the place and the reason."""
 RECORDING_FAILED: Final = 3
 """The recording could not be kept: the disk is full, or an output cannot be written."""
+SKIPPED: Final = 4
+"""Done, but not with all sessions: of those that a pattern, a folder or a list stands for, some could not be read. Each
+is named with the reason."""
 DEFECT: Final = 70
 """A defect in mockrec. The message names a file with the traceback, and where to report it."""
 COMMAND_NOT_RUN: Final = 125

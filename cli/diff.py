@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mockrec.cli import arguments, printing
-from mockrec.cli.options import FileMode, Force, NoPager, Quiet, Verbose, refuse_inputs
+from mockrec.cli.options import Engine, FileMode, Force, NoPager, Quiet, Verbose, refuse_inputs
 from mockrec.cli.paging import paged
 from mockrec.cli.pipes import await_readers
 from mockrec.cli.reading import warn_of
@@ -132,52 +133,101 @@ def diff(
     ] = FailOn.any,
     bodies: BodiesSize = DEFAULT_BODIES,
     no_pager: NoPager = False,
+    engine: Engine = None,
     force: Force = False,
     file_mode: FileMode = 0o600,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Compare two sessions and say what changed.
+    """Compare two sessions or sets of them, and say what changed.
+
+    A folder, a prefix of a store, a pattern or a list (@FILE) is a set; its sessions are paired by the keys job, shard
+    and scope of their folders, otherwise by their paths.
 
     Exit code 0 if nothing did, 1 if something did, 2 if they cannot be compared.
     """
+    if [a, b, noise].count("-") > 1:
+        raise typer.BadParameter("only one session can be read from stdin")
+    outputs = [(path, _shape_of(path)) for path in output or ()]
+    refuse_inputs(output or (), [path for path in (a, b, noise) if path is not None])
+    wish = DiffWish(
+        ignore=tuple(ignore or ()),
+        ignore_files=tuple(ignore_file or ()),
+        only=only,
+        array_order=tuple(array_order or ()),
+        map_host=tuple(map_host or ()),
+        requests=requests,
+        strict=strict,
+        timing=timing,
+        baseline=baseline,
+        pair_header=pair_header,
+        fail_on=fail_on,
+        verbose=verbose,
+    )
+    if arguments.has_many([a, b]) or engine is not None:
+        if noise is not None:
+            raise typer.BadParameter("it is for two sessions, not for two sets", param_hint="--noise")
+        if Report.html in (shape, *(chosen for _, chosen in outputs)):
+            raise typer.BadParameter("a report in HTML is of two sessions, not of two sets", param_hint="--as")
+        from mockrec.cli.diff_sets import diff_sets
+
+        raise typer.Exit(diff_sets(a, b, wish, shape, outputs, force=force, file_mode=file_mode, engine=engine))
+    result, severity = compare(a, b, wish, noise)
+    for path, chosen in outputs:
+        if chosen is Report.html:
+            write_diff(result, (a, b), path, limit=bodies, force=force, file_mode=file_mode)
+        else:
+            write_report(path, rendered(result, chosen, severity, verbose), force, file_mode)
+    if shape is Report.html:
+        write_diff(result, (a, b), "-", limit=bodies, force=force, file_mode=file_mode)
+    else:
+        with paged(wanted=shape is Report.text and not no_pager):
+            printing.data(rendered(result, shape, severity, verbose).rstrip("\n"))
+    _warn(result)
+    raise typer.Exit(1 if result.failed(severity) else 0)
+
+
+@dataclass(frozen=True, slots=True)
+class DiffWish:
+    """The options of a comparison, as they were given: texts, so that other processes can have them."""
+
+    ignore: tuple[str, ...]
+    ignore_files: tuple[str, ...]
+    only: str | None
+    array_order: tuple[str, ...]
+    map_host: tuple[str, ...]
+    requests: bool
+    strict: bool
+    timing: bool
+    baseline: str | None
+    pair_header: str
+    fail_on: FailOn
+    verbose: bool
+
+
+def compare(a: str, b: str, wish: DiffWish, noise: str | None = None) -> tuple[Result, Severity]:
+    """Compare two sessions. Return the result, and the severity from which on it fails. Raises `SessionError`."""
     from mockrec.formats.diff.baseline import read_baseline
     from mockrec.formats.diff.collect import Filters
     from mockrec.formats.diff.comparison import compare_sessions
     from mockrec.formats.diff.model.finding import Severity
     from mockrec.formats.diff.model.options import DiffOptions
 
-    if [a, b, noise].count("-") > 1:
-        raise typer.BadParameter("only one session can be read from stdin")
-    outputs = [(path, _shape_of(path)) for path in output or ()]
-    refuse_inputs(output or (), [path for path in (a, b, noise) if path is not None])
     filters = Filters(
-        rules=_rules(ignore or (), ignore_file or ()),
-        baseline=read_baseline(baseline) if baseline is not None else frozenset(),
+        rules=_rules(wish.ignore, wish.ignore_files),
+        baseline=read_baseline(wish.baseline) if wish.baseline is not None else frozenset(),
     )
     options = DiffOptions(
-        strict=strict,
-        requests=requests,
-        timing=timing,
-        map_host=dict(_host_pair(pair) for pair in map_host or ()),
-        pair_header=pair_header.lower(),
-        any_order=tuple(_any_order(value) for value in array_order or ()),
-        only=arguments.parse(only),
+        strict=wish.strict,
+        requests=wish.requests,
+        timing=wish.timing,
+        map_host=dict(_host_pair(pair) for pair in wish.map_host),
+        pair_header=wish.pair_header.lower(),
+        any_order=tuple(_any_order(value) for value in wish.array_order),
+        only=arguments.parse(wish.only),
     )
-    severity = Severity.breaking if fail_on is FailOn.breaking else Severity.changed
-    result = compare_sessions(a, b, options, filters, noise)
-    for path, chosen in outputs:
-        if chosen is Report.html:
-            write_diff(result, (a, b), path, limit=bodies, force=force, file_mode=file_mode)
-        else:
-            _write(path, _rendered(result, chosen, severity, verbose), force, file_mode)
-    if shape is Report.html:
-        write_diff(result, (a, b), "-", limit=bodies, force=force, file_mode=file_mode)
-    else:
-        with paged(wanted=shape is Report.text and not no_pager):
-            printing.data(_rendered(result, shape, severity, verbose).rstrip("\n"))
-    _warn(result)
-    raise typer.Exit(1 if result.failed(severity) else 0)
+    severity = Severity.breaking if wish.fail_on is FailOn.breaking else Severity.changed
+    return compare_sessions(a, b, options, filters, noise), severity
 
 
 def _any_order(value: str) -> AnyOrder:
@@ -211,8 +261,8 @@ def _shape_of(path: str) -> Report:
     return chosen
 
 
-def _rendered(result: Result, shape: Report, fail_on: Severity, verbose: bool) -> str:
-    """Return the writer of a report, whose module is imported only now."""
+def rendered(result: Result, shape: Report, fail_on: Severity, verbose: bool) -> str:
+    """Return a report, whose module is imported only now."""
     if shape is Report.text:
         from mockrec.cli.diff_text import report as text
 
@@ -230,7 +280,7 @@ def _rendered(result: Result, shape: Report, fail_on: Severity, verbose: bool) -
     return report(result)
 
 
-def _write(path: str, text: str, force: bool, file_mode: int) -> None:
+def write_report(path: str, text: str, force: bool, file_mode: int) -> None:
     from mockrec.formats.files.outfile import open_output
 
     await_readers((str(path),))

@@ -7,7 +7,7 @@ import io
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,9 +18,12 @@ from mockrec.cli import printing
 from mockrec.cli.cells import MOST
 from mockrec.cli.fitting import Fit
 from mockrec.cli.pipes import await_readers
+from mockrec.formats.fleet.skipped import Skipped
 
 if TYPE_CHECKING:
     from mockrec.formats.files.frames import Sink
+    from mockrec.formats.fleet.cluster_selection import ClusterSelection
+    from mockrec.formats.fleet.selection import ManySelection
     from mockrec.formats.query import Plan
     from mockrec.formats.query.extract import Context
     from mockrec.formats.query.field import Field
@@ -72,6 +75,12 @@ class FilterOptions:
     file_mode: int
     redact: bool = False
     wide: bool = False
+    engine: str | None = None
+    """The cluster that reads the sessions; None: this machine."""
+    given: list[str] = field(default_factory=list)
+    """The sessions as the user has named them: also patterns, folders and lists."""
+    skipped: Skipped = field(default_factory=lambda: Skipped(allowed=False))
+    """Sessions that could not be read."""
 
     @property
     def rows(self) -> bool:
@@ -153,9 +162,11 @@ def write_lines(
         out.flush()
 
 
-def write_copy(wish: FilterOptions, selection: Selection, sink: Sink) -> None:
+def write_copy(wish: FilterOptions, selection: Selection | ManySelection | ClusterSelection, sink: Sink) -> None:
     """Write a whole session in another format."""
     (known,) = selection.inputs
+    if wish.table is Table.exchanges and not wish.redact and _write_columns(selection, sink):
+        return
     redacted = _redaction(wish)
     folder = known.context.bodies_folder
     with _carrying(wish) as carrier:
@@ -164,6 +175,20 @@ def write_copy(wish: FilterOptions, selection: Selection, sink: Sink) -> None:
                 block = b"".join(redacted(carrier.carry(line, folder)) + b"\n" for line in block.split(b"\n") if line)
             sink.write(block)
             selection.found += block.count(b"\n")
+
+
+def _write_columns(selection: Selection | ManySelection | ClusterSelection, sink: Sink) -> bool:
+    """Write the exchanges of a session in Parquet from its columns; False if it is in another format."""
+    from mockrec.formats.parquet.exchange_rows import COLUMNS
+    from mockrec.formats.parquet.sink import TableSink
+
+    batches = selection.inputs[0].columns(COLUMNS)
+    if batches is None or not isinstance(sink, TableSink):
+        return False
+    for batch in batches:
+        sink.add(batch)
+        selection.found += batch.num_rows
+    return True
 
 
 @contextmanager
@@ -211,7 +236,9 @@ def _derived(wish: FilterOptions) -> dict[str, Any]:
     """Return the provenance of the new session; empty for a plain conversion, which is still the same session."""
     if wish.expression is None and wish.limit is None and len(wish.paths) == 1:
         return {}
-    derived: dict[str, Any] = {"from": wish.paths[0] if len(wish.paths) == 1 else wish.paths}
+    # Of many sessions, the patterns: their names would be in the first record of each.
+    names = wish.given if wish.skipped.allowed else wish.paths
+    derived: dict[str, Any] = {"from": names[0] if len(names) == 1 else names}
     if wish.expression is not None:
         derived["expression"] = wish.expression
     if wish.limit is not None:

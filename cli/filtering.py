@@ -22,15 +22,19 @@ from mockrec.cli.filter_output import (
     write_lines,
     write_rows,
 )
-from mockrec.cli.options import FileMode, Force, Quiet, Verbose, Wide, refuse_inputs
+from mockrec.cli.many import exit_if_skipped, skipped_sessions, warn_of_all
+from mockrec.cli.options import Engine, FileMode, Force, Quiet, Verbose, Wide, output_name, refuse_inputs
 from mockrec.cli.progress import Progress
-from mockrec.cli.reading import warn_of
 from mockrec.cli.unfinished import whole_or_none
 
 if TYPE_CHECKING:
+    from mockrec.formats.fleet.cluster_selection import ClusterSelection
+    from mockrec.formats.fleet.selection import ManySelection
     from mockrec.formats.query import Plan
     from mockrec.formats.select.inputs import SelectedLine
     from mockrec.formats.select.selection import Selection
+
+    AnySelection = Selection | ManySelection | ClusterSelection
 
 
 def filter_sessions(
@@ -75,6 +79,7 @@ def filter_sessions(
     ] = False,
     exit_status: Annotated[bool, typer.Option("-e", "--exit-status", help="Exit with 1 when nothing matches.")] = False,
     wide: Wide = False,
+    engine: Engine = None,
     force: Force = False,
     file_mode: FileMode = 0o600,
     quiet: Quiet = False,
@@ -93,6 +98,7 @@ def filter_sessions(
     too, such as eventData.attempt.
     """
     paths, expression = arguments.split(sessions, where)
+    output = output_name(output)
     shape = shape_of(output, output_format, fields=fields is not None, shape=shape)
     by_exchange = count or limit is not None or fields is not None or shape is not None
     wish = FilterOptions(
@@ -112,10 +118,14 @@ def filter_sessions(
         redact=redact,
         wide=wide,
     )
+    wish.engine = engine
+    wish.given = sessions if where is not None or expression is None else sessions[:-1]
+    wish.skipped = skipped_sessions(allowed=arguments.has_many(wish.given))
     _refuse(wish, follow=follow, count=count)
     found = _follow(wish) if follow else _count(wish) if count else _select(wish)
     if not found and expression is not None and wish.plan is not None and limit != 0:
         explain_nothing(expression, wish.plan, paths)
+    exit_if_skipped(wish.skipped)
     if exit_status and not found:
         raise typer.Exit(1)
 
@@ -137,6 +147,8 @@ def _refuse(wish: FilterOptions, *, follow: bool, count: bool) -> None:
         raise typer.BadParameter("it is for sessions that are written, not for rows", param_hint="--redact")
     if count and (wish.rows or wish.output != "-" or follow):
         raise typer.BadParameter("it prints a number and nothing else", param_hint="--count")
+    if follow and wish.engine is not None:
+        raise typer.BadParameter("it is for a session on this machine", param_hint="--follow")
     if follow and (len(wish.paths) != 1 or wish.sort is not None):
         raise typer.BadParameter("it reads one session, and does not sort", param_hint="--follow")
     refuse_inputs((wish.output,), wish.paths)
@@ -152,17 +164,19 @@ def _count(wish: FilterOptions) -> int:
 
 
 def _select(wish: FilterOptions) -> int:
+    from mockrec.formats.select.selection import Selection
+
     with ExitStack() as stack:
         selection, progress = stack.enter_context(_selection(wish, readings=1 if wish.records else 2))
         sink = stack.enter_context(whole_or_none(open_out(wish)))
         contexts = [known.context for known in selection.inputs]
-        if wish.plan is None and len(wish.paths) == 1:
+        if wish.plan is None and isinstance(selection, Selection) and len(wish.paths) == 1:
             write_copy(wish, selection, sink)
         elif wish.rows:
             selection.only(path for field in fields_of(wish) for source in field.sources for path in source.paths)
             write_rows(wish, selection, contexts, sink)
         else:
-            headers = [known.header() for known in selection.inputs]
+            headers = [None if wish.skipped.allowed or wish.engine else known.header() for known in selection.inputs]
             write_lines(wish, selection, headers, contexts, sink)
         progress.finish()
         warn(selection)
@@ -198,10 +212,27 @@ def _first(lines: Iterator[SelectedLine], limit: int | None) -> Iterator[Selecte
 
 
 @contextmanager
-def _selection(wish: FilterOptions, *, readings: int) -> Iterator[tuple[Selection, Progress]]:
+def _selection(wish: FilterOptions, *, readings: int) -> Iterator[tuple[AnySelection, Progress]]:
     from mockrec.formats.select.selection import Selection
 
     progress = Progress(wish.paths, readings)
+    if wish.engine is not None:
+        # Imported here: only a cluster needs it.
+        from mockrec.cli.on_cluster import selection_on_cluster
+
+        with selection_on_cluster(wish) as lines:
+            yield lines, progress
+        return
+    if wish.skipped.allowed and len(wish.paths) > 1:
+        from mockrec.formats.fleet.selection import ManySelection
+
+        limit = None if wish.sort else wish.limit
+        many = ManySelection(wish.paths, wish.plan, wish.skipped, limit=limit, progress=progress)
+        try:
+            yield many, progress
+        finally:
+            many.close()
+        return
     selection = Selection(wish.paths, wish.plan, limit=None if wish.sort else wish.limit, progress=progress)
     try:
         for known in selection.inputs:
@@ -216,7 +247,6 @@ def _tell(wish: FilterOptions, found: int) -> None:
     printing.note(f"{printing.plural(found, noun)} written to {printing.escape(wish.output)}")
 
 
-def warn(selection: Selection) -> None:
+def warn(selection: AnySelection) -> None:
     """Print the warnings about sessions that were read to their end."""
-    for known in selection.inputs:
-        warn_of(known)
+    warn_of_all(selection.inputs)

@@ -113,10 +113,35 @@ def one_output_each(given: list[str] | None) -> tuple[str, ...]:
         return ()
     if "none" in given:
         raise typer.BadParameter("none cannot be given with other outputs", param_hint="-o")
+    given = [output_name(path) for path in given]
     doubled = next((path for number, path in enumerate(given) if path in given[:number]), None)
     if doubled is not None:
         raise typer.BadParameter(f"{doubled} is given twice", param_hint="-o")
     return tuple(given)
+
+
+def output_name(name: str) -> str:
+    """Return the name of an output with values for its placeholders, and make the folders that these stand for.
+
+    Raises `OutputError` for a placeholder without a value.
+    """
+    from mockrec.formats.parquet.paths import is_uri
+    from mockrec.formats.sessions.output_names import filled, has_placeholders
+
+    if not has_placeholders(name):
+        return name
+    import os  # imported here, because most names have no placeholders
+    import time
+
+    made = filled(name, os.environ, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
+    if not is_uri(made):
+        try:
+            Path(made).parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            from mockrec.formats.schema.errors import OutputError
+
+            raise OutputError(made, error.strerror or str(error)) from None
+    return made
 
 
 def refuse_inputs(outputs: Iterable[str], inputs: Iterable[str], option: str = "-o") -> None:
@@ -154,6 +179,7 @@ Output = Annotated[
         metavar="OUT",
         help="Where to write; the extension decides the format (.jsonl, .jsonl.gz, .jsonl.zst, .har, .parquet; "
         "a folder, as in session/, is a Parquet data set, as is s3://bucket/session/), - is stdout. "
+        "{repo}, {branch}, {run}, {job}, {shard}, {commit}, {date}, {time}, {scope} and {worker} are filled in. "
         "May be given several times.",
     ),
 ]
@@ -165,6 +191,14 @@ FileMode = Annotated[
         parser=file_mode,
         show_default="0600",
         help="Permissions of files that are written.",
+    ),
+]
+Engine = Annotated[
+    str | None,
+    typer.Option(
+        "--engine",
+        metavar="spark[=URL]",
+        help="Let a cluster read the sessions: Apache Spark over Spark Connect (sc://host:15002, or SPARK_REMOTE).",
     ),
 ]
 SessionPath = Annotated[

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mockrec.cli import printing
+from mockrec.cli import arguments, printing
 from mockrec.cli.fitting import Fit
+from mockrec.cli.many import exit_if_skipped, skipped_sessions, skipping
 from mockrec.cli.options import As, NoPager, OutputShape, Quiet, SessionPath, Verbose, Wide
 from mockrec.cli.paging import paged
 from mockrec.cli.reading import warn_of
@@ -59,12 +60,28 @@ def show(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """List the exchanges of a session, or show one in full."""
+    """List the exchanges of a session, or show one in full.
+
+    A folder, a prefix of a store, a pattern or a list (@FILE) stands for many sessions.
+    """
+    skipped = skipped_sessions(allowed=arguments.has_many([session]))
+    with paged(wanted=not no_pager and shape is OutputShape.text):
+        for name in arguments.expanded([session]):
+            with skipping(skipped):
+                _show(name, identity, shape, limit, wide=wide, heading=skipped.allowed)
+    exit_if_skipped(skipped)
+
+
+def _show(
+    session: str, identity: str | None, shape: OutputShape, limit: int | None, *, wide: bool, heading: bool
+) -> None:
     from mockrec.formats.sessions.live import recorder_of
     from mockrec.formats.sessions.session import open_session
 
     is_live = bool(recorder_of(session))
-    with paged(wanted=not no_pager and shape is OutputShape.text), open_session(session) as opened:
+    with open_session(session) as opened:
+        if heading and shape is OutputShape.text and identity is None:
+            printing.data(printing.style(f"{printing.escape(session)}:", "bold", sys.stdout))
         if identity is None:
             _list(opened, shape, limit, wide=wide, is_live=is_live)
         else:

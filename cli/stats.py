@@ -13,9 +13,11 @@ import typer
 from mockrec.cli import arguments, printing
 from mockrec.cli.arguments import Sessions, Where
 from mockrec.cli.fitting import Fit
-from mockrec.cli.options import NoPager, Quiet, Verbose, Wide
+from mockrec.cli.many import exit_if_skipped, skipped_sessions, warn_of_all
+from mockrec.cli.options import Engine, NoPager, Quiet, Verbose, Wide
 from mockrec.cli.paging import paged
 from mockrec.cli.progress import Progress
+from mockrec.cli.reading import Read
 from mockrec.cli.sparkline import sparkline
 
 if TYPE_CHECKING:
@@ -61,6 +63,7 @@ def stats(
     ] = _TOP,
     wide: Wide = False,
     no_pager: NoPager = False,
+    engine: Engine = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
@@ -68,22 +71,35 @@ def stats(
 
     Statuses, latency and bytes of each endpoint, errors, the slowest exchanges, and how often each rule answered.
     """
-    from mockrec.cli.filtering import warn
-    from mockrec.formats.analysis.stats import NEEDED, Stats
+    from mockrec.formats.analysis.session_stats import add_session
+    from mockrec.formats.analysis.stats import Stats
     from mockrec.formats.select.selection import Selection
 
     paths, expression = arguments.split(sessions, where)
     plan = arguments.parse(expression)
+    names = sessions if where is not None or expression is None else sessions[:-1]
+    skipped = skipped_sessions(allowed=arguments.has_many(names))
     progress = Progress(paths, readings=1 if plan is None else 2)
     collected = Stats()
-    read = []
+    read: list[Read] = []
+    if engine is not None:
+        # Imported here: only a cluster needs it.
+        from mockrec.cli.on_cluster import stats_on_cluster
+
+        collected = stats_on_cluster(engine, paths, expression, skipped, read)
+        paths = []
+    elif skipped.allowed:
+        # Imported here: only many sessions need it.
+        from mockrec.formats.fleet.statistics import add_sessions
+
+        read += add_sessions(collected, paths, plan, skipped, progress)
+        paths = []
     for path in paths:
         selection = Selection([path], plan, progress=progress)
-        selection.only(NEEDED)
-        read.append(selection)
+        read += selection.inputs
         collected.bodies_folders = [source.context.bodies_folder for source in selection.inputs]
         try:
-            collected.add(selection)
+            add_session(collected, selection, plan)
         finally:
             selection.close()
     progress.finish()
@@ -91,8 +107,8 @@ def stats(
     with paged(wanted=not no_pager and shape is StatsShape.text):
         for line in _lines(collected, shape, top, None if wide else printing.columns(sys.stdout)):
             printing.data(line)
-    for selection in read:
-        warn(selection)
+    warn_of_all(read)
+    exit_if_skipped(skipped)
 
 
 def _lines(collected: Stats, shape: StatsShape, top: int, width: int | None) -> Iterator[str]:

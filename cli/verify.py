@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mockrec.cli import printing
+from mockrec.cli import arguments, printing
+from mockrec.cli.many import exit_if_skipped, skipped_sessions, skipping
 from mockrec.cli.options import As, FileMode, Force, OutputShape, Quiet, SessionPath, Verbose
 from mockrec.cli.pipes import await_readers
 from mockrec.cli.unfinished import whole_or_none
@@ -41,8 +42,25 @@ def verify(
 ) -> None:
     """Check that a session is complete and well-formed.
 
-    Exit code 0 if it is, 1 if not.
+    Exit code 0 if it is, 1 if not. A folder, a prefix of a store, a pattern or a list (@FILE) stands for many sessions.
     """
+    skipped = skipped_sessions(allowed=arguments.has_many([session]))
+    names = arguments.expanded([session])
+    if repair is not None and len(names) > 1:
+        raise typer.BadParameter("it is for one session", param_hint="--repair")
+    complete = True
+    for name in names:
+        with skipping(skipped):
+            complete &= _verify(name, repair, shape, force=force, file_mode=file_mode, verbose=verbose)
+    if complete:
+        exit_if_skipped(skipped)
+    raise typer.Exit(0 if complete else 1)
+
+
+def _verify(
+    session: str, repair: str | None, shape: OutputShape, *, force: bool, file_mode: int, verbose: bool
+) -> bool:
+    """Check one session, print the result, and return whether it is complete."""
     from mockrec.formats.analysis.verify import Audit
     from mockrec.formats.parquet.paths import own_journal
     from mockrec.formats.schema.errors import OutputBusyError
@@ -74,14 +92,14 @@ def verify(
     if repair is not None:
         what = "repaired copy" if journal is None else "repaired"
         printing.note(f"{what}: {printing.escape(repair)}")
-    raise typer.Exit(0 if complete else 1)
+    return complete
 
 
 def _read(session: Session, audit: Audit, sink: Sink | None) -> None:
     from mockrec.formats.schema.errors import SessionError
 
     try:
-        for line in session.scan():
+        for line in session.scan(audit.check_block if sink is None else None):
             if line.record is not None:
                 audit.check(line.number, line.record)
                 if sink is not None:

@@ -18,6 +18,7 @@ from mockrec.engine.rules.model import RuleFile
 from mockrec.formats.operations.grpc.descriptors import stored
 from mockrec.formats.schema.events import EVENT_TYPES, SCHEMA_VERSION
 from mockrec.formats.schema.version import mockrec_version
+from mockrec.formats.text.ci import service_of
 
 
 class _Settings(Protocol):
@@ -106,29 +107,16 @@ def session_ended(
     }
 
 
-# The variable that identifies a CI → its name, and the variable with the commit.
-_CI = {
-    "GITHUB_ACTIONS": ("github", "GITHUB_SHA"),
-    "GITLAB_CI": ("gitlab", "CI_COMMIT_SHA"),
-    "CIRCLECI": ("circleci", "CIRCLE_SHA1"),
-    "BUILDKITE": ("buildkite", "BUILDKITE_COMMIT"),
-    "TF_BUILD": ("azure", "BUILD_SOURCEVERSION"),
-    "JENKINS_URL": ("jenkins", "GIT_COMMIT"),
-    "TRAVIS": ("travis", "TRAVIS_COMMIT"),
-}
-
-
 def _ci(env: Mapping[str, str]) -> Record:
-    found = next(((name, commit) for variable, (name, commit) in _CI.items() if env.get(variable)), None)
-    if found is None:
+    service = service_of(env)
+    if service is None:
         return {}
-    name, commit = found
-    record: Record = {"provider": name}
-    url = _run_url(name, env)
+    record: Record = {"provider": service.name}
+    url = _run_url(service.name, env)
     if url:
         record["runUrl"] = url
-    if env.get(commit):
-        record["commit"] = env[commit]
+    if env.get(service.commit):
+        record["commit"] = env[service.commit]
     return record
 
 

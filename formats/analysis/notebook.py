@@ -62,25 +62,41 @@ def tabulate(path: str | PathLike[str], where: str | None, table: str) -> pa.Tab
     import pyarrow as pa
 
     from mockrec.formats.parquet.arrow_schema import SCHEMAS
-    from mockrec.formats.parquet.columns import TableMaker
-    from mockrec.formats.parquet.exchange_rows import ExchangeAggregator
+    from mockrec.formats.parquet.exchange_columns import ExchangeTable
 
+    made = ExchangeTable() if table == "exchanges" else None
+    batches: list[pa.RecordBatch] = []
+    for batch in _event_batches(path, where, table):
+        if made is None:
+            batches.append(batch)
+            continue
+        made.add(batch)
+        batches += made.take() if made.waiting else ()
+    if made is not None:
+        batches += made.take(last=True)
+    return pa.Table.from_batches(batches, SCHEMAS[table])
+
+
+def _event_batches(path: str | PathLike[str], where: str | None, table: str) -> Iterator[pa.RecordBatch]:
+    """The rows of the events table; for the table `exchanges` only the columns that it is made of."""
     selection = _select(path, where, records=False)
-    maker, aggregator = TableMaker(), ExchangeAggregator()
-    batches = []
     try:
-        for lines in _blocks(selection):
-            batch = maker.table(lines)
-            if table == "events":
-                batches.append(batch)
-            else:
-                aggregator.add(batch)
-                batches.append(aggregator.take())
+        if where is None and table == "exchanges":
+            from mockrec.formats.parquet.exchange_rows import COLUMNS
+
+            (session,) = selection.inputs
+            batches = session.columns(COLUMNS)
+            if batches is not None:
+                yield from batches
+                return
+        # Imported here: a Parquet session needs no lines.
+        from mockrec.formats.parquet.columns import TableMaker
+
+        maker = TableMaker()
+        for lines in _blocks(selection, whole=where is None):
+            yield maker.table(lines)
     finally:
         selection.close()
-    if table == "exchanges":
-        batches.append(aggregator.take(last=True))
-    return pa.Table.from_batches(batches, SCHEMAS[table])
 
 
 def need_pandas() -> Any:
@@ -113,14 +129,16 @@ def _select(path: str | PathLike[str], where: str | None, *, records: bool) -> S
     return Selection([os.fspath(path)], plan)
 
 
-def _blocks(selection: Selection) -> Iterator[bytes]:
+def _blocks(selection: Selection, *, whole: bool) -> Iterator[bytes]:
+    """The lines of a selection, or all of its session, in blocks that are worth a batch of rows."""
     lines: list[bytes] = []
     size = 0
-    for line in selection:
-        lines.append(line.raw)
-        size += len(line.raw)
+    pieces = selection.inputs[0].copy() if whole else (line.raw + b"\n" for line in selection)
+    for piece in pieces:
+        lines.append(piece)
+        size += len(piece)
         if size >= _BLOCK:
-            yield b"\n".join(lines) + b"\n"
+            yield b"".join(lines)
             lines, size = [], 0
     if lines:
-        yield b"\n".join(lines) + b"\n"
+        yield b"".join(lines)

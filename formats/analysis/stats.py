@@ -11,6 +11,8 @@ from array import array
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +25,13 @@ from mockrec.formats.operations.spec import Operation
 from mockrec.formats.query.extract import Context, destination, host, path
 from mockrec.formats.schema.lifecycle import CLOSED_TYPES, COMPLETE_TYPES, CONNECTION_TYPES, ENDING_TYPES
 from mockrec.formats.select.inputs import SelectedLine
-from mockrec.formats.sessions.endpoints import template
+from mockrec.formats.text.endpoints import template
 
 SLOWEST = 10
 MAX_ENDPOINTS = 10_000
 """Further endpoints are counted together, as `(other)`: the paths of a crawler must not fill the memory."""
 OTHER = ("", "", "(other)")
+OTHER_OPERATION = OTHER[1:]
 _NAMING = COMPLETE_TYPES | {"websocket-message-received"}
 """Types of records that may name an operation."""
 PERCENTILES = (50, 90, 99)
@@ -52,7 +55,7 @@ class _Timing(msgspec.Struct, frozen=True, gc=False):
     headersSentTimestamp: Any = None
 
 
-class _Record(msgspec.Struct, gc=False):
+class StatsRecord(msgspec.Struct, gc=False):
     """The keys that are counted; the rest of a line is skipped."""
 
     type: str
@@ -77,7 +80,7 @@ class _Record(msgspec.Struct, gc=False):
 
 
 NEEDED = (
-    *((name,) for name in _Record.__struct_fields__),
+    *((name,) for name in StatsRecord.__struct_fields__),
     *(("headers",), ("operation",), ("content",)),
 )
 """The paths of these keys, for sources that can leave the rest of a record out."""
@@ -97,6 +100,15 @@ class EndpointStats:
     bytes: int = 0
     """Of response bodies."""
 
+    def merge(self, other: EndpointStats) -> None:
+        """Add the statistics of the same endpoint in further sessions."""
+        self.count += other.count
+        self.failed += other.failed
+        self.statuses.update(other.statuses)
+        self.durations.extend(other.durations)
+        self.first_bytes.extend(other.first_bytes)
+        self.bytes += other.bytes
+
 
 @dataclass(slots=True)
 class OperationStats(EndpointStats):
@@ -105,6 +117,13 @@ class OperationStats(EndpointStats):
     input_tokens: int = 0
     output_tokens: int = 0
     """Of answers of LLM APIs."""
+
+    def merge(self, other: EndpointStats) -> None:
+        """See `EndpointStats.merge`."""
+        EndpointStats.merge(self, other)
+        if isinstance(other, OperationStats):
+            self.input_tokens += other.input_tokens
+            self.output_tokens += other.output_tokens
 
 
 @dataclass(slots=True)
@@ -132,13 +151,15 @@ class Stats:
     """By place (host and path) and name, for requests of protocols that name their calls in the body."""
     bodies_folders: Sequence[Path | None] = ()
     """The folder of the body files of each source, as far as they are known."""
-    _named: dict[Any, Operation] = field(default_factory=dict)
+    _named: dict[str, Operation] = field(default_factory=dict)
     """The operations of open exchanges."""
     _slowest: list[tuple[float, int, Mapping[str, Any]]] = field(default_factory=list)
+    _noted: int = 0
+    """How many exchanges were compared with the slowest ones."""
 
     def add(self, lines: Iterable[SelectedLine]) -> None:
         """Add lines of a session."""
-        decode = msgspec.json.Decoder(_Record).decode
+        decode = msgspec.json.Decoder(StatsRecord).decode
         for line in lines:
             try:
                 record = decode(line.raw)
@@ -146,17 +167,67 @@ class Stats:
                 # A value of the wrong type: the record is counted; `verify` reports the fault.
                 self.records[_kind(line.raw)] += 1
                 continue
-            self.records[record.type] += 1
-            if type(record.timestamp) is str:
-                self.first = min(self.first or record.timestamp, record.timestamp)
-                self.last = max(self.last, record.timestamp)
-            if record.type in _NAMING and record.id not in self._named and may_have_operation(line.raw):
+            has_id = type(record.id) is str
+            if has_id and record.type in _NAMING and record.id not in self._named and may_have_operation(line.raw):
                 self._name(line)
-            add = _ADD.get(record.type)
-            if add is not None:
-                add(self, record)
-            if record.type in ENDING_TYPES and record.id in self._named:
+            self.add_records([record])
+            if has_id and record.type in ENDING_TYPES and record.id in self._named:
                 self._end_operation(record, line)
+
+    def may_have_operations(self, lines: bytes) -> bool:
+        """Return whether lines have to be added one by one with `add`, because operations may start or end in them."""
+        return bool(self._named) or may_have_operation(lines)
+
+    def end_session(self) -> None:
+        """Forget the operations of exchanges without an end: ids are those of one session."""
+        self._named.clear()
+
+    def add_records(self, records: Sequence[StatsRecord]) -> None:
+        """Add decoded lines of a session, in which no operation starts or ends."""
+        self.records.update(map(_type_of, records))
+        if stamps := [stamp for record in records if type(stamp := record.timestamp) is str]:
+            self.add_times(min(stamps), max(stamps))
+        for record in records:
+            self.count(record)
+
+    def count(self, record: StatsRecord) -> None:
+        """Add what a record ends or has gone wrong in it, but not the record itself."""
+        if (add := _ADD.get(record.type)) is not None:
+            add(self, record)
+
+    def add_times(self, first: str, last: str) -> None:
+        """Add the earliest and the latest timestamp of some records."""
+        self.first = min(self.first or first, first)
+        self.last = max(self.last, last)
+
+    def merge(self, other: Stats) -> None:
+        """Add the statistics of further sessions, which come after those that are here."""
+        self.records.update(other.records)
+        for key, theirs in other.endpoints.items():
+            self.endpoint(key).merge(theirs)
+        for call, counted in other.operations.items():
+            self.operation(call).merge(counted)
+        self.statuses.update(other.statuses)
+        self.errors.update(other.errors)
+        self.rules.update(other.rules)
+        self.without_rule += other.without_rule
+        self.request_bytes += other.request_bytes
+        self.response_bytes += other.response_bytes
+        self.largest = max(self.largest, other.largest)
+        self.tunnel_bytes += other.tunnel_bytes
+        if other.first:
+            self.add_times(other.first, other.last)
+        self.known_rules += [rule for rule in other.known_rules if rule not in self.known_rules]
+        self.add_ranked(other.ranked())
+
+    def ranked(self) -> list[Mapping[str, Any]]:
+        """Return the slowest exchanges in the order in which they were added, for `add_ranked` of other statistics."""
+        return [exchange for *_, exchange in sorted(self._slowest, key=lambda one: -one[1])]
+
+    def add_ranked(self, exchanges: Iterable[Mapping[str, Any]]) -> None:
+        """Add the result of `ranked`."""
+        for exchange in exchanges:
+            self.note_slow(exchange, exchange["duration"])
 
     @property
     def exchanges(self) -> int:
@@ -197,17 +268,14 @@ class Stats:
         record = _parsed(line.raw)
         operation = operation_of_record(record, self._folder_of(line))
         if operation is not None and operation.names:
-            self._named[record.get("id")] = operation
+            self._named[record["id"]] = operation
             if len(self._named) > _MOST_OPEN:
                 del self._named[next(iter(self._named))]
 
-    def _end_operation(self, record: _Record, line: SelectedLine) -> None:
+    def _end_operation(self, record: StatsRecord, line: SelectedLine) -> None:
         operation = self._named.pop(record.id)
         _, place, route = self._key(record)
-        key = (f"{place}{route}", operation.name)
-        if key not in self.operations and len(self.operations) >= MAX_ENDPOINTS:
-            key = ("", OTHER[2])
-        known = self.operations.setdefault(key, OperationStats())
+        known = self.operation((f"{place}{route}", operation.name))
         status = record.response.statusCode if record.type == "abort" else record.statusCode
         body = record.response.body if record.type == "abort" else record.body
         known.count += 1
@@ -222,45 +290,51 @@ class Stats:
             known.input_tokens += sum(facts.get("llm.tokens.input", ()))
             known.output_tokens += sum(facts.get("llm.tokens.output", ()))
 
+    def operation(self, key: tuple[str, str]) -> OperationStats:
+        """The statistics of a place and the name of an operation."""
+        if key not in self.operations and len(self.operations) >= MAX_ENDPOINTS:
+            key = OTHER_OPERATION
+        return self.operations.setdefault(key, OperationStats())
+
     def _folder_of(self, line: SelectedLine) -> Path | None:
         return self.bodies_folders[line.source] if line.source < len(self.bodies_folders) else None
 
     # ── one method for each type of record ─────────────────────────────────────────────────────────
 
-    def _started(self, record: _Record) -> None:
+    def _started(self, record: StatsRecord) -> None:
         for rule in record.rules if isinstance(record.rules, list) else ():
             identity = rule.get("id") if isinstance(rule, Mapping) else None
             if isinstance(identity, str) and identity not in self.known_rules:
                 self.known_rules.append(identity)
 
-    def _request(self, record: _Record) -> None:
+    def _request(self, record: StatsRecord) -> None:
         self.request_bytes += _whole(record.body.size)
 
-    def _response(self, record: _Record) -> None:
+    def _response(self, record: StatsRecord) -> None:
         self._end(record, record.statusCode, record.body.size)
         start, sent = record.timingEvents.startTimestamp, record.timingEvents.headersSentTimestamp
         if type(start) in (int, float) and type(sent) in (int, float):
             self._endpoint(record).first_bytes.append(max(0.0, sent - start))
 
-    def _abort(self, record: _Record) -> None:
+    def _abort(self, record: StatsRecord) -> None:
         self.request_bytes += _whole(record.requestBody.size)
         self._error(record)
         self._end(record, record.response.statusCode, record.response.body.size, failed=True)
 
-    def _close(self, record: _Record) -> None:
+    def _close(self, record: StatsRecord) -> None:
         # The time that a WebSocket was open is not a response time.
         self._end(record, 101, 0, timed=False)
 
-    def _tunnel(self, record: _Record) -> None:
+    def _tunnel(self, record: StatsRecord) -> None:
         self.tunnel_bytes += _whole(record.bytesReceived) + _whole(record.bytesSent)
 
-    def _error(self, record: _Record) -> None:
+    def _error(self, record: StatsRecord) -> None:
         error = record.error if isinstance(record.error, Mapping) else {}
         known = (error.get("code"), error.get("name"), record.errorCode, record.failureCause)
         code = next((text for text in known if isinstance(text, str) and text), "unknown")
         self.errors[(record.type, code)] += 1
 
-    def _end(self, record: _Record, status: Any, size: Any, *, failed: bool = False, timed: bool = True) -> None:
+    def _end(self, record: StatsRecord, status: Any, size: Any, *, failed: bool = False, timed: bool = True) -> None:
         endpoint = self._endpoint(record)
         endpoint.count += 1
         if type(status) is int:
@@ -277,20 +351,27 @@ class Stats:
             self.without_rule += 1
         if timed and type(record.duration) in (int, float):
             endpoint.durations.append(record.duration)
-            self._note_slow(record, status)
+            slowest = self._slowest
+            if len(slowest) < SLOWEST or record.duration > slowest[0][0]:
+                named = {"id": record.id, "method": record.method, "url": record.url, "status": status}
+                self.note_slow(named, record.duration)
 
-    def _note_slow(self, record: _Record, status: Any) -> None:
+    def note_slow(self, named: Mapping[str, Any], duration: float) -> None:
+        """Keep an exchange if it is one of the slowest so far. Of equally slow ones the first are kept."""
         slowest = self._slowest
-        if len(slowest) == SLOWEST and record.duration <= slowest[0][0]:
+        if len(slowest) == SLOWEST and duration <= slowest[0][0]:
             return
-        named = {"id": record.id, "method": record.method, "url": record.url, "status": status}
-        exchange = {key: value for key, value in named.items() if value is not None} | {"duration": record.duration}
+        exchange = {key: value for key, value in named.items() if value is not None} | {"duration": duration}
+        self._noted += 1
         # The number keeps the order among equals, and dicts from being compared.
-        entry = (float(record.duration), -sum(self.records.values()), exchange)
+        entry = (float(duration), -self._noted, exchange)
         (heapq.heappush if len(slowest) < SLOWEST else heapq.heapreplace)(slowest, entry)
 
-    def _endpoint(self, record: _Record) -> EndpointStats:
-        key = self._key(record)
+    def _endpoint(self, record: StatsRecord) -> EndpointStats:
+        return self.endpoint(self._key(record))
+
+    def endpoint(self, key: tuple[str, str, str]) -> EndpointStats:
+        """The statistics of a method, host and path."""
         known = self.endpoints.get(key)
         if known is None:
             if len(self.endpoints) >= MAX_ENDPOINTS:
@@ -298,13 +379,23 @@ class Stats:
             known = self.endpoints.setdefault(key, EndpointStats())
         return known
 
-    def _key(self, record: _Record) -> tuple[str, str, str]:
+    def _key(self, record: StatsRecord) -> tuple[str, str, str]:
         """Return method, host and path."""
         method = record.method if isinstance(record.method, str) else ""
-        places = list(host(record.url, _NO_CONTEXT)) or list(destination(record.destination, _NO_CONTEXT))
-        paths = list(path(record.url, _NO_CONTEXT))
-        return method, places[0] if places else "", template(paths[0]) if paths else ""
+        place, name = place_of(record.url) if type(record.url) is str else (None, "")
+        if place is None:
+            place = next(iter(destination(record.destination, _NO_CONTEXT)), "")
+        return method, place, name
 
+
+@lru_cache(maxsize=16_384)
+def place_of(url: str) -> tuple[str | None, str]:
+    """Host and path template of a URL; None and an empty text if it is none."""
+    places, paths = list(host(url, _NO_CONTEXT)), list(path(url, _NO_CONTEXT))
+    return (places[0] if places else None), (template(paths[0]) if paths else "")
+
+
+_type_of = attrgetter("type")
 
 _ADD = {
     "session-started": Stats._started,

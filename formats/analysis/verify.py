@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from mockrec.formats.analysis.strict_records import StrictDecoder
 from mockrec.formats.schema.body import Body
 from mockrec.formats.schema.check import check_object, size_problem
 from mockrec.formats.schema.errors import SessionError
@@ -52,7 +53,8 @@ class Audit:
         self.counts: Counter[str] = Counter()
         """Records by type."""
         self.last: Mapping[str, Any] | None = None
-        """The last record."""
+        """The last record, or of one that was checked with others its type, seq and timestamp."""
+        self._strict: StrictDecoder | None = None
         self.body_files = 0
         """How many bodies are in files of the session's folder of bodies."""
         self._header = header or {}
@@ -120,9 +122,32 @@ class Audit:
         if isinstance(identity, str) and kind in JOINED_TYPES:
             self._check_order(line, kind, identity)
         if not problems:
-            self._check_time(line, record)
+            self._check_time(line, record.get("connectionId"), record["timestamp"])
             for body in _bodies(record):
                 self._check_hash(line, body)
+
+    def check_block(self, line: int, lines: bytes) -> bool:
+        """Check whole lines together, beginning with number `line`; False if their records have to be checked singly.
+
+        Then nothing of them was checked.
+        """
+        if self._merged or self._sessions_ended or self.last is None:
+            return False
+        if self._strict is None:
+            self._strict = StrictDecoder()
+        records = self._strict.decode(lines)
+        if not records:
+            return False
+        kinds = self._strict.kinds
+        for number, record in enumerate(records, line):
+            kind = kinds[type(record)]
+            self._check_seq(number, None, record.seq)
+            self.counts[kind] += 1
+            if type(record.id) is str:
+                self._check_order(number, kind, record.id)
+            self._check_time(number, record.connectionId, record.timestamp)
+        self.last = {"type": kind, "seq": record.seq, "timestamp": record.timestamp}
+        return True
 
     def finish(self) -> None:
         """Check the session as a whole."""
@@ -167,8 +192,7 @@ class Audit:
             return ENDS_OF[_OPENED_OF[LIFECYCLE[first].unit]] <= self._recorded
         return self._recorded >= TERMINAL_TYPES
 
-    def _check_time(self, line: int, record: Mapping[str, Any]) -> None:
-        connection, stamp = record.get("connectionId"), record["timestamp"]
+    def _check_time(self, line: int, connection: Any, stamp: str) -> None:
         if not isinstance(connection, str):
             return
         before = self._times.get(connection, stamp)

@@ -55,12 +55,14 @@ EXCHANGES = pa.schema(
         pa.field("seqLast", pa.int64()),
         pa.field("timestamp", TIME),  # of its first record
         pa.field("duration", pa.float64()),
+        pa.field("ttfb", pa.float64()),  # ms from the request's head to the response's
         pa.field("protocol", pa.string()),
         pa.field("httpVersion", pa.string()),
         pa.field("method", pa.string()),
         pa.field("url", pa.string()),
         pa.field("host", pa.string()),
         pa.field("path", pa.string()),
+        pa.field("endpoint", pa.string()),  # its path with {id} for ids
         pa.field("statusCode", pa.int16()),
         pa.field("statusMessage", pa.string()),
         pa.field("matchedRuleId", pa.string()),
@@ -110,6 +112,7 @@ REPEATING = frozenset(
             "method",
             "host",
             "path",
+            "endpoint",
             "url",
         ),
         *("statusMessage", "remoteIpAddress", "destinationHostname", "contentType", "userAgent", "contentEncoding"),

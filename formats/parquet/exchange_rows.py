@@ -2,11 +2,14 @@
 
 In memory are the rows that are open or not taken yet. A record that comes after the end of its exchange counts while
 the row is here (`schema/assembler.py`); after that it is only in the table `events`, under the same id.
+
+This is the exact way, record by record, for every kind of exchange. `exchange_columns.py` makes the rows of plain ones
+a column at a time, and gives all others to this one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -25,25 +28,30 @@ from mockrec.formats.schema.lifecycle import (
     REQUEST_HEADS,
     RESPONSE_HEADS,
 )
+from mockrec.formats.text.endpoints import endpoint_of
 
 Row = dict[str, Any]
 
-_OUTSIDE = frozenset(LIFECYCLE) - JOINED_TYPES - CONNECTION_TYPES
+OUTSIDE = frozenset(LIFECYCLE) - JOINED_TYPES - CONNECTION_TYPES
 """Types that are in no row."""
 _ENDS = ENDING_TYPES | CONNECTION_TYPES
 _STARTS = _ENDS | FIRST_TYPES | OPENED_TYPES
 _MESSAGES = {"websocket-message-received": "messagesReceived", "websocket-message-sent": "messagesSent"}
-_COPIED = tuple(
+COPIED = tuple(
     name
     for name in EXCHANGES.names
-    if name not in ("id", "type", "seqFirst", "seqLast", "timestamp", "statusCode", "statusMessage", "userAgent")
+    if name in EVENTS.names and name not in ("id", "type", "timestamp", "statusCode", "statusMessage", "userAgent")
 )
-"""Columns that have the same meaning in `events`."""
+"""Columns that have the same meaning in `events`: the last value of an exchange counts."""
+_HEAD_SENT = ("headersSentTimestamp", "wsAcceptedTimestamp")
 _OTHERS = (
-    *("id", "type", "seq", "timestamp", "statusCode", "statusMessage", "userAgent"),
+    *("id", "type", "seq", "timestamp", "statusCode", "statusMessage", "userAgent", *_HEAD_SENT),
     *("rawHeaders", "contentType", "bodySize", "requestBody", "request", "response"),
 )
-COLUMNS = tuple(name for name in EVENTS.names if name in {*_COPIED, *_OTHERS})
+_KEPT = (*COPIED, *_HEAD_SENT)
+PLACE = "place"
+"""The key of a row and of a record, which no column has."""
+COLUMNS = tuple(name for name in EVENTS.names if name in {*COPIED, *_OTHERS})
 """The columns of `events` from which rows are made."""
 
 
@@ -55,23 +63,36 @@ class ExchangeAggregator:
         """Rows without an end, and those that are not taken yet."""
         self._done: list[Row] = []
 
-    def add(self, batch: pa.RecordBatch) -> None:
-        """Add rows of the events table; columns may be missing."""
-        columns = {name: column_values(batch, name) for name in (*_COPIED, *_OTHERS)}
+    def add(self, batch: pa.RecordBatch, places: Sequence[int] | None = None) -> None:
+        """Add rows of the events table; columns may be missing. `places` is the order in which `take_rows` sorts."""
+        columns = {name: column_values(batch, name) for name in (*COPIED, *_OTHERS)}
         known = {name: values for name, values in columns.items() if values is not None}
+        known[PLACE] = list(places) if places is not None else [None] * batch.num_rows
         for values in zip(*known.values(), strict=True):
             self._record(dict(zip(known, values, strict=True)))
 
     def take(self, *, last: bool = False) -> pa.RecordBatch:
         """Return rows in the order of their ends. `last`: also those without an end, after the others."""
+        return rows_batch(self.take_rows(last=last))
+
+    def take_rows(self, *, last: bool = False) -> list[Row]:
+        """The rows of `take`; those that have ended have the place of their last record, under `PLACE`."""
         rows, self._done = self._done, []
         for row in rows:
             if row["id"] is not None and self._exchanges.current.get(row["id"]) is row:
-                self._exchanges.hand_on(row["id"])
+                self.hand_on(row["id"])
         if last:
             rows += self._exchanges.rest()
-        arrays = [pa.array([row.get(field.name) for row in rows], field.type) for field in EXCHANGES]
-        return pa.RecordBatch.from_arrays(arrays, schema=EXCHANGES)
+        return rows
+
+    def hand_on(self, identity: str) -> None:
+        """Nothing more counts for this exchange, whose row was made elsewhere."""
+        self._exchanges.hand_on(identity)
+
+    @property
+    def open_ids(self) -> list[str]:
+        """The ids of the exchanges and tunnels of which further records are expected here."""
+        return list(self._exchanges.current)
 
     @property
     def open(self) -> int:
@@ -85,7 +106,7 @@ class ExchangeAggregator:
 
     def _record(self, record: Row) -> None:
         kind, identity = record.get("type"), record.get("id")
-        if kind in _OUTSIDE:
+        if kind in OUTSIDE:
             return
         row = self._exchanges.current.get(identity or "")
         if row is None or (kind in _STARTS and row.get("type") is not None):
@@ -98,14 +119,26 @@ class ExchangeAggregator:
         _add(row, kind or "", record)
         if kind in _ENDS:
             row["type"] = kind
+            row[PLACE] = record[PLACE]
             self._done.append(row)
+
+
+def rows_batch(rows: Sequence[Row]) -> pa.RecordBatch:
+    """Rows as the table's columns, with those that follow from others."""
+    for row in rows:
+        url, start = row.get("url"), row.get("startTimestamp")
+        sent = next((row[name] for name in _HEAD_SENT if row.get(name) is not None), None)
+        row["endpoint"] = None if url is None else endpoint_of(url)
+        row["ttfb"] = None if start is None or sent is None else sent - start
+    arrays = [pa.array([row.get(field.name) for row in rows], field.type) for field in EXCHANGES]
+    return pa.RecordBatch.from_arrays(arrays, schema=EXCHANGES)
 
 
 def _add(row: Row, kind: str, record: Row) -> None:
     """Add the columns of a record to the row of its exchange."""
     if kind == "rule-event":
         return
-    row.update((name, value) for name in _COPIED if (value := record.get(name)) is not None)
+    row.update((name, value) for name in _KEPT if (value := record.get(name)) is not None)
     if kind in REQUEST_HEADS:
         row["requestHeaders"] = _pairs(record.get("rawHeaders"))
         row["requestContentType"] = record.get("contentType")

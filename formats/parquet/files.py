@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -40,14 +40,17 @@ def file_system(path: str) -> tuple[Any, str]:
         raise OSError(str(error)) from None
 
 
-def new_writer(sink: Any, table: str) -> Any:
-    """A `ParquetWriter` of one of the tables for an open file, with options for small files and fast searches."""
+def new_writer(sink: Any, table: str, schema: pa.Schema | None = None, repeating: Sequence[str] = ()) -> Any:
+    """A `ParquetWriter` of one of the tables for an open file, with options for small files and fast searches.
+
+    `schema` has further columns; `repeating` are further columns that are written with a dictionary.
+    """
     return pq.ParquetWriter(
         sink,
-        SCHEMAS[table],
+        SCHEMAS[table] if schema is None else schema,
         compression="zstd",
         compression_level=3,
-        use_dictionary=sorted(REPEATING),
+        use_dictionary=sorted({*REPEATING, *repeating}),
         write_page_index=True,
         **_bloom_filter(),
     )
@@ -64,13 +67,30 @@ def _bloom_filter() -> dict[str, Any]:
 class EventsFile:
     """An open file with the events table."""
 
-    def __init__(self, name: str, filesystem: Any, path: str | BinaryIO) -> None:
-        """`path` may be an open file, which stays open. Raises `SessionError`."""
+    def __init__(
+        self,
+        name: str,
+        filesystem: Any,
+        path: str | BinaryIO | pa.NativeFile,
+        dictionaries: Sequence[str] = (),
+        metadata: Any = None,
+    ) -> None:
+        """`path` may be an open file, which stays open. `dictionaries`: columns that are read as dictionaries.
+        `metadata` is its footer, if it is known.
+
+        Raises `SessionError`.
+        """
         self.name = name
         self._remote = not isinstance(filesystem, pafs.LocalFileSystem)
         try:
             # Neighbouring columns are read in one request to a store: otherwise each of a hundred costs a round trip.
-            self._file = pq.ParquetFile(path, filesystem=filesystem, pre_buffer=self._remote)
+            self._file = pq.ParquetFile(
+                path,
+                filesystem=filesystem,
+                pre_buffer=self._remote,
+                read_dictionary=list(dictionaries) or None,
+                metadata=metadata,
+            )
         except FileNotFoundError:
             raise
         except _UNREADABLE as error:

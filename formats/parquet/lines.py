@@ -159,6 +159,12 @@ def _with_nulls(values: Values, array: pa.Array) -> Values:
     return [value if valid else None for value, valid in zip(values, known, strict=True)]
 
 
+def text_of_time(time: Any) -> str:
+    """A scalar of the time type in the log's form."""
+    text: str = time.cast(pa.timestamp("us")).cast(pa.string()).as_py()
+    return f"{text[:10]}T{text[11:]}Z"
+
+
 def _times(array: pa.Array) -> Values:
     texts = array.cast(pa.timestamp("us")).cast(pa.string())
     return [None if text is None else f"{text[:10]}T{text[11:]}Z" for text in _texts(texts)]

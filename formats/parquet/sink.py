@@ -13,7 +13,7 @@ import pyarrow as pa
 from pyarrow.fs import FileType, LocalFileSystem
 
 from mockrec.formats.parquet.columns import TableMaker
-from mockrec.formats.parquet.exchange_rows import ExchangeAggregator
+from mockrec.formats.parquet.exchange_columns import ExchangeTable
 from mockrec.formats.parquet.files import GROUP_ROWS, file_system
 from mockrec.formats.parquet.journal import refuse_live_journal
 from mockrec.formats.parquet.paths import EVENTS_FOLDER, EXCHANGES_FOLDER, check_name, is_data_set, part_name
@@ -46,6 +46,10 @@ class TableSink:
         self._size += len(data)
         if self._size >= BLOCK:
             self._flush()
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Add rows of the events table; those of an exchanges table may lack columns. Raises as `write` does."""
+        self._do(lambda: self._tables.add(batch))
 
     def sync_point(self, now: float | None = None) -> None:
         """Do nothing: the file is unreadable before its end. See `Sink`."""
@@ -101,7 +105,7 @@ class FileTables:
 
     def __init__(self, filesystem: Any, path: str, table: str, file_mode: int) -> None:
         self._file = TableFile(filesystem, path, table, file_mode=file_mode)
-        self._aggregator = ExchangeAggregator() if table == "exchanges" else None
+        self._aggregator = ExchangeTable() if table == "exchanges" else None
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Add events."""
@@ -110,17 +114,21 @@ class FileTables:
             return
         self._aggregator.add(batch)
         if self._aggregator.waiting >= GROUP_ROWS:
-            self._file.add(self._aggregator.take())
+            self._add_all(self._aggregator.take())
 
     def finish(self) -> None:
         """Complete the file."""
         if self._aggregator is not None:
-            self._file.add(self._aggregator.take(last=True))
+            self._add_all(self._aggregator.take(last=True))
         self._file.finish()
 
     def discard(self) -> None:
         """Remove the unfinished file."""
         self._file.discard()
+
+    def _add_all(self, batches: list[pa.RecordBatch]) -> None:
+        for batch in batches:
+            self._file.add(batch)
 
 
 class DataSetTables:
@@ -129,7 +137,7 @@ class DataSetTables:
     def __init__(self, filesystem: Any, folder: str, file_mode: int) -> None:
         self.part = 1
         """The number of the part that is written, or of the next part."""
-        self.aggregator = ExchangeAggregator()
+        self.aggregator = ExchangeTable()
         self._filesystem = filesystem
         self._folder = folder.rstrip("/")
         self._mode = file_mode
@@ -164,7 +172,8 @@ class DataSetTables:
         """Write a part with the exchanges that have ended since the part before."""
         exchanges = self._new(EXCHANGES_FOLDER)
         try:
-            exchanges.add(self.aggregator.take(last=last))
+            for batch in self.aggregator.take(last=last):
+                exchanges.add(batch)
             exchanges.finish()
         except BaseException:
             exchanges.discard()

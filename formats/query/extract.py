@@ -17,8 +17,7 @@ import orjson
 
 from mockrec.formats.schema.body import Body
 from mockrec.formats.schema.errors import FormatError
-from mockrec.formats.text.syntax import SCHEME_PATTERN
-from mockrec.formats.text.urls import DEFAULT_PORTS
+from mockrec.formats.text.urls import DEFAULT_PORTS, split_url
 
 
 @dataclass(slots=True)
@@ -33,15 +32,9 @@ class Context:
 
 Extract = Callable[[Any, Context], Iterable[Any]]
 
-_URL = re.compile(
-    rf"({SCHEME_PATTERN})://(?:[^/?#]*@)?((?:\[[^\]]*\])|[^/?#:]*)"
-    r"(?::(\d{1,9})(?!\d))?([^?#]*)(?:\?([^#]*))?",
-    re.DOTALL,
-)
-
 
 def _parts(found: Any) -> re.Match[str] | None:
-    return _URL.match(found) if type(found) is str else None
+    return split_url(found) if type(found) is str else None
 
 
 def host(found: Any, _: Context) -> Iterable[str]:

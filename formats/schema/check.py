@@ -10,7 +10,8 @@ from mockrec.formats.schema.body import FILE_NAME, Body
 from mockrec.formats.schema.codec import LogObject, element, specs
 from mockrec.formats.schema.errors import SessionError
 
-_TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
+TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
+"""The log's form of a time."""
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _BODY_TEXTS = ("text", "base64", "file", "sha256", "contentEncoding", "charset", "raw")
 _BODY_FLAGS = ("truncated", "redacted", "undecodable", "incomplete")
@@ -35,7 +36,7 @@ def check_object(cls: type[LogObject], record: Mapping[str, Any], where: str = "
         elif spec.required:
             problems.append(f"{place}: is missing")
     stamp = record.get("timestamp")
-    if not where and isinstance(stamp, str) and not _TIMESTAMP.fullmatch(stamp):
+    if not where and isinstance(stamp, str) and not TIMESTAMP.fullmatch(stamp):
         problems.append(f"timestamp: {stamp!r} is not ISO 8601 in UTC with six fraction digits")
     return problems
 
@@ -79,7 +80,7 @@ def _check_content(body: Mapping[str, Any], kept: str, where: str) -> list[str]:
         data, _ = known.bytes, known.raw
     except SessionError as error:
         return [f"{where}: {error.message}"]
-    if kept == "base64" and _is_utf8(data):
+    if kept == "base64" and is_utf8(data):
         return [f"{where}.base64: these bytes are valid UTF-8, expected text"]
     if problem := size_problem(body, len(data)):
         return [f"{where}.size: {problem}"]
@@ -97,7 +98,8 @@ def _is_size(value: Any) -> bool:
     return type(value) is int and value >= 0
 
 
-def _is_utf8(data: bytes) -> bool:
+def is_utf8(data: bytes) -> bool:
+    """Whether the bytes are valid UTF-8."""
     try:
         data.decode("utf-8")
     except UnicodeDecodeError:

@@ -37,13 +37,17 @@ Answers: TypeAlias = tuple[list[Any], Callable[[Any], int]]
 class Answerer:
     """Computes the answers of one session's lines, in order."""
 
-    def __init__(self, plan: Plan, blocks: Blocks, context: Context) -> None:
+    def __init__(
+        self, plan: Plan, blocks: Blocks, context: Context, decode_lines: Callable[[bytes], list[Any]] | None = None
+    ) -> None:
+        """`decode_lines` decodes a block to other records than the plan needs, each with a `type`."""
         self.torn = ""
         """Empty, or a sentence about the last line, if that is cut off."""
         self.last_kind = ""
         """The type of the last record that was read."""
         self._blocks = blocks
         self._typed = compile_typed(plan, context)
+        self._decode_lines = decode_lines or self._typed.decode_lines
         self._predicate = compile_predicate(plan, context)
         self._offset = 0
 
@@ -65,7 +69,7 @@ class Answerer:
 
     def _decode_block(self, block: bytes) -> Answers | None:
         try:
-            return self._typed.decode_lines(block), self._typed.bits
+            return self._decode_lines(block), self._typed.bits
         except (DecodeError, RecursionError):  # RecursionError: values that are nested too deeply
             return None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import compress
 from pathlib import Path
@@ -14,7 +14,7 @@ from mockrec.formats.query.extract import Context
 from mockrec.formats.query.parser import parse
 from mockrec.formats.query.plan import Plan
 from mockrec.formats.schema.lifecycle import SESSION_TYPES
-from mockrec.formats.select.answers import Answerer, lines_of
+from mockrec.formats.select.answers import Answerer, ProbedRecord, lines_of
 from mockrec.formats.sessions.blocks import Blocks, Progress, no_progress
 from mockrec.formats.sessions.live import why_incomplete
 from mockrec.formats.sessions.units import SESSION, Units
@@ -89,6 +89,12 @@ class AnyInput(Protocol):
 
     def copy(self) -> Iterator[bytes]:
         """The whole session, as whole lines in blocks; a torn last line is left out."""
+
+    def columns(self, names: Sequence[str]) -> Iterator[Any] | None:
+        """Columns of the events table of the whole session, in batches; None if it is no session in columns."""
+
+    def rows_again(self) -> Iterator[Any]:
+        """The rows of the last batch of `columns` with all columns that the caller needs, a few rows at a time."""
 
     def close(self) -> None:
         """Remove the copy that was kept of a stream."""
@@ -170,6 +176,28 @@ class Input:
             if block:
                 yield block if block.endswith(b"\n") else block + b"\n"
         self._note_end(answerer)
+
+    def decoded(self, decode_lines: Callable[[bytes], list[Any]]) -> Iterator[tuple[list[Any], bytes]]:
+        """The records of the whole session, as `decode_lines` decodes blocks of lines.
+
+        Each block is given as its records and its lines; one that it rejects has no records. Raises `SessionError` for
+        a line that is no record, except a torn last one.
+        """
+        answerer = Answerer(parse(EVERYTHING, records=True), self.blocks, self.context, decode_lines)
+        for block, (records, _) in answerer:
+            if not records:
+                continue
+            if block.count(b"\n") != len(records):
+                block = b"\n".join(lines_of(block, len(records), self.name)[: len(records)]) + b"\n"
+            yield ([] if type(records[0]) is ProbedRecord else records), block
+        self._note_end(answerer)
+
+    def columns(self, names: Sequence[str]) -> None:
+        """See `AnyInput`: it is read by lines."""
+
+    def rows_again(self) -> Iterator[Any]:
+        """See `AnyInput`: it has no columns."""
+        return iter(())
 
     def close(self) -> None:
         """See `AnyInput`."""

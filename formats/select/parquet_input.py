@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mockrec.formats.parquet import arrays
-from mockrec.formats.parquet.arrow_schema import EVENTS
+from mockrec.formats.parquet.arrow_schema import EVENTS, REPEATING
 from mockrec.formats.parquet.files import EventsFile
+from mockrec.formats.parquet.files_of_store import StoredFile
 from mockrec.formats.parquet.layout import EXTRA, FROM_HEADERS
 from mockrec.formats.parquet.lines import damaged, lines_of
 from mockrec.formats.parquet.paths import session_name
@@ -33,6 +34,10 @@ from mockrec.formats.sessions.units import SESSION, Units
 _SESSION_TYPES = arrays.texts(sorted(SESSION_TYPES))
 _WHOLE_ROWS = 2_048
 """The number of rows that are in memory with all their columns."""
+_SCANNED_GROUPS = 4
+"""Row groups that are in memory together while a few columns of all rows are read."""
+_DICTIONARIES = tuple(name for name in EVENTS.names if name in REPEATING and EVENTS.field(name).type == pa.string())
+"""Columns of repeating texts: as dictionaries, each text is decoded and looked at once."""
 
 
 @dataclass(slots=True)
@@ -52,7 +57,7 @@ class TableVerdicts:
 class ParquetInput:
     """A session in Parquet files; see `AnyInput`."""
 
-    def __init__(self, path: str, files: list[Path], progress: Progress = no_progress) -> None:
+    def __init__(self, path: str, files: Sequence[Path | StoredFile], progress: Progress = no_progress) -> None:
         self.name = path
         self.context = Context(Path(f"{session_name(path)}.bodies"))
         self.cut_off = ""
@@ -63,6 +68,8 @@ class ParquetInput:
         self._places: tuple[EventsFile, dict[str, int]] | None = None
         self._filled: tuple[EventsFile, frozenset[str]] | None = None
         self._progress = progress
+        self._scanned: tuple[EventsFile, list[int], int, int] | None = None
+        """Of the last batch of `columns`: its file, its groups, its first row in them, and its number of rows."""
 
     def close(self) -> None:
         """Do nothing: no file is open between two readings."""
@@ -117,6 +124,35 @@ class ParquetInput:
             for batch in self._batches(file, [group], self._all(file), rows=_WHOLE_ROWS):
                 yield lines_of(batch, self.name)
         self._note_end()
+
+    def columns(self, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """See `AnyInput`. Columns that are null in a whole file may be missing; repeating texts are dictionaries."""
+        for file, groups in self._open(_DICTIONARIES):
+            for first in range(0, len(groups), _SCANNED_GROUPS):
+                some = groups[first : first + _SCANNED_GROUPS]
+                start = 0
+                for batch in self._batches(file, some, [*names, "type"] if "type" not in names else list(names)):
+                    self._scanned = file, some, start, batch.num_rows
+                    yield batch
+                    start += batch.num_rows
+                self._scanned = None
+                self._progress(sum(file.parquet.metadata.row_group(group).total_byte_size for group in some))
+        self._note_end()
+
+    def rows_again(self) -> Iterator[pa.RecordBatch]:
+        """See `AnyInput`."""
+        if self._scanned is None:
+            return
+        file, groups, start, count = self._scanned
+        first = 0
+        for batch in self._batches(file, groups, self._all(file), rows=_WHOLE_ROWS):
+            skipped = max(0, start - first)
+            part = batch.slice(skipped, max(0, min(batch.num_rows, start + count - first) - skipped))
+            if part.num_rows:
+                yield part
+            first += batch.num_rows
+            if first >= start + count:
+                return
 
     # ── the first reading ──────────────────────────────────────────────────────────────────────────
 
@@ -258,10 +294,13 @@ class ParquetInput:
 
     # ── files and groups ───────────────────────────────────────────────────────────────────────────
 
-    def _open(self) -> Iterator[tuple[EventsFile, list[int]]]:
+    def _open(self, dictionaries: Sequence[str] = ()) -> Iterator[tuple[EventsFile, list[int]]]:
         for path in self._files:
             try:
-                file = EventsFile(str(path), None, str(path))
+                if isinstance(path, StoredFile):
+                    file = path.open(self.name, dictionaries)
+                else:
+                    file = EventsFile(str(path), None, str(path), dictionaries)
             except FileNotFoundError as error:
                 raise SessionError(self.name, f"{path.name} has gone while the session was read") from error
             try:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
+from mockrec.formats.parquet.files_of_store import FoundSession
 from mockrec.formats.parquet.table_files import table_files
 from mockrec.formats.query.parser import parse
 from mockrec.formats.query.plan import Plan
@@ -84,6 +85,11 @@ def open_input(path: str, progress: Progress = no_progress) -> AnyInput:
 
     Raises `SessionError`.
     """
+    if isinstance(path, FoundSession) and path.files:
+        # Imported here: only Parquet needs it.
+        from mockrec.formats.select.parquet_input import ParquetInput
+
+        return ParquetInput(path, path.files, progress)
     try:
         files = table_files(path)
     except OSError as error:

@@ -38,7 +38,7 @@ class Provenance:
         self._derived = dict(derived)
         """The value of `derived` in `session-started`; empty: lines stay unchanged."""
         self._sessions = sessions
-        """The `sessionId` of each source."""
+        """The `sessionId` of each source. Where it is None, it is taken from the source's first record."""
         self._merged = len(sessions) > 1
 
     def mark(self, raw: bytes, source: int) -> bytes:
@@ -49,6 +49,8 @@ class Provenance:
             return raw
         header = _decode_header(raw)
         if header.type == "session-started":
+            if self._sessions[source] is None and type(header.sessionId) is str:
+                self._sessions[source] = header.sessionId
             return self._mark_header(raw, header)
         session = self._sessions[source]
         if self._merged and session is not None and header.sessionId is None:

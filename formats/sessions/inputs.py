@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, cast
 
 from mockrec.formats.files.reader import FileReader, Lines, Pipe, Readable
 from mockrec.formats.imported.recognise import NET_LOG, RULES, recognise
-from mockrec.formats.parquet.paths import is_table_place
+from mockrec.formats.parquet.paths import is_table_place, is_uri
 from mockrec.formats.schema.errors import SessionError
 from mockrec.formats.sessions.parts import Joined
 from mockrec.formats.sessions.recognise import BOM, PARQUET, UTF16, ZIP, is_har
@@ -30,6 +30,10 @@ _EXPECTED = (
     "expected a mockrec session (JSON Lines, HAR, a VCR cassette or a flow file of mitmproxy, plain, gzip or zstd, "
     "or Parquet)"
 )
+
+
+_STREAMED = (".jsonl", ".ndjson", ".gz", ".zst", ".har", ".mitm", ".flow", ".flows")
+"""Names of files in stores that are not Parquet."""
 
 
 class Source:
@@ -143,6 +147,8 @@ def open_source(path: str) -> Lines:
     if not path:
         raise SessionError("session", "expected the name of a file, found an empty one")
     try:
+        if is_uri(path) and path.partition("?")[0].lower().endswith(_STREAMED):
+            return _open_stored(path)
         return _open_tables(path) if is_table_place(path) else _open_file(path)
     except OSError as error:
         raise SessionError(path, error.strerror or str(error)) from None
@@ -172,6 +178,15 @@ def _open_file(path: str) -> Lines:
     except (SessionError, OSError):
         file.close()
         raise
+
+
+def _open_stored(path: str) -> Lines:
+    """Open a file of a store that is read from its start: any format but Parquet."""
+    # Imported here: only stores need it.
+    from mockrec.formats.parquet.files import file_system
+
+    filesystem, inner = file_system(path)
+    return Source(path, filesystem.open_input_stream(inner, compression=None))
 
 
 def _of_stream(name: str, file: Readable, *, ours: bool = True) -> Lines:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,7 +68,9 @@ class Session:
         self._incomplete = ""
         self._source = source
         self._raw = LineBlocks(source)
-        self._lines = self._read()
+        self._invalid: Line | None = None
+        """The last line, if it is invalid JSON: torn if no line follows."""
+        self._lines = self._read(self._raw)
         self._first = next(self._lines, None)
         first = self._first.record if self._first else None
         self.header = first if first is not None and first.get("type") == "session-started" else None
@@ -174,29 +176,44 @@ class Session:
                 raise SessionError(self.name, line.problem, line.number)
         self._end(invalid)
 
-    def scan(self) -> Iterator[Line]:
-        """All lines, also invalid ones. Raises `SessionError` only if the file cannot be decompressed."""
+    def scan(self, take: Callable[[int, bytes], bool] | None = None) -> Iterator[Line]:
+        """All lines, also invalid ones. Raises `SessionError` only if the file cannot be decompressed.
+
+        `take` is offered several whole lines at a time, with the number of the first of them. If it returns True, it
+        has consumed them, and they are not yielded. It must not consume a `session-ended`, nor blank or invalid lines.
+        """
         first, self._first = self._first, None
         if first is not None:
             yield first
-        yield from self._lines
+        if take is None or self.header is None:
+            yield from self._lines
+            return
 
-    def _read(self) -> Generator[Line, None, None]:
-        invalid: Line | None = None
-        for raw in self._raw:
+        def taken(lines: bytes) -> bool:
+            # A single line is read at once; after invalid lines the order of findings matters.
+            if self._invalid is not None or b"\n" not in lines or not take(self._raw.number + 1, lines):
+                return False
+            self._last_type = None
+            return True
+
+        yield from self._read(self._raw.not_consumed(taken))
+
+    def _read(self, lines: Iterable[bytes]) -> Generator[Line, None, None]:
+        for raw in lines:
             if not raw or raw.isspace():
                 continue
-            if invalid is not None:
-                yield invalid
-                invalid = None
+            if self._invalid is not None:
+                yield self._invalid
+                self._invalid = None
             line = _parse(self._raw.number, raw, orjson.loads)
             if line.torn:
                 # It is torn only if no line follows.
                 line.torn = False
-                invalid = line
+                self._invalid = line
                 continue
             self._note(line.record)
             yield line
+        invalid = self._invalid
         if invalid is not None:
             invalid.torn = True
         self._end(invalid)

@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import quote
+
+from mockrec.formats.text.syntax import SCHEME_PATTERN
 
 _PATH_SAFE = "/%:@!$&'()*+,;=~-._|^[]\\#"
 _QUERY_SAFE = "/%:@!$&()*+,;=~-._?|^[]\\`{}'"
 """Characters that are not percent-encoded, as in the WHATWG URL standard's path and query."""
 DEFAULT_PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443}
+
+_URL = re.compile(
+    rf"({SCHEME_PATTERN})://(?:[^/?#]*@)?((?:\[[^\]]*\])|[^/?#:]*)"
+    r"(?::(\d{1,9})(?!\d))?([^?#]*)(?:\?([^#]*))?",
+    re.DOTALL,
+)
+
+
+def split_url(url: str) -> re.Match[str] | None:
+    """Scheme, host (without user), port, path and query of an absolute URL, as groups 1 to 5; None for another text.
+
+    The last three may be missing: port and query are None, the path is empty.
+    """
+    return _URL.match(url)
 
 
 def normal_target(target: str) -> str:

@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import columns
 import comparing
 import filtering
 import footprint
@@ -54,6 +55,7 @@ ITEMS: dict[str, Callable[[Bench], Sequence[Row]]] = {
     "F2": tables.f2,
     "F3": comparing.f3,
     "F4": tables.f4,
+    "F5": columns.f5,
 }
 DOCS = HERE.parent.parent / "docs"
 

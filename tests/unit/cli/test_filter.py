@@ -590,3 +590,16 @@ def test_a_path_with_its_query_is_what_the_log_has(redacted: Path, run: Filter) 
         assert run("plain.jsonl", expression, "--fields", "id", "--as", "csv").lines == ["id", A], expression
     assert run("plain.jsonl", f'path != "{path}"', "--count").lines == ["2"]
     assert run("plain.jsonl", f'path == "{path}3"', "--count").lines == ["0"]
+
+
+def test_a_name_with_placeholders(
+    session: Path, mockrec: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MOCKREC_SCOPE", "a/b")
+    done = mockrec("filter", session, "-o", "out/scope={scope}/s.jsonl")
+    assert (done.code, (tmp_path / "out/scope=a%2Fb/s.jsonl").is_file()) == (0, True), done.err
+    done = mockrec("filter", session, "-o", "{nothing}.jsonl")
+    assert done.code == 2
+    assert "cannot write {nothing}.jsonl: {nothing} is no placeholder; there are " in done.err
+    assert "{date}, {time}, {scope}" in done.err

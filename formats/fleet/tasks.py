@@ -1,0 +1,159 @@
+"""Tasks of a cluster: each has a few sessions and gives bytes or rows. Their arguments and results are JSON.
+
+Executors import this module, so mockrec has to be installed there, too.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import orjson
+import pyarrow as pa
+
+from mockrec.formats.analysis.stats import Stats
+from mockrec.formats.fleet.skipped import Skipped
+from mockrec.formats.parquet.files import file_system
+from mockrec.formats.parquet.files_of_store import FoundSession, StoredFile
+from mockrec.formats.query import parse
+from mockrec.formats.query.plan import Plan
+from mockrec.formats.schema.errors import SessionError
+from mockrec.formats.select.inputs import EVERYTHING
+from mockrec.formats.select.selection import Selection
+
+LINES = pa.schema(
+    [
+        ("key", pa.string()),
+        ("source", pa.int64()),
+        ("number", pa.int64()),
+        ("unit", pa.int64()),
+        ("line", pa.binary()),
+        ("error", pa.string()),
+    ]
+)
+"""Rows of `selected`: the lines of sessions, each with what orders it among those of all others."""
+_ROWS = 1_024
+
+
+def described(session: str) -> list[Any]:
+    """Return a session as JSON: its name, and the files of a listing."""
+    files = session.files if isinstance(session, FoundSession) else ()
+    return [str(session), [[file.path, file.size] for file in files]]
+
+
+def enter(folder: str) -> None:
+    """Make the folder of the command the current one, as far as this machine has it: names may be relative."""
+    try:
+        os.chdir(folder)
+    except OSError:
+        pass  # a folder of another machine; sessions in stores are found nevertheless
+
+
+def restored(description: Sequence[Any]) -> str:
+    """Return the session of `described`."""
+    name, files = description
+    if not files:
+        return str(name)
+    filesystem, _ = file_system(name)
+    return FoundSession(name, tuple(StoredFile(filesystem, path, size) for path, size in files))
+
+
+def statistics(task: Any) -> Any:
+    """`{sessions, expression, skip}` → `{stats, errors, read}`; `stats` is the result of `sketches.packed`."""
+    from mockrec.formats.fleet.sketches import packed
+    from mockrec.formats.fleet.statistics import add_sessions
+
+    collected, skipped = Stats(), Skipped(allowed=True)
+    plan = None if task["expression"] is None else parse(task["expression"])
+    read = list(add_sessions(collected, list(map(restored, task["sessions"])), plan, skipped))
+    unusual = [asdict(one) for one in read if one.cut_off or one.problems or one.notes]
+    return {
+        "stats": base64.b64encode(packed(collected)).decode(),
+        "errors": errors_of(skipped),
+        "read": unusual,
+    }
+
+
+def compacted(task: Any) -> Any:
+    """`{output, number, sessions, sizes, mode}` → `{sessions, errors}`, after the part is complete."""
+    from mockrec.formats.fleet.compact import PartPlan, write_part
+
+    part = PartPlan(task["number"], list(map(restored, task["sessions"])), task["sizes"])
+    done, errors = write_part(task["output"], part, task["mode"])
+    return {
+        "sessions": [asdict(one) for one in done],
+        "errors": [[error.file, error.message, error.line] for error in errors],
+    }
+
+
+def errors_of(skipped: Skipped) -> list[list[Any]]:
+    """Return errors as JSON."""
+    return [[error.file, error.message, error.line] for error in skipped.errors]
+
+
+def selected(
+    source: int, description: Sequence[Any], expression: str | None, records: bool
+) -> Iterator[pa.RecordBatch]:
+    """Yield the lines of a session that match, as rows of `LINES`."""
+    from mockrec.formats.fleet.selection import keyed
+
+    plan: Plan | None = None if expression is None else parse(expression, records=records)
+    plan = plan or parse(EVERYTHING, records=True)
+    rows: list[tuple[Any, ...]] = []
+    try:
+        selection = Selection([restored(description)], plan)
+        try:
+            for number, (key, line) in enumerate(keyed(iter(selection))):
+                rows.append((key, source, number, line.unit, line.raw, None))
+                if len(rows) == _ROWS:
+                    yield _lines(rows)
+                    rows = []
+        finally:
+            selection.close()
+    except SessionError as error:
+        text = orjson.dumps([error.file, error.message, error.line]).decode()
+        rows.append(("", source, -1, 0, b"", text))
+    yield _lines(rows)
+
+
+def _lines(rows: Sequence[tuple[Any, ...]]) -> pa.RecordBatch:
+    columns = list(zip(*rows, strict=True)) if rows else [()] * len(LINES)
+    return pa.RecordBatch.from_arrays(
+        [pa.array(values, field.type) for values, field in zip(columns, LINES, strict=True)], schema=LINES
+    )
+
+
+def table_rows(description: Sequence[Any], table: str, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of a session with the columns of `schema`, which has texts where the table has JSON.
+
+    A session that cannot be read gives no rows.
+    """
+    from mockrec.formats.fleet.tables import rows_of, with_keys
+
+    session = restored(description)
+    try:
+        for batch in rows_of(session, table):
+            made = with_keys(batch, session, pa.schema([field.with_type(_own(batch, field)) for field in schema]))
+            arrays = [array.storage if isinstance(array, pa.ExtensionArray) else array for array in made.columns]
+            yield pa.RecordBatch.from_arrays(arrays, schema=schema)
+    except SessionError:
+        return
+
+
+def _own(batch: pa.RecordBatch, field: pa.Field) -> pa.DataType:
+    return batch.schema.field(field.name).type if field.name in batch.schema.names else field.type
+
+
+def run(name: str, task: bytes) -> bytes:
+    """Run the task `name`, a function of this module or `module:function`, with JSON in and out."""
+    if ":" in name:
+        import importlib
+
+        module, _, function = name.partition(":")
+        called: Callable[[Any], Any] = getattr(importlib.import_module(module), function)
+    else:
+        called = globals()[name]
+    return orjson.dumps(called(orjson.loads(task)))

@@ -1,0 +1,112 @@
+"""Random sessions: what is computed a column at a time equals what is computed record by record."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pyarrow as pa
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from random_sessions import lines, random_session
+
+from mockrec.cli.stats import summary
+from mockrec.formats.analysis.session_stats import add_session
+from mockrec.formats.analysis.stats import Stats
+from mockrec.formats.analysis.stats_columns import ColumnStats
+from mockrec.formats.parquet.arrow_schema import EXCHANGES, REPEATING
+from mockrec.formats.parquet.columns import TableMaker
+from mockrec.formats.parquet.exchange_columns import ExchangeTable
+from mockrec.formats.parquet.exchange_rows import ExchangeAggregator
+from mockrec.formats.parquet.files import new_writer
+from mockrec.formats.parquet.lines import lines_of
+from mockrec.formats.select.inputs import SelectedLine
+from mockrec.formats.select.selection import Selection
+
+_SETTINGS = settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
+
+
+def _dictionaries(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The batch as a Parquet file gives it: repeating texts as dictionaries."""
+    columns = [
+        column.dictionary_encode() if name in REPEATING and column.type == pa.string() else column
+        for name, column in zip(batch.schema.names, batch.columns, strict=True)
+    ]
+    return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
+
+
+@_SETTINGS
+@given(st.integers(0, 2**32), st.sampled_from([1, 5, 20, 1000]), st.booleans())
+def test_exchanges_equal_those_made_record_by_record(seed: int, size: int, encoded: bool) -> None:
+    records = random_session(seed)
+    exact, fast = ExchangeAggregator(), ExchangeTable(chunk_rows=size)
+    maker = TableMaker()
+    expected: list[Any] = []
+    found: list[Any] = []
+    for start in range(0, len(records), size):
+        batch = maker.table(lines(records[start : start + size]))
+        exact.add(batch)
+        expected += exact.take().to_pylist()
+        fast.add(_dictionaries(batch) if encoded else batch)
+        if fast.waiting:
+            found += [row for batch in fast.take() for row in batch.to_pylist()]
+    expected += exact.take(last=True).to_pylist()
+    for batch in fast.take(last=True):
+        assert batch.schema == EXCHANGES
+        found += batch.to_pylist()
+    assert found == expected
+
+
+def _one_by_one(data: bytes) -> bytes:
+    stats = Stats()
+    stats.add(SelectedLine(line, 0, 0) for line in data.splitlines())
+    return orjson.dumps(summary(stats))
+
+
+@_SETTINGS
+@given(st.integers(0, 2**32), st.sampled_from([1, 5, 1000]), st.booleans())
+def test_statistics_of_columns_equal_those_of_lines(seed: int, size: int, encoded: bool) -> None:
+    records = random_session(seed)
+    maker, stats, data = TableMaker(), Stats(), b""
+    columns = ColumnStats(stats)
+    for start in range(0, len(records), size):
+        batch = maker.table(lines(records[start : start + size]))
+        data += lines_of(batch)
+        columns.add(_dictionaries(batch) if encoded else batch)
+    assert orjson.dumps(summary(stats)) == _one_by_one(data)
+
+
+@_SETTINGS
+@given(seed=st.integers(0, 2**32))
+def test_statistics_of_blocks_equal_those_of_lines(tmp_path_factory: Any, seed: int) -> None:
+    path = tmp_path_factory.mktemp("session") / "s.jsonl"
+    path.write_bytes(lines(random_session(seed)))
+    stats, selection = Stats(), Selection([str(path)], None)
+    add_session(stats, selection, None)
+    assert orjson.dumps(summary(stats)) == _one_by_one(path.read_bytes())
+
+
+def test_sessions_of_these_tests_have_operations_of_all_kinds() -> None:
+    stats = Stats()
+    for seed in range(60):
+        stats.add(SelectedLine(line, 0, 0) for line in lines(random_session(seed)).splitlines())
+    names = {name.rpartition(" ")[2] for _, name in stats.operations}
+    assert {"Orders", "Pay", "add", "m-1", "shop.Orders/Get", "News"} <= names
+
+
+@_SETTINGS
+@given(seed=st.integers(0, 2**32))
+def test_statistics_of_parquet_files_equal_those_of_lines(tmp_path_factory: Any, seed: int) -> None:
+    folder = tmp_path_factory.mktemp("session")
+    batch = TableMaker().table(lines(random_session(seed)))
+    path = folder / "s.parquet"
+    writer = new_writer(str(path), "events")
+    for start in range(0, batch.num_rows, 5):
+        writer.write_batch(batch.slice(start, 5))
+    writer.close()
+    stats, selection = Stats(), Selection([str(path)], None)
+    add_session(stats, selection, None)
+    selection.close()
+    assert orjson.dumps(summary(stats)) == _one_by_one(lines_of(batch))
