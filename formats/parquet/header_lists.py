@@ -46,7 +46,8 @@ class HeaderLists:
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, orjson.JSONDecodeError):
             return -1
         made = header_table(decoded)
-        if (made or None) != recorded:
+        is_null = table is not None and recorded is None  # `null` is not the absence of the key
+        if is_null or (made or None) != recorded:
             return -1
         self.pairs.append(decoded)
         self.tables.append(made)

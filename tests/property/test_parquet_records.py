@@ -95,6 +95,8 @@ def test_records_that_are_not_as_the_schema_says_come_back(records: list[Record]
 @example({"type": "request", "rawHeaders": [["A", "b"]]})
 @example({"type": "request", "headers": {"a": "b"}})
 @example({"type": "request", "headers": {}, "rawHeaders": []})
+@example({"type": "request", "headers": None, "rawHeaders": []})
+@example({"type": "response", "trailers": None, "rawTrailers": []})
 @example({"type": "request", "headers": {"a": "c"}, "rawHeaders": [["A", "b"]]})
 @example({"type": "request", "rawHeaders": [["A"]], "headers": {"a": "b"}})
 @example({"type": "request", "headers": {"À": "\xff", "set-cookie": ["a"]}, "rawHeaders": [["À", "\xff"]]})
