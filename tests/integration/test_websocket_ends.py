@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import websockets
+from waiting import until_recorded
 
 Make = Callable[..., Any]
 
@@ -138,6 +139,8 @@ def test_a_violation_is_no_close(recorder: Make, opened: Callable[..., Frames], 
     end.pipe.send(data)
     assert end.receive_close()[0] == code
     assert end.pipe.rest() == b""
+    if behind:
+        until_recorded(runs[1], "websocket-close")
     sessions = [run.stop() for run in runs]
     record = sessions[0].one("abort")
     assert (record["error"]["name"], record["error"]["code"]) == ("WebSocketError", f"WS_ERR_{code}")
@@ -196,6 +199,9 @@ def test_a_client_that_goes_without_a_word(
         reset(end.pipe.sock)
     else:
         end.pipe.leave()
+    until_recorded(runs[0], "abort")  # the end of the recording would be another reason
+    if behind:
+        until_recorded(runs[1], "websocket-close")
     sessions = [run.stop() for run in runs]
     record = sessions[0].one("abort")
     assert "error" not in record

@@ -14,6 +14,7 @@ import h2.events
 import pytest
 from h2.errors import ErrorCodes
 from hyperframe.frame import DataFrame
+from waiting import until_recorded
 from wsproto import ConnectionType
 from wsproto import events as theirs
 from wsproto.connection import Connection
@@ -230,6 +231,9 @@ def test_a_client_that_goes_without_a_word(recorder: Make, connected: Make, how:
         assert client.heads[client.request("GET", "/hello", end=True)][":status"] == "200"
     else:
         client.leave()
+    until_recorded(runs[0], "abort")  # the end of the recording would be another reason
+    if behind:
+        until_recorded(runs[1], "websocket-close")
     sessions = [run.stop() for run in runs]
     assert "error" not in sessions[0].one("abort")
     if behind:
