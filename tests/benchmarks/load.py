@@ -38,7 +38,9 @@ class Work:
     upload: bool = False
     tls: bool = False
     http2: bool = False
-    """16 streams on each of 8 connections."""
+    """Several streams on each of several connections; see `streams`."""
+    streams: tuple[int, int] = (8, 16)
+    """HTTP/2 connections, and streams on each."""
     target: int | None = None
     """The port of the server that a proxy is to ask."""
 
@@ -52,7 +54,7 @@ def drive(bench: Bench, port: int, work: Work, *, seconds: float) -> Load:
                 return _httpx(port, seconds)
             request = request_bytes(payload.read_bytes() if payload else None, work.target)
             return asyncio.run(_builtin(port, seconds, request, tls=work.tls))
-        return _h2load(port, seconds) if work.http2 else _wrk(port, seconds, payload, work)
+        return _h2load(port, seconds, work) if work.http2 else _wrk(port, seconds, payload, work)
 
 
 def parse_wrk(text: str) -> Load:
@@ -95,16 +97,19 @@ def parse_h2load(text: str) -> Load:
     """Every request must have succeeded with a 2xx."""
     rate = re.search(r"finished in [\d.]+m?s, ([\d.]+) req/s", text)
     counts = re.search(r"requests: (\d+) total, \d+ started, (\d+) done, (\d+) succeeded, (\d+) failed", text)
-    if rate is None or counts is None or not int(counts[3]) or int(counts[4]):
+    is_http2 = "Application protocol: h2\n" in text  # h2load takes HTTP/1.1 without a word
+    if rate is None or counts is None or not int(counts[3]) or int(counts[4]) or not is_http2:
         raise BenchError(f"h2load: {text.strip()[-500:]}")
     return Load(int(counts[3]), float(rate[1]))
 
 
-def _h2load(port: int, seconds: float) -> Load:
+def _h2load(port: int, seconds: float, work: Work) -> Load:
     h2load = shutil.which("h2load")
     if h2load is None:
         raise BenchError("h2load is not installed (setup.sh installs it)")
-    argv = [h2load, "-c8", "-m16", f"-D{max(1, math.ceil(seconds))}", f"https://127.0.0.1:{port}/hello"]
+    connections, streams = work.streams
+    argv = [h2load, f"-c{connections}", f"-m{streams}", f"-D{max(1, math.ceil(seconds))}"]
+    argv.append(f"https://127.0.0.1:{port}/hello")
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise BenchError(f"h2load ended with {done.returncode}: {done.stderr.strip()[-500:]}")
@@ -119,7 +124,7 @@ def _httpx(port: int, seconds: float) -> Load:
         while time.perf_counter() - started < seconds or not count:
             answer = client.get(f"https://127.0.0.1:{port}/hello")
             if (answer.http_version, answer.text) != ("HTTP/2", "Hello"):
-                raise BenchError(f"unexpected answer: {answer!r}")
+                raise BenchError(f"unexpected answer: {answer!r}, {answer.http_version}, {answer.text!r}")
             count += 1
     return Load(count, count / (time.perf_counter() - started))
 

@@ -1,7 +1,8 @@
-"""Looks at a process from outside: its memory, and how long a command takes."""
+"""Measures a process from outside: its memory, its CPU time, and how long a command takes."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 from collections.abc import Sequence
@@ -19,6 +20,18 @@ def rss_bytes(pid: int) -> int:
         raise BenchError(f"cannot read the memory of process {pid}: {error}") from error
     own = next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmRSS:"))
     return own + sum(rss_bytes(int(child)) for child in " ".join(children).split())
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a process and its living descendants, and of descendants that have ended and were waited
+    for. The kernel counts it in ticks of 10 ms (proc(5), `stat`, fields 14 to 17)."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        children = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/children")]
+    except OSError as error:
+        raise BenchError(f"cannot read the CPU time of process {pid}: {error}") from error
+    own = sum(int(fields[at]) for at in (11, 12, 13, 14)) / os.sysconf("SC_CLK_TCK")
+    return own + sum(cpu_seconds(int(child)) for child in " ".join(children).split())
 
 
 def wait_until_written(log: Path, *, quiet: float = 0.3, limit: float = 60.0) -> None:

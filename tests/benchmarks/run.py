@@ -25,6 +25,7 @@ import replaying
 import report
 import streams
 import tables
+import tls_proxying
 from bench import HERE, Bench, BenchError, PeerMissing, find_mockrec
 from rows import Row
 
@@ -44,6 +45,8 @@ ITEMS: dict[str, Callable[[Bench], Sequence[Row]]] = {
     "P7": proxying.p7,
     "P8": _p8,
     "P9": measures.p9,
+    "P10": tls_proxying.p10,
+    "P11": tls_proxying.p11,
     "R1": replaying.r1,
     "S1": footprint.s1,
     "S2": measures.s2,

@@ -114,11 +114,12 @@ def mockrec(
     upload: bool = False,
     echo: bool = False,
     proxy: bool = False,
+    before: str | None = None,
 ) -> Iterator[Server]:
     """`mockrec run` with its defaults, recording JSON Lines; stopped with SIGINT as a user would. `proxy`: without
-    rules, so that everything is passed on."""
+    rules, so that everything is passed on; `before`: as a reverse proxy of this URL."""
     with bench.scratch() as folder:
-        rule_file = [] if proxy else [write_rules(folder, count=rules, upload=upload, echo=echo)]
+        rule_file = [] if proxy or before else [write_rules(folder, count=rules, upload=upload, echo=echo)]
         log = folder / "session.jsonl" if record else None
         ready, errors = folder / "ready.json", folder / "stderr"
         argv = [
@@ -131,6 +132,7 @@ def mockrec(
             ready,
             "-o",
             log or "none",
+            *(["--upstream", before, "--insecure"] if before else []),
             *options,
         ]
         with _process(argv, errors, signal.SIGINT, {"MOCKREC_CA_DIR": str(bench.work / "ca")}) as process:
@@ -164,16 +166,20 @@ def mockttp(bench: Bench, *modes: str, record: bool = True, upload: bool = False
 
 
 @contextmanager
-def mitmdump(bench: Bench, *, proxy: bool = False) -> Iterator[Server]:
-    """mitmdump writing its flow file, every answer mocked by an addon, so that it never dials; or as a proxy."""
+def mitmdump(bench: Bench, *, proxy: bool = False, before: str | None = None) -> Iterator[Server]:
+    """mitmdump writing its flow file, every answer mocked by an addon, so that it never dials; or as a proxy, or as a
+    reverse proxy of the URL `before`."""
     program = bench.peers / "mitmproxy" / "bin" / "mitmdump"
     if not os.access(program, os.X_OK):
         raise PeerMissing("mitmdump")
     with bench.scratch() as folder:
         log, errors = folder / "flows", folder / "stderr"
-        options = ["--set", "connection_strategy=lazy", "--set", f"confdir={folder / 'conf'}"]
+        options = ["--set", f"confdir={folder / 'conf'}"]
+        if before is None:  # a reverse proxy connects first, to learn the protocol that the server chooses
+            options += ["--set", "connection_strategy=lazy"]
         argv: list[str | Path] = [program, "-q", "-w", log]
-        argv += ["-s", HERE / "peers" / ("mitm_proxy.py" if proxy else "mitm_mock.py")]
-        argv += ["--mode", "regular" if proxy else "reverse:http://127.0.0.1:9", *options, "--listen-host", "127.0.0.1"]
+        argv += ["-s", HERE / "peers" / ("mitm_proxy.py" if proxy or before else "mitm_mock.py")]
+        mode = "regular" if proxy else f"reverse:{before or 'http://127.0.0.1:9'}"
+        argv += ["--ssl-insecure", "--mode", mode, *options, "--listen-host", "127.0.0.1"]
         with _process([*argv, "--listen-port", "0"], errors, signal.SIGTERM) as process:
             yield Server("mitmdump", _port_line(process, errors), process.pid, log)
