@@ -6,6 +6,7 @@ import os
 import subprocess
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from bench import BenchError
@@ -49,11 +50,30 @@ def wait_until_written(log: Path, *, quiet: float = 0.3, limit: float = 60.0) ->
         time.sleep(0.02)
 
 
+@dataclass(frozen=True, order=True)
+class Taken:
+    """What one command took."""
+
+    seconds: float
+    cpu: float
+    """User and system time of it and of its children that it waited for, in seconds."""
+    memory: float
+    """Megabytes at the peak."""
+
+
+def measured(argv: Sequence[str | Path], *, code: int = 0) -> Taken:
+    """Run a command that must end with an exit code; its output is dropped."""
+    started = time.perf_counter()
+    streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(argv, **streams) as process:
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    taken = time.perf_counter() - started
+    if process.returncode != code:
+        raise BenchError(f"{' '.join(map(str, argv))} ended with {process.returncode}")
+    return Taken(taken, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+
+
 def seconds_to_run(argv: Sequence[str | Path]) -> float:
     """Wall time of a command that must succeed."""
-    started = time.perf_counter()
-    done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, check=False)
-    taken = time.perf_counter() - started
-    if done.returncode != 0:
-        raise BenchError(f"{' '.join(map(str, argv))} ended with {done.returncode}")
-    return taken
+    return measured(argv).seconds

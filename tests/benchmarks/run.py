@@ -26,6 +26,7 @@ import report
 import streams
 import tables
 import tls_proxying
+import waiting_clients
 from bench import HERE, Bench, BenchError, PeerMissing, find_mockrec
 from rows import Row
 
@@ -50,6 +51,7 @@ ITEMS: dict[str, Callable[[Bench], Sequence[Row]]] = {
     "R1": replaying.r1,
     "S1": footprint.s1,
     "S2": measures.s2,
+    "T1": waiting_clients.t1,
     "M1": footprint.m1,
     "M2": proxying.m2,
     "M3": footprint.m3,
