@@ -43,6 +43,9 @@ class Work:
     """HTTP/2 connections, and streams on each."""
     target: int | None = None
     """The port of the server that a proxy is to ask."""
+    connections: int = CONNECTIONS
+    fields: int = 0
+    """Header fields that are added to a GET /hello."""
 
 
 def drive(bench: Bench, port: int, work: Work, *, seconds: float) -> Load:
@@ -52,7 +55,7 @@ def drive(bench: Bench, port: int, work: Work, *, seconds: float) -> Load:
         if bench.smoke:
             if work.http2:
                 return _httpx(port, seconds)
-            request = request_bytes(payload.read_bytes() if payload else None, work.target)
+            request = request_bytes(payload.read_bytes() if payload else None, work.target, work.fields)
             return asyncio.run(_builtin(port, seconds, request, tls=work.tls))
         return _h2load(port, seconds, work) if work.http2 else _wrk(port, seconds, payload, work)
 
@@ -76,7 +79,7 @@ def _wrk(port: int, seconds: float, payload: Path | None, work: Work) -> Load:
     wrk = shutil.which("wrk")
     if wrk is None:
         raise BenchError("wrk is not installed (setup.sh installs it)")
-    argv = [wrk, "-t1", f"-c{CONNECTIONS}", f"-d{max(1, math.ceil(seconds))}s"]
+    argv = [wrk, "-t1", f"-c{work.connections}", f"-d{max(1, math.ceil(seconds))}s"]
     environment = dict(os.environ)
     environment.pop("BENCH_PAYLOAD", None)
     if payload is not None:
@@ -86,6 +89,8 @@ def _wrk(port: int, seconds: float, payload: Path | None, work: Work) -> Load:
         argv += ["-s", str(HERE / "peers" / "proxy.lua")]
     elif payload is not None:
         argv += ["-s", str(HERE / "peers" / "post.lua")]
+    for number in range(work.fields):
+        argv += ["-H", f"X-Field-{number}: value {number} of a field"]
     argv.append(f"{'https' if work.tls else 'http'}://127.0.0.1:{port}/{'hello' if payload is None else 'upload'}")
     done = subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)
     if done.returncode != 0:
@@ -129,13 +134,14 @@ def _httpx(port: int, seconds: float) -> Load:
     return Load(count, count / (time.perf_counter() - started))
 
 
-def request_bytes(payload: bytes | None = None, target: int | None = None) -> bytes:
-    """One request as the loader sends it; `target` as in `Work`."""
+def request_bytes(payload: bytes | None = None, target: int | None = None, fields: int = 0) -> bytes:
+    """One request as the loader sends it; `target` and `fields` as in `Work`."""
     server = b"" if target is None else b"http://127.0.0.1:%d" % target
     if payload is None:
-        return b"GET %b/hello HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" % server
-    fields = ("Host: 127.0.0.1", "Content-Type: application/json", f"Content-Length: {len(payload)}")
-    return "\r\n".join((f"POST {server.decode()}/upload HTTP/1.1", *fields, "", "")).encode() + payload
+        more = b"".join(b"X-Field-%d: value %d of a field\r\n" % (number, number) for number in range(fields))
+        return b"GET %b/hello HTTP/1.1\r\nHost: 127.0.0.1\r\n%b\r\n" % (server, more)
+    described = ("Host: 127.0.0.1", "Content-Type: application/json", f"Content-Length: {len(payload)}")
+    return "\r\n".join((f"POST {server.decode()}/upload HTTP/1.1", *described, "", "")).encode() + payload
 
 
 def body_size(head: bytes) -> int:

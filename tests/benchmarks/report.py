@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import plot
 from rows import Row
 
 HEADINGS = ("#", "work", "mockrec", "compared with", "CPU µs", "result", "target", "met")
@@ -82,7 +83,18 @@ def markdown(content: dict[str, Any]) -> str:
         f"|{'---|' * (len(HEADINGS) + 1)}",
     ]
     lines += [f"| {' | '.join((*record['cells'], record['commit']))} |" for record in content["rows"]]
+    if _curves(content):
+        lines += ["", "## How the cost grows", "", "![CPU time of an exchange by size](growth.svg)"]
     return "\n".join(lines) + "\n"
+
+
+def _curves(content: dict[str, Any]) -> dict[str, list[dict[str, float]]]:
+    """Return the rounds of each growth curve (see `growth`) by what grows."""
+    return {
+        record["work"].partition(" by ")[2].partition(",")[0]: record["runs"]
+        for record in content["rows"]
+        if record["item"] == "G1"
+    }
 
 
 def write(content: dict[str, Any], docs: Path) -> None:
@@ -90,6 +102,8 @@ def write(content: dict[str, Any], docs: Path) -> None:
     text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
     (docs / "benchmarks.json").write_text(text, encoding="utf-8")
     (docs / "benchmarks.md").write_text(markdown(content), encoding="utf-8")
+    if curves := _curves(content):
+        (docs / "growth.svg").write_text(plot.svg(curves), encoding="utf-8")
 
 
 def read_earlier(docs: Path) -> dict[str, Any] | None:

@@ -18,6 +18,8 @@ from tempfile import TemporaryDirectory
 import comparing
 import filtering
 import footprint
+import growth
+import latency
 import machine
 import measures
 import proxying
@@ -51,6 +53,8 @@ ITEMS: dict[str, Callable[[Bench], Sequence[Row]]] = {
     "R1": replaying.r1,
     "S1": footprint.s1,
     "S2": measures.s2,
+    "L1": latency.l1,
+    "G1": growth.g1,
     "T1": waiting_clients.t1,
     "M1": footprint.m1,
     "M2": proxying.m2,

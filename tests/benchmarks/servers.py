@@ -114,12 +114,14 @@ def mockrec(
     upload: bool = False,
     echo: bool = False,
     proxy: bool = False,
+    body: str = "Hello",
     before: str | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[Server]:
     """`mockrec run` with its defaults, recording JSON Lines; stopped with SIGINT as a user would. `proxy`: without
     rules, so that everything is passed on; `before`: as a reverse proxy of this URL."""
     with bench.scratch() as folder:
-        rule_file = [] if proxy or before else [write_rules(folder, count=rules, upload=upload, echo=echo)]
+        rule_file = [] if proxy or before else [write_rules(folder, count=rules, upload=upload, echo=echo, body=body)]
         log = folder / "session.jsonl" if record else None
         ready, errors = folder / "ready.json", folder / "stderr"
         argv = [
@@ -135,7 +137,9 @@ def mockrec(
             *(["--upstream", before, "--insecure"] if before else []),
             *options,
         ]
-        with _process(argv, errors, signal.SIGINT, {"MOCKREC_CA_DIR": str(bench.work / "ca")}) as process:
+        with _process(
+            argv, errors, signal.SIGINT, {"MOCKREC_CA_DIR": str(bench.work / "ca"), **(environment or {})}
+        ) as process:
             found = _ready_file(process, ready, errors)
             port, pid = found.get("port"), found.get("pid")
             if not isinstance(port, int) or not isinstance(pid, int):
