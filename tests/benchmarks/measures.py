@@ -11,6 +11,7 @@ from pathlib import Path
 
 from bench import Bench, BenchError
 from load import Work, drive
+from more_servers import mockoon, mountebank
 from rows import Row, Target
 from rulefiles import PAYLOAD_BYTES
 from servers import Server, Start, mitmdump, mockrec, mockttp
@@ -61,15 +62,23 @@ def p1(bench: Bench) -> Sequence[Row]:
         "mockrec": partial(mockrec, bench),
         "Mockttp": partial(mockttp, bench),
         "mitmdump": partial(mitmdump, bench),
+        "mountebank": partial(mountebank, bench),
+        "Mockoon": partial(mockoon, bench),
         **plain,
     }
-    rounds, _ = alternate(bench, sides)
+    rounds, missing = alternate(bench, sides)
     work = "HTTP/1.1 mock, keep-alive, against"
     rows = [
         compare("P1", f"{work} Mockttp recording", Target(4, True), rounds, ("mockrec", "Mockttp")),
         compare("P1", f"{work} mitmdump -w", Target(35, True), rounds, ("mockrec", "mitmdump")),
     ]
-    beside = [compare("P1", f"{work} Mockttp ({name})", None, rounds, (name, "Mockttp")) for name in plain]
+    more = {"mountebank": "mountebank that keeps requests", "Mockoon": "Mockoon that logs transactions"}
+    beside = [
+        compare("P1", f"{work} {text}", None, rounds, ("mockrec", name))
+        for name, text in more.items()
+        if name not in missing
+    ]
+    beside += [compare("P1", f"{work} Mockttp ({name})", None, rounds, (name, "Mockttp")) for name in plain]
     return rows + beside
 
 

@@ -13,6 +13,7 @@ from statistics import median
 from bench import Bench, BenchError
 from load import Work
 from measures import alternate
+from more_servers import proxy_py
 from names import drive_names
 from process import cpu_seconds
 from rows import Row, Target
@@ -40,12 +41,15 @@ def p5(bench: Bench) -> Sequence[Row]:
             "mockrec": partial(mockrec, bench, proxy=True),
             "Mockttp": partial(mockttp, bench, "--proxy"),
             "mitmdump": partial(mitmdump, bench, proxy=True),
+            "proxy.py": partial(proxy_py, bench),
         }
-        rounds, _ = alternate(bench, sides, Work(target=target))
+        rounds, missing = alternate(bench, sides, Work(target=target))
     work = "HTTP/1.1 proxy to nginx, keep-alive, against"
+    more = [] if "proxy.py" in missing else [("proxy.py", "proxy.py that keeps responses")]
     return [
         compare("P5", f"{work} Mockttp recording", Target(3.5, True), rounds, ("mockrec", "Mockttp")),
         compare("P5", f"{work} mitmdump -w", Target(14, True), rounds, ("mockrec", "mitmdump")),
+        *(compare("P5", f"{work} {text}", None, rounds, ("mockrec", name)) for name, text in more),
     ]
 
 

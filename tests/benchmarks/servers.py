@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from bench import HERE, Bench, BenchError, PeerMissing
 from rulefiles import write_payload, write_rules
@@ -48,8 +49,12 @@ def _tail(path: Path) -> str:
 
 
 @contextmanager
-def _process(
-    argv: Sequence[str | Path], errors: Path, stop_signal: int, env: Mapping[str, str] | None = None
+def running(
+    argv: Sequence[str | Path],
+    errors: Path,
+    stop_signal: int,
+    env: Mapping[str, str] | None = None,
+    stdout: IO[bytes] | int = subprocess.PIPE,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Runs `argv`; on the way out stops it, and checks that it ended well unless we fail already.
 
@@ -59,7 +64,7 @@ def _process(
         process = subprocess.Popen(
             argv,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            stdout=stdout,
             stderr=stderr,
             start_new_session=True,
             env={**os.environ, **(env or {})},
@@ -72,7 +77,7 @@ def _process(
             code = process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
             raise BenchError(f"{argv[0]} did not stop in {STOP_SECONDS:.0f} s: {_tail(errors)}") from None
-        if code != 0:
+        if code not in (0, -stop_signal):  # some peers leave a signal to the system
             raise BenchError(f"{argv[0]} ended with {code}: {_tail(errors)}")
     finally:
         if process.poll() is None:
@@ -137,7 +142,7 @@ def mockrec(
             *(["--upstream", before, "--insecure"] if before else []),
             *options,
         ]
-        with _process(
+        with running(
             argv, errors, signal.SIGINT, {"MOCKREC_CA_DIR": str(bench.work / "ca"), **(environment or {})}
         ) as process:
             found = _ready_file(process, ready, errors)
@@ -164,7 +169,7 @@ def mockttp(bench: Bench, *modes: str, record: bool = True, upload: bool = False
             argv += ["--record", log]
         if upload:
             argv += ["--payload", write_payload(folder)]
-        with _process(argv, errors, signal.SIGTERM) as process:
+        with running(argv, errors, signal.SIGTERM) as process:
             port = _port_line(process, errors)
             yield Server("Mockttp", port, process.pid, log if record else None)
 
@@ -185,5 +190,5 @@ def mitmdump(bench: Bench, *, proxy: bool = False, before: str | None = None) ->
         argv += ["-s", HERE / "peers" / ("mitm_proxy.py" if proxy or before else "mitm_mock.py")]
         mode = "regular" if proxy else f"reverse:{before or 'http://127.0.0.1:9'}"
         argv += ["--ssl-insecure", "--mode", mode, *options, "--listen-host", "127.0.0.1"]
-        with _process([*argv, "--listen-port", "0"], errors, signal.SIGTERM) as process:
+        with running([*argv, "--listen-port", "0"], errors, signal.SIGTERM) as process:
             yield Server("mitmdump", _port_line(process, errors), process.pid, log)

@@ -37,7 +37,7 @@ http {{
 """
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """nginx cannot say which port it took, so it is given one that was free a moment ago."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -57,7 +57,7 @@ def nginx(bench: Bench, *, huge: int = 0, tls: bool = False) -> Iterator[int]:
         (folder / "www" / "upload").touch()
         with (folder / "www" / "huge.bin").open("wb") as file:
             file.truncate(huge)
-        port = _free_port()
+        port = free_port()
         config = folder / "nginx.conf"
         user = "user root;" if os.geteuid() == 0 else ""  # its workers must be able to read the folder
         listen = ""
