@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
 import sessions
-from bench import Bench, BenchError
+from bench import Bench
+from process import Taken, measured
 from rows import Row, Target
 
 _CHANGED = 0.01
@@ -37,30 +34,11 @@ def f3(bench: Bench) -> Sequence[Row]:
     ]
 
 
-@dataclass(frozen=True, order=True)
-class _Taken:
-    """What one comparison took."""
-
-    seconds: float
-    cpu: float
-    memory: float
-    """Megabytes at the peak."""
-
-
-def _median(bench: Bench, folder: Path, count: int) -> _Taken:
+def _median(bench: Bench, folder: Path, count: int) -> Taken:
     a = sessions.write(folder / f"a-{count}.jsonl", count, run=1)
     b = sessions.write(folder / f"b-{count}.jsonl", count, run=2, changed=_CHANGED)
-    runs = [_diff(bench, a, b) for _ in range(bench.rounds)]
+    argv = [bench.mockrec, "diff", a, b, "--as", "junit"]
+    runs = [measured(argv, code=1) for _ in range(bench.rounds)]  # one response in a hundred differs
     a.unlink()
     b.unlink()
-    return _Taken(*(median(getattr(run, name) for run in runs) for name in ("seconds", "cpu", "memory")))
-
-
-def _diff(bench: Bench, a: Path, b: Path) -> _Taken:
-    started = time.perf_counter()
-    with subprocess.Popen([bench.mockrec, "diff", a, b, "--as", "junit"], stdout=subprocess.DEVNULL) as process:
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode != 1:  # one answer in a hundred is another one
-        raise BenchError(f"mockrec diff ended with {process.returncode}")
-    return _Taken(time.perf_counter() - started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+    return Taken(*(median(getattr(run, name) for run in runs) for name in ("seconds", "cpu", "memory")))

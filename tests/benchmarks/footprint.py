@@ -53,8 +53,8 @@ def _s1(bench: Bench) -> Sequence[Row]:
         return Row("S1", work, Target(bound, False), value, f"{value:.1f} ms", bare, unit="ms", runs=samples)
 
     return [
-        row("help", "mockrec --help, plain install", 150),
-        row("ready", "mockrec run until ready, plain install", 400),
+        row("help", "mockrec --help, plain install", 80),
+        row("ready", "mockrec run until ready, plain install", 250),
     ]
 
 

@@ -38,9 +38,14 @@ class Work:
     upload: bool = False
     tls: bool = False
     http2: bool = False
-    """16 streams on each of 8 connections."""
+    """Several streams on each of several connections; see `streams`."""
+    streams: tuple[int, int] = (8, 16)
+    """HTTP/2 connections, and streams on each."""
     target: int | None = None
     """The port of the server that a proxy is to ask."""
+    connections: int = CONNECTIONS
+    fields: int = 0
+    """Header fields that are added to a GET /hello."""
 
 
 def drive(bench: Bench, port: int, work: Work, *, seconds: float) -> Load:
@@ -50,9 +55,9 @@ def drive(bench: Bench, port: int, work: Work, *, seconds: float) -> Load:
         if bench.smoke:
             if work.http2:
                 return _httpx(port, seconds)
-            request = request_bytes(payload.read_bytes() if payload else None, work.target)
+            request = request_bytes(payload.read_bytes() if payload else None, work.target, work.fields)
             return asyncio.run(_builtin(port, seconds, request, tls=work.tls))
-        return _h2load(port, seconds) if work.http2 else _wrk(port, seconds, payload, work)
+        return _h2load(port, seconds, work) if work.http2 else _wrk(port, seconds, payload, work)
 
 
 def parse_wrk(text: str) -> Load:
@@ -74,7 +79,7 @@ def _wrk(port: int, seconds: float, payload: Path | None, work: Work) -> Load:
     wrk = shutil.which("wrk")
     if wrk is None:
         raise BenchError("wrk is not installed (setup.sh installs it)")
-    argv = [wrk, "-t1", f"-c{CONNECTIONS}", f"-d{max(1, math.ceil(seconds))}s"]
+    argv = [wrk, "-t1", f"-c{work.connections}", f"-d{max(1, math.ceil(seconds))}s"]
     environment = dict(os.environ)
     environment.pop("BENCH_PAYLOAD", None)
     if payload is not None:
@@ -84,6 +89,8 @@ def _wrk(port: int, seconds: float, payload: Path | None, work: Work) -> Load:
         argv += ["-s", str(HERE / "peers" / "proxy.lua")]
     elif payload is not None:
         argv += ["-s", str(HERE / "peers" / "post.lua")]
+    for number in range(work.fields):
+        argv += ["-H", f"X-Field-{number}: value {number} of a field"]
     argv.append(f"{'https' if work.tls else 'http'}://127.0.0.1:{port}/{'hello' if payload is None else 'upload'}")
     done = subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)
     if done.returncode != 0:
@@ -95,16 +102,19 @@ def parse_h2load(text: str) -> Load:
     """Every request must have succeeded with a 2xx."""
     rate = re.search(r"finished in [\d.]+m?s, ([\d.]+) req/s", text)
     counts = re.search(r"requests: (\d+) total, \d+ started, (\d+) done, (\d+) succeeded, (\d+) failed", text)
-    if rate is None or counts is None or not int(counts[3]) or int(counts[4]):
+    is_http2 = "Application protocol: h2\n" in text  # h2load takes HTTP/1.1 without a word
+    if rate is None or counts is None or not int(counts[3]) or int(counts[4]) or not is_http2:
         raise BenchError(f"h2load: {text.strip()[-500:]}")
     return Load(int(counts[3]), float(rate[1]))
 
 
-def _h2load(port: int, seconds: float) -> Load:
+def _h2load(port: int, seconds: float, work: Work) -> Load:
     h2load = shutil.which("h2load")
     if h2load is None:
         raise BenchError("h2load is not installed (setup.sh installs it)")
-    argv = [h2load, "-c8", "-m16", f"-D{max(1, math.ceil(seconds))}", f"https://127.0.0.1:{port}/hello"]
+    connections, streams = work.streams
+    argv = [h2load, f"-c{connections}", f"-m{streams}", f"-D{max(1, math.ceil(seconds))}"]
+    argv.append(f"https://127.0.0.1:{port}/hello")
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise BenchError(f"h2load ended with {done.returncode}: {done.stderr.strip()[-500:]}")
@@ -119,18 +129,19 @@ def _httpx(port: int, seconds: float) -> Load:
         while time.perf_counter() - started < seconds or not count:
             answer = client.get(f"https://127.0.0.1:{port}/hello")
             if (answer.http_version, answer.text) != ("HTTP/2", "Hello"):
-                raise BenchError(f"unexpected answer: {answer!r}")
+                raise BenchError(f"unexpected answer: {answer!r}, {answer.http_version}, {answer.text!r}")
             count += 1
     return Load(count, count / (time.perf_counter() - started))
 
 
-def request_bytes(payload: bytes | None = None, target: int | None = None) -> bytes:
-    """One request as the loader sends it; `target` as in `Work`."""
+def request_bytes(payload: bytes | None = None, target: int | None = None, fields: int = 0) -> bytes:
+    """One request as the loader sends it; `target` and `fields` as in `Work`."""
     server = b"" if target is None else b"http://127.0.0.1:%d" % target
     if payload is None:
-        return b"GET %b/hello HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" % server
-    fields = ("Host: 127.0.0.1", "Content-Type: application/json", f"Content-Length: {len(payload)}")
-    return "\r\n".join((f"POST {server.decode()}/upload HTTP/1.1", *fields, "", "")).encode() + payload
+        more = b"".join(b"X-Field-%d: value %d of a field\r\n" % (number, number) for number in range(fields))
+        return b"GET %b/hello HTTP/1.1\r\nHost: 127.0.0.1\r\n%b\r\n" % (server, more)
+    described = ("Host: 127.0.0.1", "Content-Type: application/json", f"Content-Length: {len(payload)}")
+    return "\r\n".join((f"POST {server.decode()}/upload HTTP/1.1", *described, "", "")).encode() + payload
 
 
 def body_size(head: bytes) -> int:

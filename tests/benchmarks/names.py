@@ -14,28 +14,31 @@ import time
 from pathlib import Path
 
 from bench import Bench, BenchError
+from load import Load
 from OpenSSL import SSL
 
 CLIENTS = 4
 
 
-def drive_names(bench: Bench, port: int, *, seconds: float) -> float:
-    """New names a second: connect, shake hands, GET /hello, close."""
+def drive_names(bench: Bench, port: int, *, seconds: float) -> Load:
+    """Return how many new names were served, and how many a second: connect, shake hands, GET /hello, close."""
     argv = [sys.executable, Path(__file__), str(port), str(seconds)]
     clients = [
         subprocess.Popen([*argv, str(number)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         for number in range(1 if bench.smoke else CLIENTS)
     ]
-    rates = 0.0
+    count, rate = 0, 0.0
     for client in clients:
         out, errors = client.communicate()
         if client.returncode != 0:
             raise BenchError(f"a TLS client failed: {errors.decode(errors='replace').strip()[-300:]}")
-        rates += float(out)
-    return rates
+        own, taken = out.split()
+        count, rate = count + int(own), rate + int(own) / float(taken)
+    return Load(count, rate)
 
 
-def _client(port: int, seconds: float, number: int) -> float:
+def _client(port: int, seconds: float, number: int) -> tuple[int, float]:
+    """Return the number of names and the seconds that they took."""
     # pyOpenSSL brings a current OpenSSL; that of the interpreter may take twice the time for its half.
     context = SSL.Context(SSL.TLS_CLIENT_METHOD)
     context.set_verify(SSL.VERIFY_NONE)
@@ -44,7 +47,7 @@ def _client(port: int, seconds: float, number: int) -> float:
     for count in itertools.count(1):
         _ask(context, port, f"n{count}-{mark}.test")
         if time.perf_counter() - started >= seconds:
-            return count / (time.perf_counter() - started)
+            return count, time.perf_counter() - started
     raise AssertionError("the count has no end")
 
 
@@ -66,4 +69,4 @@ def _ask(context: SSL.Context, port: int, name: str) -> None:
 
 
 if __name__ == "__main__":
-    print(_client(int(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3])))
+    print(*_client(int(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3])))

@@ -1,10 +1,12 @@
-"""Looks at a process from outside: its memory, and how long a command takes."""
+"""Measures a process from outside: its memory, its CPU time, and how long a command takes."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from bench import BenchError
@@ -19,6 +21,18 @@ def rss_bytes(pid: int) -> int:
         raise BenchError(f"cannot read the memory of process {pid}: {error}") from error
     own = next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmRSS:"))
     return own + sum(rss_bytes(int(child)) for child in " ".join(children).split())
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a process and its living descendants, and of descendants that have ended and were waited
+    for. The kernel counts it in ticks of 10 ms (proc(5), `stat`, fields 14 to 17)."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        children = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/children")]
+    except OSError as error:
+        raise BenchError(f"cannot read the CPU time of process {pid}: {error}") from error
+    own = sum(int(fields[at]) for at in (11, 12, 13, 14)) / os.sysconf("SC_CLK_TCK")
+    return own + sum(cpu_seconds(int(child)) for child in " ".join(children).split())
 
 
 def wait_until_written(log: Path, *, quiet: float = 0.3, limit: float = 60.0) -> None:
@@ -36,11 +50,30 @@ def wait_until_written(log: Path, *, quiet: float = 0.3, limit: float = 60.0) ->
         time.sleep(0.02)
 
 
+@dataclass(frozen=True, order=True)
+class Taken:
+    """What one command took."""
+
+    seconds: float
+    cpu: float
+    """User and system time of it and of its children that it waited for, in seconds."""
+    memory: float
+    """Megabytes at the peak."""
+
+
+def measured(argv: Sequence[str | Path], *, code: int = 0) -> Taken:
+    """Run a command that must end with an exit code; its output is dropped."""
+    started = time.perf_counter()
+    streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(argv, **streams) as process:
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    taken = time.perf_counter() - started
+    if process.returncode != code:
+        raise BenchError(f"{' '.join(map(str, argv))} ended with {process.returncode}")
+    return Taken(taken, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+
+
 def seconds_to_run(argv: Sequence[str | Path]) -> float:
     """Wall time of a command that must succeed."""
-    started = time.perf_counter()
-    done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, check=False)
-    taken = time.perf_counter() - started
-    if done.returncode != 0:
-        raise BenchError(f"{' '.join(map(str, argv))} ended with {done.returncode}")
-    return taken
+    return measured(argv).seconds

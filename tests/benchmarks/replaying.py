@@ -12,7 +12,7 @@ from statistics import median
 
 from bench import Bench, BenchError, PeerMissing
 from load import CONNECTIONS, Work, drive
-from process import seconds_to_run
+from process import measured
 from rows import Row, Target
 from servers import mitmdump, mockrec
 from upstream import nginx
@@ -38,18 +38,24 @@ def r1(bench: Bench) -> Sequence[Row]:
             "at once": [program, "-q", "-n", *conf, "--set", "client_replay_concurrency=-1", "-C", flows],
         }
         runs: list[dict[str, float]] = []
+        costs: list[dict[str, float]] = []
         for _ in range(bench.rounds):
-            runs.append({name: count / seconds_to_run(argv) for name, argv in argvs.items()})
+            taken = {name: measured(argv) for name, argv in argvs.items()}
+            runs.append({name: count / one.seconds for name, one in taken.items()})
+            costs.append({name: one.cpu / count * 1e6 for name, one in taken.items()})
             runs[-1]["wrk"] = drive(bench, target, Work(), seconds=bench.seconds).per_second
     rates = {name: median(run[name] for run in runs) for name in runs[0]}
 
     def row(other: str, work: str, target: Target | None) -> Row:
         ratio = median(run["mockrec"] / run[other] for run in runs)
         figures = f"{rates['mockrec']:,.0f}/s", f"{rates[other]:,.0f}/s"
-        return Row("R1", f"replay --pace max, {work}", target, ratio, *figures, runs=runs if target else [])
+        cpu = " : ".join(
+            f"{median(cost[name] for cost in costs):,.1f}" for name in ("mockrec", other) if name in costs[0]
+        )
+        return Row("R1", f"replay --pace max, {work}", target, ratio, *figures, runs=runs if target else [], cpu=cpu)
 
     return [
-        row("mitmdump", "against mitmdump -C", Target(3, True)),
+        row("mitmdump", "against mitmdump -C", Target(18, True)),
         row("at once", "against mitmdump -C, all requests at once", None),
         row("wrk", "beside wrk to the same nginx", None),
     ]

@@ -7,15 +7,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import plot
 from rows import Row
 
-HEADINGS = ("#", "work", "mockrec", "compared with", "result", "target", "met")
+HEADINGS = ("#", "work", "mockrec", "compared with", "CPU µs", "result", "target", "met")
 
 
 def _cells(row: Row) -> tuple[str, ...]:
     met = {True: "yes", False: "no", None: row.note or "–"}[row.met]
     target = f"{row.target} {row.unit}" if row.target else "–"
-    return (row.item, row.work, row.mockrec or "–", row.other or "–", row.result, target, met)
+    return (row.item, row.work, row.mockrec or "–", row.other or "–", row.cpu or "–", row.result, target, met)
 
 
 def table(rows: Sequence[Row]) -> str:
@@ -38,6 +39,7 @@ def _record(row: Row, commit: str, date: str) -> dict[str, Any]:
         "commit": commit,
         "date": date,
         "runs": row.runs,
+        "cpu": row.cpu,
         "cells": _cells(row),
     }
 
@@ -53,7 +55,8 @@ def document(
     measured = {row.item for row in rows}
     records = [_record(row, commit, date) for row in rows]
     if earlier and earlier.get("machine") == facts["machine"]:
-        records += [record for record in earlier["rows"] if record["item"] not in measured]
+        kept = [record for record in earlier["rows"] if record["item"] not in measured]
+        records += [record for record in kept if len(record["cells"]) == len(HEADINGS)]  # not those of an older table
     # Stable: the rows of one item keep the order they were measured in.
     records.sort(key=lambda record: str(record["item"]))
     return {**facts, "rows": records}
@@ -72,13 +75,26 @@ def markdown(content: dict[str, Any]) -> str:
         "",
         f"* Machine: {machine['cpu']}, {machine['cores']} cores, {machine['system']}",
         f"* Versions: {named}",
+        "* CPU µs: user and system time of all processes of a server for one exchange (message, name), mockrec : peer;"
+        "\n  on a shared machine it is what repeats, while a rate depends on what else runs",
         "* Load: wrk with one thread and 16 keep-alive connections on loopback, one server process",
         "",
         f"| {' | '.join((*HEADINGS, 'commit'))} |",
         f"|{'---|' * (len(HEADINGS) + 1)}",
     ]
     lines += [f"| {' | '.join((*record['cells'], record['commit']))} |" for record in content["rows"]]
+    if _curves(content):
+        lines += ["", "## How the cost grows", "", "![CPU time of an exchange by size](growth.svg)"]
     return "\n".join(lines) + "\n"
+
+
+def _curves(content: dict[str, Any]) -> dict[str, list[dict[str, float]]]:
+    """Return the rounds of each growth curve (see `growth`) by what grows."""
+    return {
+        record["work"].partition(" by ")[2].partition(",")[0]: record["runs"]
+        for record in content["rows"]
+        if record["item"] == "G1"
+    }
 
 
 def write(content: dict[str, Any], docs: Path) -> None:
@@ -86,6 +102,8 @@ def write(content: dict[str, Any], docs: Path) -> None:
     text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
     (docs / "benchmarks.json").write_text(text, encoding="utf-8")
     (docs / "benchmarks.md").write_text(markdown(content), encoding="utf-8")
+    if curves := _curves(content):
+        (docs / "growth.svg").write_text(plot.svg(curves), encoding="utf-8")
 
 
 def read_earlier(docs: Path) -> dict[str, Any] | None:

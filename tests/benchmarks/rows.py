@@ -32,6 +32,8 @@ class Row:
     note: str = ""
     unit: str = "×"
     runs: list[dict[str, float]] = field(default_factory=list)
+    cpu: str = ""
+    """CPU time of all processes for one exchange, in µs: `mockrec : peer`."""
 
     @property
     def met(self) -> bool | None:

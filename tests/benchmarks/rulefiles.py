@@ -29,13 +29,14 @@ def payload() -> str:
     return json.dumps({"items": items}).ljust(PAYLOAD_BYTES)
 
 
-def write_rules(folder: Path, *, count: int = 1, upload: bool = False, echo: bool = False) -> Path:
+def write_rules(folder: Path, *, count: int = 1, upload: bool = False, echo: bool = False, body: str = "Hello") -> Path:
     """`rules.yaml` with GET /hello as the last of `count` rules, and POST /upload or a WebSocket if it is asked for.
+    `body` is that of the response to GET /hello.
 
     The rule that answers comes last: for a matcher that scans, that is the worst place.
     """
     rules = [_rule(f"other-{n}", "GET", f"/other/{n}", "Other", "text/plain") for n in range(count - 1)]
-    rules.append(_rule("greet", "GET", "/hello", "Hello", "text/plain"))
+    rules.append(_rule("greet", "GET", "/hello", body, "text/plain"))
     if upload:
         rules.append(_rule("upload", "POST", "/upload", payload(), "application/json"))
     if echo:

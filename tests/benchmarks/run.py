@@ -19,6 +19,8 @@ import columns
 import comparing
 import filtering
 import footprint
+import growth
+import latency
 import machine
 import measures
 import proxying
@@ -26,6 +28,8 @@ import replaying
 import report
 import streams
 import tables
+import tls_proxying
+import waiting_clients
 from bench import HERE, Bench, BenchError, PeerMissing, find_mockrec
 from rows import Row
 
@@ -45,9 +49,14 @@ ITEMS: dict[str, Callable[[Bench], Sequence[Row]]] = {
     "P7": proxying.p7,
     "P8": _p8,
     "P9": measures.p9,
+    "P10": tls_proxying.p10,
+    "P11": tls_proxying.p11,
     "R1": replaying.r1,
     "S1": footprint.s1,
     "S2": measures.s2,
+    "L1": latency.l1,
+    "G1": growth.g1,
+    "T1": waiting_clients.t1,
     "M1": footprint.m1,
     "M2": proxying.m2,
     "M3": footprint.m3,

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from bench import HERE, Bench, BenchError, PeerMissing
 from rulefiles import write_payload, write_rules
@@ -48,8 +49,12 @@ def _tail(path: Path) -> str:
 
 
 @contextmanager
-def _process(
-    argv: Sequence[str | Path], errors: Path, stop_signal: int, env: Mapping[str, str] | None = None
+def running(
+    argv: Sequence[str | Path],
+    errors: Path,
+    stop_signal: int,
+    env: Mapping[str, str] | None = None,
+    stdout: IO[bytes] | int = subprocess.PIPE,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Runs `argv`; on the way out stops it, and checks that it ended well unless we fail already.
 
@@ -59,7 +64,7 @@ def _process(
         process = subprocess.Popen(
             argv,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            stdout=stdout,
             stderr=stderr,
             start_new_session=True,
             env={**os.environ, **(env or {})},
@@ -72,7 +77,7 @@ def _process(
             code = process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
             raise BenchError(f"{argv[0]} did not stop in {STOP_SECONDS:.0f} s: {_tail(errors)}") from None
-        if code != 0:
+        if code not in (0, -stop_signal):  # some peers leave a signal to the system
             raise BenchError(f"{argv[0]} ended with {code}: {_tail(errors)}")
     finally:
         if process.poll() is None:
@@ -114,11 +119,14 @@ def mockrec(
     upload: bool = False,
     echo: bool = False,
     proxy: bool = False,
+    body: str = "Hello",
+    before: str | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[Server]:
     """`mockrec run` with its defaults, recording JSON Lines; stopped with SIGINT as a user would. `proxy`: without
-    rules, so that everything is passed on."""
+    rules, so that everything is passed on; `before`: as a reverse proxy of this URL."""
     with bench.scratch() as folder:
-        rule_file = [] if proxy else [write_rules(folder, count=rules, upload=upload, echo=echo)]
+        rule_file = [] if proxy or before else [write_rules(folder, count=rules, upload=upload, echo=echo, body=body)]
         log = folder / "session.jsonl" if record else None
         ready, errors = folder / "ready.json", folder / "stderr"
         argv = [
@@ -131,9 +139,12 @@ def mockrec(
             ready,
             "-o",
             log or "none",
+            *(["--upstream", before, "--insecure"] if before else []),
             *options,
         ]
-        with _process(argv, errors, signal.SIGINT, {"MOCKREC_CA_DIR": str(bench.work / "ca")}) as process:
+        with running(
+            argv, errors, signal.SIGINT, {"MOCKREC_CA_DIR": str(bench.work / "ca"), **(environment or {})}
+        ) as process:
             found = _ready_file(process, ready, errors)
             port, pid = found.get("port"), found.get("pid")
             if not isinstance(port, int) or not isinstance(pid, int):
@@ -158,22 +169,26 @@ def mockttp(bench: Bench, *modes: str, record: bool = True, upload: bool = False
             argv += ["--record", log]
         if upload:
             argv += ["--payload", write_payload(folder)]
-        with _process(argv, errors, signal.SIGTERM) as process:
+        with running(argv, errors, signal.SIGTERM) as process:
             port = _port_line(process, errors)
             yield Server("Mockttp", port, process.pid, log if record else None)
 
 
 @contextmanager
-def mitmdump(bench: Bench, *, proxy: bool = False) -> Iterator[Server]:
-    """mitmdump writing its flow file, every answer mocked by an addon, so that it never dials; or as a proxy."""
+def mitmdump(bench: Bench, *, proxy: bool = False, before: str | None = None) -> Iterator[Server]:
+    """mitmdump writing its flow file, every answer mocked by an addon, so that it never dials; or as a proxy, or as a
+    reverse proxy of the URL `before`."""
     program = bench.peers / "mitmproxy" / "bin" / "mitmdump"
     if not os.access(program, os.X_OK):
         raise PeerMissing("mitmdump")
     with bench.scratch() as folder:
         log, errors = folder / "flows", folder / "stderr"
-        options = ["--set", "connection_strategy=lazy", "--set", f"confdir={folder / 'conf'}"]
+        options = ["--set", f"confdir={folder / 'conf'}"]
+        if before is None:  # a reverse proxy connects first, to learn the protocol that the server chooses
+            options += ["--set", "connection_strategy=lazy"]
         argv: list[str | Path] = [program, "-q", "-w", log]
-        argv += ["-s", HERE / "peers" / ("mitm_proxy.py" if proxy else "mitm_mock.py")]
-        argv += ["--mode", "regular" if proxy else "reverse:http://127.0.0.1:9", *options, "--listen-host", "127.0.0.1"]
-        with _process([*argv, "--listen-port", "0"], errors, signal.SIGTERM) as process:
+        argv += ["-s", HERE / "peers" / ("mitm_proxy.py" if proxy or before else "mitm_mock.py")]
+        mode = "regular" if proxy else f"reverse:{before or 'http://127.0.0.1:9'}"
+        argv += ["--ssl-insecure", "--mode", mode, *options, "--listen-host", "127.0.0.1"]
+        with running([*argv, "--listen-port", "0"], errors, signal.SIGTERM) as process:
             yield Server("mitmdump", _port_line(process, errors), process.pid, log)

@@ -4,6 +4,7 @@
 #
 #   tests/benchmarks/setup.sh                 into tests/benchmarks/.peers/
 #   MOCKREC_PEERS=/var/peers …/setup.sh       into another folder
+#   tests/benchmarks/setup.sh --more          mountebank, Mockoon and proxy.py, too (150 MB)
 #
 # Exit code 0: everything is there; 1: something is missing, named on stderr. run.py works
 # without any peer, so a partial installation is still useful.
@@ -89,6 +90,28 @@ elif python="$(find_python)"; then
 else
     say "no Python >= 3.12 found: mitmproxy is left out"
     missing+=(mitmproxy)
+fi
+
+# --- further peers, if they are wanted --------------------------------------------------------
+
+if [[ "${1:-}" == --more ]]; then
+    mkdir -p "$peers/more"
+    cat >"$peers/more/package.json" <<JSON
+{
+  "name": "mockrec-benchmark-peers",
+  "private": true,
+  "dependencies": {"@mbtest/mountebank": "^2.9.2", "@mockoon/cli": "^9.9.0"}
+}
+JSON
+    if ! (cd "$peers/more" && npm ls @mbtest/mountebank @mockoon/cli >/dev/null 2>&1); then
+        say "installing mountebank and Mockoon"
+        (cd "$peers/more" && npm install --no-audit --no-fund --loglevel=error >&2) || missing+=(mountebank mockoon)
+    fi
+    if ! [[ -x "$peers/proxypy/bin/proxy" ]]; then
+        say "installing proxy.py"
+        { python3 -m venv "$peers/proxypy" && "$peers/proxypy/bin/pip" install -q "proxy.py~=2.4" >&2; } \
+            || missing+=(proxy.py)
+    fi
 fi
 
 if ((${#missing[@]})); then

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bench import Bench, BenchError, PeerMissing
+from certificate import write_certificate
 from rulefiles import write_payload
 
 _CONFIG = """
@@ -26,7 +27,7 @@ http {{
     client_body_temp_path {folder}/a; proxy_temp_path {folder}/b; fastcgi_temp_path {folder}/c;
     uwsgi_temp_path {folder}/d; scgi_temp_path {folder}/e;
     server {{
-        listen 127.0.0.1:{port};
+        listen 127.0.0.1:{port}{tls};
         root {folder}/www;
         location = /hello {{ default_type text/plain; return 200 Hello; }}
         # Static files answer no POST; this one does.
@@ -36,7 +37,7 @@ http {{
 """
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """nginx cannot say which port it took, so it is given one that was free a moment ago."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -45,8 +46,8 @@ def _free_port() -> int:
 
 
 @contextmanager
-def nginx(bench: Bench, *, huge: int = 0) -> Iterator[int]:
-    """nginx on a port: GET /hello, POST /upload, and /huge.bin with so many bytes."""
+def nginx(bench: Bench, *, huge: int = 0, tls: bool = False) -> Iterator[int]:
+    """nginx on a port: GET /hello, POST /upload, and /huge.bin of `huge` bytes; with `tls` over TLS, HTTP/2 included."""
     program = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
     if program is None:
         raise PeerMissing("nginx")
@@ -56,10 +57,14 @@ def nginx(bench: Bench, *, huge: int = 0) -> Iterator[int]:
         (folder / "www" / "upload").touch()
         with (folder / "www" / "huge.bin").open("wb") as file:
             file.truncate(huge)
-        port = _free_port()
+        port = free_port()
         config = folder / "nginx.conf"
         user = "user root;" if os.geteuid() == 0 else ""  # its workers must be able to read the folder
-        config.write_text(_CONFIG.format(folder=folder, port=port, user=user), encoding="utf-8")
+        listen = ""
+        if tls:
+            certificate, key = write_certificate(folder)
+            listen = f" ssl http2; ssl_certificate {certificate}; ssl_certificate_key {key}; ssl_session_tickets on"
+        config.write_text(_CONFIG.format(folder=folder, port=port, user=user, tls=listen), encoding="utf-8")
         process = subprocess.Popen(
             [program, "-c", config, "-p", folder],
             stdin=subprocess.DEVNULL,

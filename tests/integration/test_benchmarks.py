@@ -10,7 +10,7 @@ import pytest
 
 HARNESS = Path(__file__).parents[1] / "benchmarks" / "run.py"
 ITEMS = (
-    "P1", "P2", "P3", "P4", "P5", "P6", "P7", "P8", "P9", "R1", "S1", "S2", "M1", "M2", "M3", "F1", "F2", "F3", "F4",
+    "P1", "P2", "P3", "P4", "P5", "P6", "P7", "P8", "P9", "P10", "P11", "R1", "S1", "S2", "L1", "G1", "T1", "M1", "M2", "M3", "F1", "F2", "F3", "F4",
 )  # fmt: skip
 
 
