@@ -42,12 +42,12 @@ class HeaderLists:
             return -1
         try:
             decoded = _decoder.decode(pairs)
-            recorded = None if table is None else orjson.loads(bytes(table))
+            recorded = {} if table is None else orjson.loads(bytes(table))
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, orjson.JSONDecodeError):
             return -1
         made = header_table(decoded)
-        is_null = table is not None and recorded is None  # `null` is not the absence of the key
-        if is_null or (made or None) != recorded:
+        # The recorder leaves an empty table out, so one that is there does not follow from the pairs.
+        if recorded != made or (table is not None and not made):
             return -1
         self.pairs.append(decoded)
         self.tables.append(made)

@@ -26,7 +26,7 @@ from mockrec.engine.rules.yaml.types import (
     Size,
     Str,
 )
-from mockrec.engine.wire.syntax import BODILESS_STATUSES
+from mockrec.engine.wire.syntax import BODILESS_STATUSES, FRAMING_NAMES
 from mockrec.engine.wire.urls import normal_path
 
 _INTERIM = "a final answer has 200–599; send 1xx with the step `informational`"
@@ -38,7 +38,7 @@ _STATUS: Final = Int(
         101: "101 is sent by accepting a WebSocket, never as a reply",
     },
 )
-FRAMING_IN_TRAILERS = ("content-length", "transfer-encoding", "trailer", "host", "content-encoding")
+FRAMING_IN_TRAILERS: Final = frozenset({*FRAMING_NAMES, "trailer", "host", "content-encoding"})
 """Names in lower case of fields that no trailer section may have (RFC 9110, 6.5.1)."""
 
 
