@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mockrec.cli.options import invocation, port
+from mockrec.formats.files.scope_names import PLACEHOLDER
+from mockrec.formats.parquet.paths import is_uri
+from mockrec.formats.schema.lifecycle import DEFAULT_EVENTS, EVENT_TYPES
 
 if TYPE_CHECKING:
+    from mockrec.engine.config import RecordSettings
     from mockrec.engine.run.control.settings import ControlSettings
     from mockrec.engine.run.run import Run
 
@@ -63,6 +68,33 @@ def control_settings(
 
     folder = None if cassettes is None else str(cassettes.absolute())
     return ControlSettings(ports=ports or (0, 0), cassettes=folder)
+
+
+def scope_output(
+    outputs: tuple[str, ...], control: ControlSettings | None, *, force: bool
+) -> tuple[tuple[str, ...], ControlSettings | None]:
+    """Return the outputs without that for scopes (`-o 'cassettes/{scope}.jsonl'`), and the settings with it. Raises
+    BadParameter."""
+    own = [path for path in outputs if PLACEHOLDER in path]
+    if not own:
+        return outputs, control
+    if control is None:
+        raise typer.BadParameter(f"{PLACEHOLDER} is the name of a scope, and scopes need --control", param_hint="-o")
+    if len(own) > 1:
+        raise typer.BadParameter(f"one output can have {PLACEHOLDER} in its name, not {len(own)}", param_hint="-o")
+    if is_uri(own[0]):
+        raise typer.BadParameter(f"{own[0]}: the sessions of scopes are files", param_hint="-o")
+    control = replace(control, output=os.path.abspath(own[0]), replaces=force)
+    return tuple(path for path in outputs if path not in own), control
+
+
+def for_cassettes(record: RecordSettings) -> RecordSettings:
+    """Return the settings with at least the events that a cassette needs, and the chunks of responses."""
+    chosen = DEFAULT_EVENTS if record.events == "default" else record.events
+    if chosen == "all":
+        return record
+    wanted = {*DEFAULT_EVENTS, "response-body-data", *chosen}
+    return replace(record, events=tuple(name for name in EVENT_TYPES if name in wanted))
 
 
 def described(run: Run) -> dict[str, dict[str, str]]:

@@ -11,15 +11,13 @@ from pathlib import Path
 
 from mockrec.cli import printing
 from mockrec.cli.codes import COMMAND_NOT_RUN
+from mockrec.cli.control import for_cassettes
 from mockrec.engine.recording.ending import Ending
-from mockrec.engine.replay.serve.additions import Selected, select_exchanges
+from mockrec.engine.replay.serve.additions import add_exchanges
 from mockrec.engine.replay.serve.cassette import Cassette
 from mockrec.engine.run.run import Run
 from mockrec.engine.run.settings import RunSettings
 from mockrec.formats.schema.errors import FormatError
-from mockrec.formats.schema.lifecycle import DEFAULT_EVENTS, EVENT_TYPES
-from mockrec.formats.sessions.append import add_to_session
-from mockrec.formats.sessions.session import open_session
 
 _SHOWN = 20
 
@@ -30,11 +28,7 @@ def keeping(settings: RunSettings) -> Iterator[RunSettings]:
 
     It has at least the records that a cassette needs, with the chunks of responses, and so have the other outputs.
     """
-    record = settings.record
-    chosen = DEFAULT_EVENTS if record.events == "default" else record.events
-    if chosen != "all":
-        wanted = {*DEFAULT_EVENTS, "response-body-data", *chosen}
-        record = replace(record, events=tuple(name for name in EVENT_TYPES if name in wanted))
+    record = for_cassettes(settings.record)
     folder = tempfile.mkdtemp(prefix="mockrec-")
     try:
         kept = str(Path(folder, "kept.jsonl"))
@@ -70,28 +64,23 @@ def add_to_cassettes(run: Run, settings: RunSettings, ending: Ending) -> Ending:
 
 def _add(path: str, identities: set[str], log: str, file_mode: int, cassettes: list[Cassette]) -> None:
     """Add exchanges to one cassette. Raises FormatError."""
-    own_events: list[str] = []
-    if any(cassette.path == path and cassette.reading is not None for cassette in cassettes):
-        with open_session(path) as session:
-            events = (session.header or {}).get("events")
-            own_events = [str(name) for name in events] if isinstance(events, list) else []
-    selected = select_exchanges(log, identities, own_events)
+    is_new = all(cassette.reading is None for cassette in cassettes if cassette.path == path)
+    added = add_exchanges(path, log, identities, file_mode=file_mode, is_new=is_new)
     name = printing.escape(path)
-    if selected.addition is not None:
-        lost = add_to_session(path, selected.addition, file_mode=file_mode)
+    if added.count:
         for cassette in cassettes:
             if cassette.path == path:
-                cassette.added = selected.count
-        printing.note(f"{name}: {printing.plural(selected.count, 'exchange')} added")
-        if lost:
-            printing.warn(f"{name}: {printing.plural(lost, 'body')} could not be copied")
-    _print_left_out(name, selected)
+                cassette.added = added.count
+        printing.note(f"{name}: {printing.plural(added.count, 'exchange')} added")
+        if added.lost:
+            printing.warn(f"{name}: {printing.plural(added.lost, 'body')} could not be copied")
+    _print_left_out(name, added.left_out)
 
 
-def _print_left_out(name: str, selected: Selected) -> None:
-    if selected.left_out:
-        printing.warn(f"{name}: {printing.plural(len(selected.left_out), 'exchange')} not added:")
-        for text in sorted(selected.left_out)[:_SHOWN]:
+def _print_left_out(name: str, left_out: list[str]) -> None:
+    if left_out:
+        printing.warn(f"{name}: {printing.plural(len(left_out), 'exchange')} not added:")
+        for text in sorted(left_out)[:_SHOWN]:
             printing.note(f"  {printing.escape(text)}")
-        if len(selected.left_out) > _SHOWN:
-            printing.note(f"  and {len(selected.left_out) - _SHOWN} more")
+        if len(left_out) > _SHOWN:
+            printing.note(f"  and {len(left_out) - _SHOWN} more")

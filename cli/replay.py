@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mockrec.cli.arguments import parse
-from mockrec.cli.control import Cassettes, ControlPort, UseControl, control_settings
+from mockrec.cli.control import Cassettes, ControlPort, UseControl, control_settings, for_cassettes, scope_output
 from mockrec.cli.options import (
     EventTypes,
     FileMode,
@@ -274,8 +274,12 @@ def replay(
             trusted=trust or [],
             insecure=insecure,
         )
+        control = control_settings(use_control, control_port, cassettes, ready_file)
+        outputs, control = scope_output(outputs, control, force=force)
+        if control is not None and control.cassettes is not None:
+            record = for_cassettes(record)
         run = serve_settings(options, record, outputs, output_format, force=force, file_mode=file_mode)
-        run = replace(run, control=control_settings(use_control, control_port, cassettes, ready_file))
+        run = replace(run, control=control)
         raise typer.Exit(serve_session(run, ready_file, receipt, no_proxy, later, strict=strict, isolate=isolate))
     assert to is not None
     if compare and repeat > 1:

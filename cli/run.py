@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mockrec.cli import printing
-from mockrec.cli.control import Cassettes, ControlPort, UseControl, control_settings
+from mockrec.cli.control import Cassettes, ControlPort, UseControl, control_settings, for_cassettes, scope_output
 from mockrec.cli.defaults import weaker_than_rules
 from mockrec.cli.help_tables import WORDS
 from mockrec.cli.options import (
@@ -325,6 +325,9 @@ def _settings(
         unmatched = rule_file.unmatched if rule_file.path else "passthrough"
         if not rule_file.path and reverse_target is not None and not is_loopback(server.host.strip("[]").lower()):
             unmatched = "reject"  # a reverse proxy for one server must not be an open proxy
+    outputs, control = scope_output(_outputs(output), control, force=force)
+    if control is not None and control.cassettes is not None:
+        recorded = for_cassettes(recorded)
     return RunSettings(
         loaded=loaded,
         server=server,
@@ -334,7 +337,7 @@ def _settings(
         unmatched=unmatched,
         reverse_target=reverse_target,
         is_open=is_open,
-        outputs=_outputs(output),
+        outputs=outputs,
         output_format=output_format,
         force=force,
         file_mode=file_mode,

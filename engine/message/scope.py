@@ -10,7 +10,7 @@ from mockrec.engine.rules.matching.select import RuleSet
 class Scope:
     """One open scope. Its rules, their counts and its recordings are its own."""
 
-    __slots__ = ("closed", "exchanges", "missed", "name", "rules", "unmatched", "unmatched_steps")
+    __slots__ = ("closed", "exchanges", "expired", "missed", "name", "rules", "served", "unmatched", "unmatched_steps")
 
     def __init__(self, name: str, rules: RuleSet) -> None:
         self.name = name
@@ -24,5 +24,13 @@ class Scope:
         """Exchanges that have ended."""
         self.missed = 0
         """Requests without a matching recording."""
+        self.served = 0
+        """Requests that a recording answered."""
+        self.expired = 0
+        """Requests whose recording was too old."""
         self.unmatched = 0
         """Requests that no rule matched."""
+
+    def reset(self) -> None:
+        """Set the counts to 0."""
+        self.exchanges = self.missed = self.served = self.expired = self.unmatched = 0

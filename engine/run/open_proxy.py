@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from mockrec.engine.errors import ConfigError
 from mockrec.engine.rules.language.load import Loaded
-from mockrec.engine.rules.model import Passthrough, Replay, Step
+from mockrec.engine.rules.model import Passthrough, Replay, Rule, Step
 from mockrec.engine.run.settings import RunSettings
 from mockrec.engine.transport.local_addresses import is_loopback
 
 
 def check_open_proxy(settings: RunSettings, loaded: Loaded) -> None:
     """Raise ConfigError if other machines could send requests through this one, unless the user allows that."""
-    server, rules = settings.server, loaded.rule_file.rules
+    check_open_proxy_rules(settings, loaded.rule_file.rules)
+
+
+def check_open_proxy_rules(settings: RunSettings, rules: Iterable[Rule]) -> None:
+    """Raise ConfigError if these rules would do so."""
+    server = settings.server
     if server.auth is not None or settings.is_open or is_loopback(server.host.strip("[]").lower()):
         return
     steps = [step for rule in rules for step in rule.steps]

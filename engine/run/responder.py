@@ -15,7 +15,7 @@ from mockrec.engine.rules.language.load import Loaded
 from mockrec.engine.rules.matching.select import CompiledRule, RuleSet
 from mockrec.engine.rules.model import Rule
 from mockrec.engine.run.ca import RunAuthority
-from mockrec.engine.run.open_proxy import check_open_proxy
+from mockrec.engine.run.open_proxy import check_open_proxy, check_open_proxy_rules
 from mockrec.engine.run.settings import Hooks, RunSettings
 from mockrec.engine.steps.compile import compile_rules
 from mockrec.engine.steps.handlers import Handlers, loaded_handlers
@@ -132,7 +132,8 @@ class Responder:
         return compile_rules(loaded.rule_file.rules, context)
 
     def recompile(self, rule: Rule, replays: Replays) -> CompiledRule:
-        """Compile a rule once more, with recordings of its own. Raises ConfigError."""
+        """Compile a rule with recordings of its own. Raises ConfigError."""
+        check_open_proxy_rules(self.settings, [rule])
         (compiled,) = compile_rules([rule], self._compile_context(Handlers(), replays)).rules
         return compiled
 

@@ -148,8 +148,9 @@ class Run(ABC):
     async def _stop(self, serving: TaskGroup) -> None:
         """End what runs in `serving`, with the grace that exchanges have."""
 
-    def _finish_control(self) -> None:  # noqa: B027 - most runs have none
-        """Give the rules the uses that the control API has kept elsewhere."""
+    async def _finish_control(self) -> None:  # noqa: B027 - most runs have none
+        """Write what scopes have kept, and give the rules the uses that the control API has kept elsewhere. Raises
+        FormatError."""
 
     @property
     def control_url(self) -> str | None:
@@ -192,7 +193,10 @@ class Run(ABC):
                         ending = await body(self)
                     self._ends_at = anyio.current_time() + settings.grace
                     await self._stop(serving)
-                self._finish_control()
+                try:
+                    await self._finish_control()
+                except FormatError as error:
+                    self._recording_failed(error)
                 ending = self.hooks.settle(ending)
             finally:
                 with anyio.CancelScope(shield=True):

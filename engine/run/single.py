@@ -53,9 +53,9 @@ class SingleProcessRun(Run):
     def control_url(self) -> str | None:
         return None if self._control is None else self._control.url
 
-    def _finish_control(self) -> None:
+    async def _finish_control(self) -> None:
         if self._control is not None:
-            self._control.finish()
+            await self._control.finish()
 
     async def _start(self, serving: TaskGroup) -> bool:
         assert self._server is not None

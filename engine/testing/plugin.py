@@ -20,6 +20,9 @@ _FIXTURES = ("mockrec", "mockrec_env", "mockrec_recorder")
 _RECORDER = pytest.StashKey["Recorder"]()
 _ACTIVE = pytest.StashKey["Mockrec"]()
 _MARKER_OPTIONS = {"cassette": "cassette", "on_miss": "onMiss", "max_age": "maxAge"}
+_ON_MISS = ("fail", "passthrough", "record")
+_SCOPE = "{scope}"
+_PASSED = pytest.StashKey[bool]()
 _MOST_REPORT = 20_000
 """Characters of the section of a failing test's report."""
 
@@ -31,10 +34,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--mockrec-record",
         metavar="PATH",
         help="Record all exchanges to this file; requests that no rule matches go to the servers that are meant. With"
-        " pytest-xdist each worker has a file of its own (session.gw0.jsonl).",
+        " {scope} in the name, each test has a file of its own; else each worker of pytest-xdist (session.gw0.jsonl).",
     )
-    group.addoption("--mockrec-replay", metavar="PATH", help="Answer from this recorded session in every test.")
-    group.addoption("--mockrec-on-miss", metavar="WHAT", help="What happens to a request without a recording (fail).")
+    group.addoption(
+        "--mockrec-replay",
+        metavar="PATH",
+        help="Answer from this recorded session in every test; with {scope} in the name, each test has its own.",
+    )
+    group.addoption(
+        "--mockrec-on-miss",
+        choices=_ON_MISS,
+        help="What a request without a recording gets: fail (a 503), passthrough (what its server answers), or record"
+        " (that, which is added to the recorded session if the test passes).",
+    )
     group.addoption(
         "--mockrec-report", metavar="FILE.html", help="Write a page with the exchanges of every test to this file."
     )
@@ -90,7 +102,7 @@ def _options(config: pytest.Config) -> list[str]:
         return ["-o", "none", "--unmatched", "reject"]
     path = Path(config.invocation_params.dir, record)
     worker = os.environ.get("PYTEST_XDIST_WORKER")
-    if worker:
+    if worker and _SCOPE not in record:
         name, dot, extension = path.name.partition(".")
         path = path.with_name(f"{name}.{worker}{dot}{extension}")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -103,6 +115,8 @@ def _cassettes(config: pytest.Config) -> Path:
     if not replay:
         return config.rootpath
     path = Path(config.invocation_params.dir, replay).resolve().parent
+    if config.getoption("--mockrec-on-miss") == "record" and _SCOPE not in str(path):
+        path.mkdir(parents=True, exist_ok=True)
     return Path(os.path.commonpath([config.rootpath, path]))
 
 
@@ -119,6 +133,11 @@ def _scope_options(request: pytest.FixtureRequest) -> dict[str, str]:
         given["cassette"] = str(Path(request.path.parent, given["cassette"]))
     elif config.getoption("--mockrec-replay"):
         given["cassette"] = str(Path(config.invocation_params.dir, config.getoption("--mockrec-replay")))
+        on_miss = given.get("on_miss") or config.getoption("--mockrec-on-miss")
+        if on_miss == "record" and _SCOPE not in given["cassette"] and "PYTEST_XDIST_WORKER" in os.environ:
+            raise pytest.UsageError(
+                "with pytest-xdist, tests that record need a file each: --mockrec-replay 'cassettes/{scope}.jsonl'"
+            )
     if config.getoption("--mockrec-on-miss") and "cassette" in given:
         given.setdefault("on_miss", config.getoption("--mockrec-on-miss"))
     return {_MARKER_OPTIONS[name]: str(value) for name, value in given.items() if value is not None}
@@ -134,20 +153,25 @@ def mockrec_recorder(request: pytest.FixtureRequest) -> Recorder:
 def mockrec(request: pytest.FixtureRequest, mockrec_recorder: Recorder) -> Iterator[Mockrec]:
     """A mock server and a proxy for this test, without rules and exchanges of other tests."""
     from mockrec.testing.client import ControlError
-    from mockrec.testing.fixture import open_scope
+    from mockrec.testing.fixture import Mockrec
 
     options = _scope_options(request)
     mockrec_recorder.client.reset()
-    opened = open_scope(mockrec_recorder, request.node.nodeid, **options)
+    name = request.node.nodeid
     try:
-        active = opened.__enter__()
+        active = Mockrec(mockrec_recorder, name, mockrec_recorder.client.open_scope(name, **options))
     except ControlError as error:
         raise pytest.UsageError(f"{request.node.nodeid}: {error}") from None
     request.node.stash[_ACTIVE] = active
     try:
         yield active
     finally:
-        opened.__exit__(None, None, None)
+        # What was recorded belongs to the cassette only if the test has passed.
+        closed = mockrec_recorder.client.close_scope(
+            active.scope, "passed" if request.node.stash.get(_PASSED, False) else "failed"
+        )
+        for text in closed["notAdded"]:
+            request.node.warn(pytest.PytestWarning(f"mockrec: not added to the cassette: {text}"))
 
 
 @pytest.fixture
@@ -167,6 +191,8 @@ def pytest_runtest_makereport(
     """Add the exchanges to the report of a failing test, and to that of every test for --mockrec-report."""
     report = yield
     active = item.stash.get(_ACTIVE, None)
+    if call.when == "call":
+        item.stash[_PASSED] = report.passed
     wants_page = bool(item.config.getoption("--mockrec-report"))
     if active is not None and call.when == "call" and (report.failed or wants_page):
         text = _exchanges_text(active)

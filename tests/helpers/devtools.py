@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 from websockets.sync.client import connect
 
 SECONDS = 20.0
+EMPTY = "about:blank"
 LOADED = "new Promise(done => document.readyState === 'complete' ? done() : addEventListener('load', done))"
 
 
@@ -48,15 +50,20 @@ def developer_tools(
                 )
                 while (answer := json.loads(client.recv(60))).get("id") != number:
                     pass
-                found: dict[str, Any] = answer["result"]
+                found: dict[str, Any] = answer.get("result", {})
                 return found
 
             target = call("Target.createTarget", url=page)["targetId"]
             session = call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
 
             def evaluate(script: str) -> Any:
-                # The page's modules can be imported only after it has loaded.
-                call("Runtime.evaluate", session, expression=LOADED, awaitPromise=True)
+                # The page's modules can be imported only after it has loaded. A new tab begins with an empty document,
+                # and what is evaluated in that ends without a result when the page takes its place.
+                until = time.monotonic() + SECONDS
+                while call("Runtime.evaluate", session, expression=LOADED, awaitPromise=True).get("result") is None or (
+                    call("Runtime.evaluate", session, expression="location.href")["result"]["value"] == EMPTY != page
+                ):
+                    assert time.monotonic() < until, f"{page} was not loaded"
                 answer = call("Runtime.evaluate", session, expression=script, awaitPromise=True, returnByValue=True)
                 assert "exceptionDetails" not in answer, answer
                 return answer["result"]["value"]

@@ -8,6 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+from upstreams import Received, StartUpstream
+
+from mockrec.formats.files.scope_names import scope_name
 from mockrec.formats.session import open_session
 
 CLIENTS = """
@@ -210,3 +214,43 @@ def test_four_workers_and_two_hundred_tests(tmp_path: Path) -> None:
     assert "1 passed, 2 errors" in run.stdout, run.stdout + run.stderr
     assert "the marker mockrec has no casette" in run.stdout
     assert re.search("test_nowhere: .*nowhere.jsonl", run.stdout)
+
+
+RECORDING = """
+import os
+
+import httpx
+import pytest
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_one(mockrec, number):
+    url = f"{os.environ['SERVER']}/{number}"
+    with httpx.Client(proxy=mockrec.proxy_url, trust_env=False, timeout=60) as client:
+        assert client.get(url).text == f"/{number}"
+    assert number != 3 or "PASS" in os.environ
+"""
+
+
+def test_each_test_records_a_cassette_of_its_own_if_it_passes(
+    tmp_path: Path, upstream: StartUpstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answer(received: Received) -> bytes:
+        text = received.target.encode()
+        return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(text), text)
+
+    server = upstream(answer)
+    monkeypatch.setenv("SERVER", server.url)
+    replay = ("--mockrec-replay", "cassettes/{scope}.jsonl")
+    run = run_pytest(tmp_path, RECORDING, "-n", "2", *replay, "--mockrec-on-miss", "record")
+    assert "1 failed, 3 passed" in run.stdout, run.stdout + run.stderr
+    names = [f"{scope_name(f'test_suite.py::test_one[{number}]')}.jsonl" for number in range(3)]
+    assert sorted(path.name for path in (tmp_path / "cassettes").glob("*.jsonl")) == sorted(names)
+    server.close()
+    # Without the server: the tests that were recorded pass, and the one that failed has nothing to pass with.
+    monkeypatch.setenv("PASS", "1")
+    run = run_pytest(tmp_path, RECORDING, *replay)
+    assert "1 failed, 3 passed" in run.stdout, run.stdout + run.stderr
+    assert "No recording answers this request" in run.stdout
+    run = run_pytest(tmp_path, RECORDING, "-n", "1", "--mockrec-replay", "one.jsonl", "--mockrec-on-miss", "record")
+    assert "tests that record need a file each" in run.stdout

@@ -13,7 +13,7 @@ from mockrec.formats.schema.body import Body
 from mockrec.formats.schema.errors import RecordError, SessionError
 from mockrec.formats.schema.lenient import object_of
 from mockrec.formats.schema.lifecycle import COMPLETE_TYPES, DEFAULT_EVENTS, TERMINAL_TYPES
-from mockrec.formats.sessions.append import Addition
+from mockrec.formats.sessions.append import Addition, add_to_session
 from mockrec.formats.sessions.session import open_session
 
 _ANSWERED = frozenset({"passthrough-response-head"})
@@ -54,15 +54,46 @@ class Selected:
     """The other exchanges, and why, a line each."""
 
 
-def select_exchanges(log: str, wanted: Collection[str], events: Collection[str] = ()) -> Selected:
+@dataclass(slots=True)
+class Added:
+    """What was added to a cassette."""
+
+    count: int
+    left_out: list[str]
+    """The exchanges that were not added, and why, a line each."""
+    lost: int = 0
+    """Bodies that could not be copied."""
+
+
+def add_exchanges(
+    path: str, log: str, wanted: Collection[str], *, file_mode: int, is_new: bool, bodies: Path | None = None
+) -> Added:
+    """Add the complete exchanges among those with these ids from the log of a run to the cassette at `path`.
+
+    `is_new`: it was not there when the run began. `bodies`: the folder of the log's bodies, if it is not next to it.
+    Raises FormatError; the cassette is as it was then.
+    """
+    own_events: list[str] = []
+    if not is_new:
+        with open_session(path) as session:
+            events = (session.header or {}).get("events")
+            own_events = [str(name) for name in events] if isinstance(events, list) else []
+    selected = select_exchanges(log, wanted, own_events, bodies)
+    lost = 0 if selected.addition is None else add_to_session(path, selected.addition, file_mode=file_mode)
+    return Added(selected.count, selected.left_out, lost)
+
+
+def select_exchanges(
+    log: str, wanted: Collection[str], events: Collection[str] = (), bodies: Path | None = None
+) -> Selected:
     """Return what the log of a run holds of the exchanges with these ids. `events`: types that are kept in addition to
-    the default ones. Raises SessionError."""
+    the default ones; `bodies`: see `add_exchanges`. Raises SessionError."""
     found: dict[str, _Exchange] = {}
     names: dict[str, str] = {}
     started: Mapping[str, Any] = {}
     ended: Mapping[str, Any] = {}
     with open_session(log) as session:
-        folder = session.bodies_folder
+        folder = bodies or session.bodies_folder
         for _, record in session:
             kind, identity = record["type"], str(record.get("id") or "")
             if kind == "session-started":

@@ -23,14 +23,15 @@ if TYPE_CHECKING:
 class Replays:
     """The cassettes of one loaded set of rules."""
 
-    def __init__(self, limits: SocketSettings, *, keeps_exchanges: bool = True) -> None:
+    def __init__(self, limits: SocketSettings, *, keeps_exchanges: bool = True, may_be_new: bool = False) -> None:
         """`keeps_exchanges`: what comes back from servers is kept until the run ends, so that it can become part of a
-        cassette."""
+        cassette. `may_be_new`: a session that is not there has no recordings, instead of being an error."""
         self.cassettes: list[Cassette] = []
         self.recorded: list[Cassette] = []
         """Those of steps with `onMiss: record`."""
         self._limits = limits
         self._keeps_exchanges = keeps_exchanges
+        self._may_be_new = may_be_new
 
     def act(self, step: Replay, context: CompileContext | None = None) -> StepHandler:
         """Return the handler of a `replay` step; without a `context`, requests without a recording are not passed on.
@@ -48,7 +49,7 @@ class Replays:
         try:
             match = MatchOptions(step.match, tuple(parse_selector(text) for text in step.ignore), step.strict_match)
             latency = parse_latency(step.latency)
-            cassette = _cassette_of(step, match)
+            cassette = _cassette_of(step, match, may_be_new=self._may_be_new)
         except (ValueError, SessionError) as error:
             raise ConfigError(f"{where}{error}") from None
         self.cassettes.append(cassette)
@@ -75,7 +76,7 @@ class Replays:
             cassette.finish()
 
 
-def _cassette_of(step: Replay, match: MatchOptions) -> Cassette:
+def _cassette_of(step: Replay, match: MatchOptions, *, may_be_new: bool) -> Cassette:
     """Read the session of a step. Raises SessionError, and ValueError for an invalid filter expression."""
     from mockrec.engine.replay.serve.cassette import Cassette
     from mockrec.engine.replay.session.only import EveryExchange, judge
@@ -86,7 +87,7 @@ def _cassette_of(step: Replay, match: MatchOptions) -> Cassette:
         from mockrec.formats.sessions.append import check_addable
 
         check_addable(path)
-    if not os.path.exists(path) and step.on_miss == "record":
+    if not os.path.exists(path) and (may_be_new or step.on_miss == "record"):
         return Cassette(path, match, repeat=step.repeat, is_new=True)
     if os.path.isfile(path) and os.path.getsize(path) == 0:
         if step.on_miss == "record":

@@ -20,7 +20,7 @@ from mockrec.engine.replay.serve.latency import Latency
 from mockrec.engine.replay.serve.loader import REPLACES
 from mockrec.engine.replay.serve.miss import miss_text, remedy_of
 from mockrec.engine.replay.serve.partial_content import partial_response
-from mockrec.engine.replay.serve.tags import MISSED
+from mockrec.engine.replay.serve.tags import EXPIRED, MISSED
 from mockrec.engine.replay.serve.variants import request_fields
 from mockrec.engine.replay.serve.websocket import serve_websocket
 from mockrec.engine.replay.session.editable import pairs_of, raw_headers
@@ -39,7 +39,7 @@ from mockrec.formats.schema.body import Body
 from mockrec.formats.schema.errors import RecordError, SessionError
 from mockrec.formats.schema.lenient import object_of, status_of
 
-STALE = {"expired": "replay-expired", "refresh": "replay-refresh"}
+STALE = {"expired": EXPIRED, "refresh": "replay-refresh"}
 """The tags of requests whose recordings are too old, or to be made again."""
 GUESSED = "replay-guess"
 """The tag, and the type of the rule-event, of a request for which another recording might have been the right one."""

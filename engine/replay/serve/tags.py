@@ -6,3 +6,5 @@ from typing import Final
 
 MISSED: Final = "replay-miss"
 """The tag of a request without a matching recording, or whose recording cannot be served."""
+EXPIRED: Final = "replay-expired"
+"""The tag of a request whose recording is too old."""

@@ -14,12 +14,14 @@ from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.message.response import PreparedResponse
 from mockrec.engine.message.scope import Scope
 from mockrec.engine.run.control import metrics
-from mockrec.engine.run.control.cassette import ON_MISS, ScopeCassette, path_below
+from mockrec.engine.run.control.cassette import ScopeCassette, options_of
 from mockrec.engine.run.control.guard import refusal
 from mockrec.engine.run.control.posted import load_posted
 from mockrec.engine.server.admission import SCOPE_FIELD, USER_PREFIX
 from mockrec.engine.usercode.calls import own_call
+from mockrec.formats.files.scope_names import PLACEHOLDER
 from mockrec.formats.query import FilterError, parse
+from mockrec.formats.schema.errors import FormatError
 
 if TYPE_CHECKING:
     from mockrec.engine.run.control.control import Control
@@ -184,33 +186,52 @@ class ControlApi:
 
     async def open_scope(self, call: Call) -> Answer:
         """`PUT /v1/scopes/NAME`: open a scope; one that is open begins again."""
-        admission, name = self._control.admission, call.rest
+        control, name = self._control, call.rest
+        admission = control.admission
         if not name or len(name) > _LONGEST_NAME or _CONTROL_CHARACTER.search(name):
             raise ApiError(422, f"a scope's name has 1 to {_LONGEST_NAME} characters, and no control characters")
         if len(admission.scopes) >= _MOST_SCOPES and name not in admission.scopes:
             raise ApiError(422, f"{_MOST_SCOPES} scopes are open; close some with DELETE /v1/scopes/NAME")
-        cassette = await self._cassette(_object(await call.body()))
+        cassette = await self._cassette(_object(await call.body()), name)
+        if cassette is not None and cassette.records and (other := control.rules.writer_of(cassette.path, name)):
+            cassette.replays.close()
+            raise ApiError(
+                409,
+                f"the open scope {other!r} records into {cassette.path}; with {PLACEHOLDER} in the name of the cassette"
+                " each scope has a file of its own",
+            )
         if name in admission.scopes:
-            self._close(name)
+            self._close(admission.scopes[name])
         try:
-            scope = self._control.rules.open(name, cassette)
+            scope = control.rules.open(name, cassette)
         except ConfigError as error:
+            raise ApiError(422, str(error)) from None
+        try:
+            control.files.begin(scope, control.rules.of(scope).recordings)
+        except ConfigError as error:
+            control.rules.close(scope)
             raise ApiError(422, str(error)) from None
         admission.scopes[name] = scope
         admission.was_opened = True
         return 200, self._described(scope)
 
     async def close_scope(self, call: Call) -> Answer:
-        """`DELETE /v1/scopes/NAME`."""
-        await self._control.settle()
-        outcome = call.parameter("outcome")
+        """`DELETE /v1/scopes/NAME`. A scope whose file cannot be written stays open, so that nothing is lost."""
+        control, outcome = self._control, call.parameter("outcome")
         if outcome not in (None, "passed", "failed"):
             raise ApiError(400, f"outcome: expected passed or failed, got {outcome!r}")
-        scope = self._open_scope(call.rest)
-        assert scope is not None
-        described = self._described(scope)
-        self._close(scope.name)
-        return 200, described
+        await control.flush()
+        async with control.closing:
+            scope = self._open_scope(call.rest)
+            assert scope is not None
+            described, recordings = self._described(scope), control.rules.of(scope).recordings
+            try:
+                written = await control.files.write(scope, recordings, passed=outcome == "passed")
+            except FormatError as error:
+                raise ApiError(500, f"the scope stays open, because its file cannot be written: {error}") from None
+            if control.admission.scopes.get(scope.name) is scope:
+                self._close(scope)
+        return 200, described | {"added": written.added, "notAdded": written.left_out}
 
     async def show_scope(self, call: Call) -> Answer:
         """`GET /v1/scopes/NAME`."""
@@ -219,29 +240,20 @@ class ControlApi:
         assert scope is not None
         return 200, self._described(scope)
 
-    def _close(self, name: str) -> None:
-        scope = self._control.admission.scopes.pop(name)
+    def _close(self, scope: Scope) -> None:
+        del self._control.admission.scopes[scope.name]
         scope.closed = True
+        self._control.files.forget(scope)
         self._control.rules.close(scope)
 
-    async def _cassette(self, given: Mapping[str, Any]) -> ScopeCassette | None:
+    async def _cassette(self, given: Mapping[str, Any], scope: str) -> ScopeCassette | None:
         """Return the recordings that a PUT asks for. Raises ApiError."""
-        unknown = [key for key in given if key not in ("cassette", "onMiss")]
-        if unknown:
-            raise ApiError(422, f"unknown key {unknown[0]!r}; expected cassette and onMiss")
-        path, on_miss = given.get("cassette"), given.get("onMiss", "fail")
-        if on_miss not in ON_MISS:
-            raise ApiError(422, f"onMiss: expected {' or '.join(ON_MISS)}, got {on_miss!r}")
-        if path is None:
-            if "onMiss" in given:
-                raise ApiError(422, "onMiss is of a cassette, and none is given")
-            return None
-        if not isinstance(path, str) or not path or "\x00" in path:
-            raise ApiError(422, f"cassette: expected the name of a file, got {path!r}")
         control = self._control
         try:
-            whole = path_below(control.settings.cassettes, path)
-            return await own_call(ScopeCassette, whole, on_miss, control.responder, control.socket_settings)
+            options = options_of(given, scope, control.settings.cassettes)
+            if options is None:
+                return None
+            return await own_call(ScopeCassette, options, control.responder)
         except ConfigError as error:
             raise ApiError(422, str(error)) from None
 
@@ -265,7 +277,9 @@ class ControlApi:
             "header": {SCOPE_FIELD: name},
             "exchanges": scope.exchanges,
             "unmatched": scope.unmatched,
+            "served": scope.served,
             "missed": scope.missed,
+            "expired": scope.expired,
             "unused": 0 if cassette is None else cassette.unused,
         }
 

@@ -17,11 +17,13 @@ from mockrec.engine.recording.connection_log import ConnectionLog
 from mockrec.engine.recording.exchange_log import ExchangeLog
 from mockrec.engine.recording.logged_exchange import LoggedExchange
 from mockrec.engine.recording.recording import Recording
-from mockrec.engine.replay.serve.tags import MISSED
+from mockrec.engine.replay.send.recorded_exchange import REPLAY_OF
+from mockrec.engine.replay.serve.tags import EXPIRED, MISSED
 from mockrec.engine.rules.matching.select import RuleSet
 from mockrec.engine.run.control.api import ControlApi
 from mockrec.engine.run.control.metrics import Metrics
 from mockrec.engine.run.control.rules import RuntimeRules
+from mockrec.engine.run.control.scope_files import ScopeFiles
 from mockrec.engine.run.control.secrets import marking
 from mockrec.engine.run.control.settings import ControlSettings
 from mockrec.engine.run.control.store import ExchangeStore
@@ -64,7 +66,6 @@ class Control:
         self.settings = settings
         self.folder = responder.settings.loaded.rule_file.folder
         """The folder of the rule file."""
-        self.socket_settings = responder.websocket
         self.responder = responder
         self._metrics = Metrics()
         self._counts = _Counts()
@@ -74,10 +75,14 @@ class Control:
         self._redactor = recording.redactor
         self._hooks = hooks
         self._selecting = anyio.Lock()
+        self.closing = anyio.Lock()
+        """Held while the files of a scope are written, so that no scope is written twice."""
         outputs = responder.settings.outputs
         self._bodies = Path(f"{outputs[0]}.bodies") if recording.body_files is not None and outputs else None
         self._store = ExchangeStore(self._bodies)
-        recording.recorder.tap = self._store.add
+        self.files = ScopeFiles(settings, recording, self._bodies, responder.settings.file_mode)
+        self._unscoped = 0
+        recording.recorder.tap = self._tap
         silent = ExchangeLog(recording.recorder, frozenset(), recording.bodies)
         port = sockets[0].getsockname()[1]
         steps = CompiledSteps([ControlApi(self).handle], never_blocks=False)
@@ -132,13 +137,24 @@ class Control:
         """Accept no more, and end each connection after its present request."""
         await self._listener.stop()
 
-    def finish(self) -> None:
-        """The run ends: give the rules of the file all their uses."""
+    async def finish(self) -> None:
+        """The run ends: write the sessions of the scopes that are open, and give the rules of the file all their uses.
+        Raises FormatError."""
+        if self.settings.output is not None:
+            await self.flush()
+            for scope in list(self.admission.scopes.values()):
+                await self.files.write(scope, (), passed=False)
+            if self._unscoped:
+                self._hooks.warn(
+                    f"exchanges that belong to no scope are in no file ({self._unscoped}):"
+                    f" {self.settings.output} is for those of scopes; add another -o for all"
+                )
         self.rules.finish()
 
     def close(self) -> None:
-        """Close the port."""
+        """Close the port, and delete what is kept of open scopes."""
         self._listener.close()
+        self.files.close()
 
     # ── what it does ───────────────────────────────────────────────────────────────────────────────
 
@@ -175,6 +191,10 @@ class Control:
 
             return make() if size <= _AT_ONCE else await own_call(make)
 
+    def _tap(self, batch: bytes) -> None:
+        self._store.add(batch)
+        self.files.add(batch)
+
     def _use(self, rules: RuleSet) -> None:
         self._context.rules = rules
 
@@ -190,11 +210,15 @@ class Control:
             unmatched=exchange.unmatched,
             missed=missed,
         )
+        if scope is None and len(self.responder.settings.outputs) == 0:
+            self._unscoped += 1
         if exchange.id >= self._store.begins_at:
             self._counts.add(missed=missed, unmatched=exchange.unmatched)
             if scope is not None:
                 scope.exchanges += 1
                 scope.missed += missed
+                scope.expired += EXPIRED in exchange.tags
+                scope.served += any(tag.startswith(REPLAY_OF) for tag in exchange.tags) and not missed
                 scope.unmatched += exchange.unmatched
         if self._hooks.exchange_ended is not None:
             self._hooks.exchange_ended(exchange)

@@ -88,7 +88,7 @@ class RuntimeRules:
 
     def add(self, loaded: Loaded, scope: Scope | None) -> list[str]:
         """Add rules, before those of the file and after those added before. Return their ids. Raises ConfigError."""
-        replays = Replays(self._responder.websocket)
+        replays = Replays(self._responder.websocket, keeps_exchanges=False)
         taken = self._taken_ids(scope)
         positions = self._positions if scope is None else self._scope_positions
         rules, ids = [], []
@@ -146,7 +146,7 @@ class RuntimeRules:
             each.replays.reset()
             if each.cassette is not None:
                 each.cassette.reset()
-            each.scope.exchanges = each.scope.missed = each.scope.unmatched = 0
+            each.scope.reset()
         if had_added:
             self._rebuild()
 
@@ -173,6 +173,18 @@ class RuntimeRules:
     def of(self, scope: Scope) -> ScopeRules:
         """Return the rules of an open scope."""
         return self._scopes[scope]
+
+    def writer_of(self, path: str, name: str) -> str | None:
+        """Return the name of an open scope, other than `name`, that records into a cassette; None if there is none."""
+        for scope, each in self._scopes.items():
+            if (
+                scope.name != name
+                and each.cassette is not None
+                and each.cassette.records
+                and each.cassette.path == path
+            ):
+                return scope.name
+        return None
 
     def close(self, scope: Scope) -> None:
         """Close a scope. Exchanges under way are answered by its rules to their ends."""

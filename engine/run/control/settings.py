@@ -18,5 +18,9 @@ class ControlSettings:
     """The first and the last port to try on loopback; 0 for any free one."""
     cassettes: str | None = None
     """The folder that scopes may take their recordings from; None: none."""
+    output: str | None = None
+    """The path of the session of each scope, with `{scope}` in place of its name; None: scopes have none."""
+    replaces: bool = False
+    """Whether such a session replaces a file that is there (`--force`)."""
     token: str = field(default_factory=_new_token)
     """What every request has to bear. In every log it is redacted."""
