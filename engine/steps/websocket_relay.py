@@ -107,7 +107,7 @@ class SocketRelay:
                 try:
                     await self._server_to_client()
                 except WebSocketLost:
-                    pass
+                    await self._client_lost()
                 self._closing(group.cancel_scope)
 
             def left() -> None:
@@ -118,7 +118,7 @@ class SocketRelay:
             try:
                 await self._client_to_server(left)
             except WebSocketLost:
-                await self._server.close(_UNEXPECTED)
+                await self._client_lost()
             self._closing(group.cancel_scope)
         if self._exchange.finished:
             return
@@ -132,6 +132,11 @@ class SocketRelay:
                 await session.close(close.code, close.reason)
             except WebSocketLost:
                 pass
+
+    async def _client_lost(self) -> None:
+        """Tell the server that the client has disconnected. Either task may notice that first; it ends the other."""
+        if self._session.client_close is None:
+            await self._server.close(_UNEXPECTED)
 
     def _closing(self, scope: anyio.CancelScope) -> None:
         """Give the other side some time for its close frame, after that of one side."""
