@@ -11,7 +11,7 @@ from mockrec.engine.recording.event_log import EventLog, MakeBody
 from mockrec.engine.recording.exchange_records import add_outcome, response_record
 from mockrec.engine.recording.logged_exchange import LoggedExchange
 from mockrec.engine.recording.record_cache import RecordCache
-from mockrec.engine.wire.websocket.connection import CloseFrame
+from mockrec.engine.wire.websocket.parts import CloseFrame
 
 
 class WebSocketLog:

@@ -26,7 +26,6 @@ from mockrec.engine.steps.upstream_options import options_of
 from mockrec.engine.steps.webhook_delivery import Webhooks
 from mockrec.engine.tls.client import ClientContexts
 from mockrec.engine.tls.keylog import KeyLog
-from mockrec.engine.tls.server import ServerContexts, alpn_selector
 from mockrec.engine.transport.connector import Connector
 from mockrec.engine.transport.local_addresses import LocalEndpoints
 from mockrec.engine.upstream.client import UpstreamClient
@@ -36,6 +35,7 @@ from mockrec.engine.usercode.calls import own_call
 
 if TYPE_CHECKING:
     from mockrec.engine.replay.serve.cassette import Cassette
+    from mockrec.engine.tls.server import ServerContexts
 
 _LEAST_MATCHED = 10 * 1024 * 1024
 """Bytes of a body that matchers see at least, even if the log keeps less of it."""
@@ -150,6 +150,8 @@ class Responder:
 
     def server_contexts(self) -> ServerContexts:
         """The server side of TLS. Raises ConfigError if there is no authority."""
+        from mockrec.engine.tls.server import ServerContexts, alpn_selector
+
         settings = self.settings
         return ServerContexts(self.ca.load(), settings.tls, alpn_selector(settings.server.http2), self._key_log)
 

@@ -16,8 +16,8 @@ from mockrec.engine.transport.byte_stream import ByteStream
 from mockrec.engine.upstream.errors import RESET, UpstreamError
 from mockrec.engine.upstream.stream import UpstreamStream
 from mockrec.engine.wire.parts import Part, ResponseHead
-from mockrec.engine.wire.websocket.connection import CloseFrame, Fragment, Ping, Pong, WebSocket, WsFault
 from mockrec.engine.wire.websocket.handshake import Deflate, agreed
+from mockrec.engine.wire.websocket.parts import CloseFrame, Fragment, Ping, Pong, WsFault
 
 _UNEXPECTED = 1011
 _BAD_GATEWAY = 1014  # registered with IANA for exactly this
@@ -31,6 +31,8 @@ class ServerEnd:
         self._pipe = pipe
         self.deflate = deflate
         """The compression that the server has agreed to."""
+        from mockrec.engine.wire.websocket.connection import WebSocket
+
         self.codec = codec = WebSocket("client", deflate=deflate, message_limit=message_limit, check_text=False)
         self.stuck = False
         """Whether a write is under way that the server has not taken yet."""

@@ -14,7 +14,7 @@ from mockrec.formats.files.line_blocks import LineBlocks
 from mockrec.formats.files.reader import Lines
 from mockrec.formats.parquet.paths import session_name
 from mockrec.formats.schema.errors import SessionError
-from mockrec.formats.schema.events import SCHEMA_VERSION
+from mockrec.formats.schema.lifecycle import SCHEMA_VERSION
 from mockrec.formats.sessions.inputs import open_source
 from mockrec.formats.sessions.live import why_incomplete
 from mockrec.formats.text.json import is_deeper
