@@ -248,7 +248,7 @@ def replay(
         return
     _refuse(context, _SENDING if serve else _SERVING, "--serve" if serve else "--to")
     check_word("--redact", redact, ("default", "none"))
-    outputs = one_output_each(output)
+    outputs = one_output_each(output, keeps_scope=use_control)
     refuse_inputs(outputs, (session,))
     record = _record_settings(events, max_body_size, redact)
     if dry_run and report is not None:

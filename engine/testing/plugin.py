@@ -105,8 +105,17 @@ def _options(config: pytest.Config) -> list[str]:
     if worker and _SCOPE not in record:
         name, dot, extension = path.name.partition(".")
         path = path.with_name(f"{name}.{worker}{dot}{extension}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return ["-o", str(path), "--force", "--unmatched", "passthrough"]
+    if "{" not in record:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    # Braces in the path of the folder are no placeholders; those in the option are.
+    folder = str(config.invocation_params.dir)
+    output = str(path) if not str(path).startswith(folder) else _braced(folder) + str(path)[len(folder) :]
+    return ["-o", output, "--force", "--unmatched", "passthrough"]
+
+
+def _braced(text: str) -> str:
+    """Return the name of an output in which no brace begins a placeholder."""
+    return text.replace("{", "{{").replace("}", "}}")
 
 
 def _cassettes(config: pytest.Config) -> Path:
