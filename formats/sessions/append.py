@@ -23,7 +23,7 @@ from mockrec.formats.files.frames import Sink
 from mockrec.formats.files.jsonl import encode_lines, load_record
 from mockrec.formats.files.part_names import numbered_parts
 from mockrec.formats.parquet.paths import is_uri
-from mockrec.formats.schema.errors import OutputBusyError, OutputError, SessionError
+from mockrec.formats.schema.errors import OutputBusyError, OutputError, OutputExistsError, SessionError
 from mockrec.formats.sessions.derived import BodyCarrier
 from mockrec.formats.sessions.inputs import open_part
 from mockrec.formats.sessions.outputs import format_of, open_sink
@@ -127,6 +127,20 @@ def add_to_session(path: str, addition: Addition, *, file_mode: int) -> int:
                 return lost
 
 
+def write_session(path: str, addition: Addition, *, file_mode: int, replaces: bool) -> int:
+    """Write the records as a session of their own, and return how many bodies could not be copied. `replaces`: a file
+    that is there is replaced when the new one is complete. Raises OutputError; a file that is there is as it was then.
+    """
+    real = os.path.realpath(path)
+    with _locked(real, path, time.monotonic() + _LOCK_SECONDS) as held:
+        lost = None
+        if held is None or replaces:
+            lost = _add(real, addition, file_mode, is_new=True, replaces=replaces)
+        if lost is None:
+            raise OutputExistsError(path)
+        return lost
+
+
 @contextmanager
 def _locked(real: str, path: str, deadline: float) -> Iterator[int | None]:
     """Hold the lock of the session while it is replaced: of two runs that end together, neither loses anything.
@@ -160,8 +174,9 @@ def _is_still(fd: int, path: str) -> bool:
         return False
 
 
-def _add(real: str, addition: Addition, file_mode: int, *, is_new: bool) -> int | None:
-    """Write the new file and rename it. Return None if another program has made the session meanwhile."""
+def _add(real: str, addition: Addition, file_mode: int, *, is_new: bool, replaces: bool = False) -> int | None:
+    """Write the new file and rename it. Return None if another program has made the session meanwhile, unless that is
+    replaced."""
     name = os.path.basename(real)
     mode = file_mode if is_new else stat.S_IMODE(os.stat(real).st_mode)
     try:
@@ -180,7 +195,7 @@ def _add(real: str, addition: Addition, file_mode: int, *, is_new: bool) -> int 
                 _write(sink, None if is_new else real, addition, carrier)
             finally:
                 sink.close()
-            is_done = _rename(made, real, is_new=is_new)
+            is_done = _rename(made, real, is_new=is_new and not replaces)
         finally:
             if not is_done:
                 carrier.discard()

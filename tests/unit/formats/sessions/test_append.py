@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mockrec.formats.analysis.verify import Audit
-from mockrec.formats.schema.errors import SessionError
-from mockrec.formats.sessions.append import Addition, add_to_session, check_addable
+from mockrec.formats.schema.errors import OutputExistsError, SessionError
+from mockrec.formats.sessions.append import Addition, add_to_session, check_addable, write_session
 from mockrec.formats.sessions.session import open_session
 
 STARTED = {
@@ -137,6 +138,27 @@ def test_a_damaged_session_stays_as_it_is(tmp_path: Path) -> None:
         add_to_session(str(path), addition("a"), file_mode=0o600)
     assert path.read_bytes() == before
     assert [one.name for one in tmp_path.iterdir()] == ["s.jsonl"]
+
+
+def test_a_session_is_replaced_only_when_the_new_one_is_complete(tmp_path: Path) -> None:
+    path = written(tmp_path / "s.jsonl", *OLD)
+    before = path.read_bytes()
+
+    def torn() -> Iterator[bytes]:
+        yield from exchange("a")
+        raise SessionError("log.jsonl", "is damaged")
+
+    with pytest.raises(OutputExistsError, match="--force"):
+        write_session(str(path), addition("a"), file_mode=0o600, replaces=False)
+    with pytest.raises(SessionError, match="damaged"):
+        write_session(str(path), Addition(torn, STARTED, ENDED, None), file_mode=0o600, replaces=True)
+    assert path.read_bytes() == before
+    write_session(str(path), addition("a"), file_mode=0o600, replaces=True)
+    assert order_findings(path) == []
+    assert b'"old"' not in path.read_bytes()
+    assert [one.name for one in tmp_path.iterdir()] == ["s.jsonl"]
+    write_session(str(tmp_path / "new.jsonl"), addition("a"), file_mode=0o600, replaces=False)
+    assert (tmp_path / "new.jsonl").read_bytes() == path.read_bytes()
 
 
 def test_what_cannot_be_added_to_is_refused_before(tmp_path: Path) -> None:
