@@ -200,6 +200,8 @@ def _add(real: str, addition: Addition, file_mode: int, *, is_new: bool, replace
             if not is_done:
                 carrier.discard()
         return carrier.lost if is_done else None
+    except OutputError as error:
+        raise (OutputError(real, error.message) if error.file.startswith(folder) else error) from None
     except OSError as error:
         raise OutputError(real, error.strerror or str(error)) from None
     finally:
