@@ -138,18 +138,24 @@ def _scope_options(request: pytest.FixtureRequest) -> dict[str, str]:
             raise pytest.UsageError(
                 f"{request.node.nodeid}: the marker mockrec has no {name}; expected {', '.join(_MARKER_OPTIONS)}"
             )
+    on_miss = config.getoption("--mockrec-on-miss")
     if "cassette" in given:
         given["cassette"] = str(Path(request.path.parent, given["cassette"]))
     elif config.getoption("--mockrec-replay"):
         given["cassette"] = str(Path(config.invocation_params.dir, config.getoption("--mockrec-replay")))
-        on_miss = given.get("on_miss") or config.getoption("--mockrec-on-miss")
-        if on_miss == "record" and _SCOPE not in given["cassette"] and "PYTEST_XDIST_WORKER" in os.environ:
-            raise pytest.UsageError(
-                "with pytest-xdist, tests that record need a file each: --mockrec-replay 'cassettes/{scope}.jsonl'"
-            )
-    if config.getoption("--mockrec-on-miss") and "cassette" in given:
-        given.setdefault("on_miss", config.getoption("--mockrec-on-miss"))
+    if on_miss and "cassette" in given:
+        given.setdefault("on_miss", on_miss)
+    if given.get("on_miss") == "record" and _SCOPE not in given.get("cassette", _SCOPE) and _has_other_workers():
+        raise pytest.UsageError(
+            f"{request.node.nodeid}: with workers of pytest-xdist, tests that record need a file each, such as"
+            " 'cassettes/{scope}.jsonl'; or record without -n"
+        )
     return {_MARKER_OPTIONS[name]: str(value) for name, value in given.items() if value is not None}
+
+
+def _has_other_workers() -> bool:
+    """Whether this process is one of several workers of pytest-xdist."""
+    return "PYTEST_XDIST_WORKER" in os.environ and os.environ.get("PYTEST_XDIST_WORKER_COUNT") != "1"
 
 
 @pytest.fixture(scope="session")

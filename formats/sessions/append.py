@@ -79,6 +79,12 @@ def check_addable(path: str) -> None:
         raise SessionError(path, "its folder is not there, so no session can be recorded in it")
     if not os.access(folder, os.W_OK):
         raise SessionError(path, "its folder is not writable, so nothing can be added")
+    try:
+        os.lstat(path)
+    except FileNotFoundError:
+        pass
+    except OSError as error:  # a name that is too long, for example
+        raise SessionError(path, f"no file can have this name: {error.strerror or error}") from None
     if not os.path.exists(path) or os.path.getsize(path) == 0:
         return
     tool = _other_tool(path)

@@ -182,7 +182,7 @@ def test_clients_and_kinds_of_tests(tmp_path: Path) -> None:
 def test_a_failing_test_shows_what_was_asked(tmp_path: Path) -> None:
     run = run_pytest(tmp_path, FAILING, "--mockrec-report", "page.html")
     assert run.returncode == 1
-    assert "expected 1 request that match: method == POST and path == /orders" in run.stdout
+    assert "expected 1 request that matches: method == POST and path == /orders" in run.stdout
     nearest = re.findall(
         r"^E +\d\. (\w+) \S+/(\w+)(?:\?\S*)? → 503 \(no rule matched\); not: (.*)$", run.stdout, re.MULTILINE
     )
@@ -257,5 +257,7 @@ def test_each_test_records_a_cassette_of_its_own_if_it_passes(
     run = run_pytest(folder, RECORDING, *replay)
     assert "1 failed, 3 passed" in run.stdout, run.stdout + run.stderr
     assert "No recording answers this request" in run.stdout
-    run = run_pytest(folder, RECORDING, "-n", "1", "--mockrec-replay", "one.jsonl", "--mockrec-on-miss", "record")
-    assert "tests that record need a file each" in run.stdout
+    marked = RECORDING.replace("@pytest", "@pytest.mark.mockrec(cassette='one.jsonl', on_miss='record')\n@pytest", 1)
+    for suite, options in ((RECORDING, ("--mockrec-replay", "one.jsonl", *record[:2])), (marked, ())):
+        run = run_pytest(folder, suite, "-n", "2", *options)
+        assert "tests that record need a file each" in run.stdout

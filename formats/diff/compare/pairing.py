@@ -5,8 +5,9 @@
 3. the same endpoint and query, without ids and ignored parameters
 4. the most similar exchange of the same endpoint (`likeness.py`)
 
-In stages 2 to 4, exchanges of a scope that both sessions have are paired within it. Within equal keys, exchanges with equal responses are paired in any order, because concurrent requests have no order.
-The rest is paired n-th to n-th. All stages are linear in the number of exchanges.
+In stages 2 to 4, exchanges of a scope that both sessions have are paired within it. Within equal keys, exchanges with
+equal responses are paired in any order, because concurrent requests have no order. The rest is paired n-th to n-th. All
+stages are linear in the number of exchanges.
 """
 
 from __future__ import annotations

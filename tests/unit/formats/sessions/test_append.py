@@ -168,6 +168,7 @@ def test_what_cannot_be_added_to_is_refused_before(tmp_path: Path) -> None:
     for path, why in (
         (str(parts), "in several files"),
         (str(tmp_path / "set"), "a data set of Parquet"),
+        (str(tmp_path / f"{'x' * 300}.jsonl"), "File name too long"),
         ("-", "in a file only"),
         ("s3://bucket/a.parquet", "in a file only"),
         (str(tmp_path / "none" / "a.jsonl"), "its folder is not there"),
