@@ -6,6 +6,7 @@ next number of a part, the new records, whose `seq` continues, and one `session-
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
 import stat
@@ -36,6 +37,8 @@ _BATCH = 256 * 1024
 _LOCK_SECONDS = 20.0
 """How long another program may be writing the session before this one gives up."""
 _PAUSE_SECONDS = 0.05
+_FOLDER = ".mockrec-"
+"""How the names of the folders begin in which new files are written."""
 _PARQUET = b"PAR1"
 _ZIP = b"PK\x03\x04"
 
@@ -186,10 +189,12 @@ def _add(real: str, addition: Addition, file_mode: int, *, is_new: bool, replace
     name = os.path.basename(real)
     mode = file_mode if is_new else stat.S_IMODE(os.stat(real).st_mode)
     try:
-        folder = tempfile.mkdtemp(prefix=".mockrec-", dir=os.path.dirname(real))
+        folder = tempfile.mkdtemp(prefix=_FOLDER, dir=os.path.dirname(real))
     except OSError as error:
         raise OutputError(real, error.strerror or str(error)) from None
+    lock = _lock_of(folder)
     try:
+        _remove_abandoned(os.path.dirname(real), name)
         chosen = format_of(name) if is_new else _format_in_use(real)
         target = None if chosen in ("har", "parquet") else Path(f"{real}.bodies")
         carrier = BodyCarrier(target)
@@ -211,7 +216,32 @@ def _add(real: str, addition: Addition, file_mode: int, *, is_new: bool, replace
     except OSError as error:
         raise OutputError(real, error.strerror or str(error)) from None
     finally:
+        if lock is not None:
+            os.close(lock)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _lock_of(folder: str) -> int | None:
+    """Lock a folder in which a session is made, until the descriptor is closed. None if that is not possible, or if
+    another program has the lock."""
+    try:
+        fd = os.open(folder, os.O_RDONLY)
+    except OSError:  # Windows, or a folder that has gone
+        return None
+    if locks.lock(fd) == locks.LOCKED:
+        return fd
+    os.close(fd)
+    return None
+
+
+def _remove_abandoned(parent: str, name: str) -> None:
+    """Remove what programs that were killed have left of new files for this session."""
+    for made in glob.glob(os.path.join(glob.escape(parent), f"{_FOLDER}*", glob.escape(name))):
+        folder = os.path.dirname(made)
+        fd = _lock_of(folder)
+        if fd is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+            os.close(fd)
 
 
 def _rename(made: str, real: str, *, is_new: bool) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from mockrec.formats.analysis.verify import Audit
+from mockrec.formats.files import locks
 from mockrec.formats.schema.errors import OutputExistsError, SessionError
 from mockrec.formats.sessions.append import Addition, add_to_session, check_addable, write_session
 from mockrec.formats.sessions.session import open_session
@@ -159,6 +161,20 @@ def test_a_session_is_replaced_only_when_the_new_one_is_complete(tmp_path: Path)
     assert [one.name for one in tmp_path.iterdir()] == ["s.jsonl"]
     write_session(str(tmp_path / "new.jsonl"), addition("a"), file_mode=0o600, replaces=False)
     assert (tmp_path / "new.jsonl").read_bytes() == path.read_bytes()
+
+
+def test_what_a_killed_program_has_left_is_removed(tmp_path: Path) -> None:
+    left, other, running = (tmp_path / f".mockrec-{name}" for name in ("left", "other", "running"))
+    for folder, name in ((left, "s.jsonl"), (other, "t.jsonl"), (running, "s.jsonl")):
+        folder.mkdir()
+        (folder / name).write_bytes(b"torn")
+    fd = os.open(running, os.O_RDONLY)
+    try:
+        assert locks.lock(fd) == locks.LOCKED
+        add_to_session(str(tmp_path / "s.jsonl"), addition("a"), file_mode=0o600)
+    finally:
+        os.close(fd)
+    assert sorted(one.name for one in tmp_path.iterdir()) == [other.name, running.name, "s.jsonl"]
 
 
 def test_what_cannot_be_added_to_is_refused_before(tmp_path: Path) -> None:
