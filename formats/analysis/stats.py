@@ -163,8 +163,8 @@ class Stats:
         for line in lines:
             try:
                 record = decode(line.raw)
-            except msgspec.ValidationError:
-                # A value of the wrong type: the record is counted; `verify` reports the fault.
+            except (msgspec.ValidationError, RecursionError):
+                # A value of the wrong type or nested too deeply: the record is counted; `verify` reports the fault.
                 self.records[_kind(line.raw)] += 1
                 continue
             has_id = type(record.id) is str
@@ -433,10 +433,6 @@ def _whole(value: Any) -> int:
     return value if type(value) is int and value > 0 else 0
 
 
-class _Kind(msgspec.Struct):
-    type: Any = None
-
-
 def _kind(raw: bytes) -> str:
-    kind = msgspec.json.decode(raw, type=_Kind).type
+    kind = orjson.loads(raw).get("type")
     return kind if isinstance(kind, str) else "unknown"
