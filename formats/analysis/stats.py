@@ -185,7 +185,7 @@ class Stats:
     def add_records(self, records: Sequence[StatsRecord]) -> None:
         """Add decoded lines of a session, in which no operation starts or ends."""
         self.records.update(map(_type_of, records))
-        if stamps := [stamp for record in records if type(stamp := record.timestamp) is str]:
+        if stamps := [stamp for record in records if type(stamp := record.timestamp) is str and stamp]:
             self.add_times(min(stamps), max(stamps))
         for record in records:
             self.count(record)
