@@ -163,8 +163,8 @@ class Stats:
         for line in lines:
             try:
                 record = decode(line.raw)
-            except msgspec.ValidationError:
-                # A value of the wrong type: the record is counted; `verify` reports the fault.
+            except (msgspec.ValidationError, RecursionError):
+                # A value of the wrong type or nested too deeply: the record is counted; `verify` reports the fault.
                 self.records[_kind(line.raw)] += 1
                 continue
             has_id = type(record.id) is str
@@ -185,7 +185,7 @@ class Stats:
     def add_records(self, records: Sequence[StatsRecord]) -> None:
         """Add decoded lines of a session, in which no operation starts or ends."""
         self.records.update(map(_type_of, records))
-        if stamps := [stamp for record in records if type(stamp := record.timestamp) is str]:
+        if stamps := [stamp for record in records if type(stamp := record.timestamp) is str and stamp]:
             self.add_times(min(stamps), max(stamps))
         for record in records:
             self.count(record)
@@ -433,10 +433,6 @@ def _whole(value: Any) -> int:
     return value if type(value) is int and value > 0 else 0
 
 
-class _Kind(msgspec.Struct):
-    type: Any = None
-
-
 def _kind(raw: bytes) -> str:
-    kind = msgspec.json.decode(raw, type=_Kind).type
+    kind = orjson.loads(raw).get("type")
     return kind if isinstance(kind, str) else "unknown"

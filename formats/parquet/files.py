@@ -83,14 +83,14 @@ class EventsFile:
         self.name = name
         self._remote = not isinstance(filesystem, pafs.LocalFileSystem)
         try:
-            # Neighbouring columns are read in one request to a store: otherwise each of a hundred costs a round trip.
-            self._file = pq.ParquetFile(
-                path,
-                filesystem=filesystem,
-                pre_buffer=self._remote,
-                read_dictionary=list(dictionaries) or None,
-                metadata=metadata,
-            )
+            try:
+                self._file = self._opened(path, filesystem, dictionaries, metadata)
+            except KeyError:
+                # pyarrow's, for a column that this file of an earlier version does not have.
+                self._file = self._opened(path, filesystem, (), metadata)
+                known = set(self._file.schema_arrow.names)
+                present = [name for name in dictionaries if name in known]
+                self._file = self._opened(path, filesystem, present, self._file.metadata)
         except FileNotFoundError:
             raise
         except _UNREADABLE as error:
@@ -100,6 +100,16 @@ class EventsFile:
         except SessionError:
             self.close()
             raise
+
+    def _opened(self, path: Any, filesystem: Any, dictionaries: Sequence[str], metadata: Any) -> Any:
+        # Neighbouring columns are read in one request to a store: otherwise each of a hundred costs a round trip.
+        return pq.ParquetFile(
+            path,
+            filesystem=filesystem,
+            pre_buffer=self._remote,
+            read_dictionary=list(dictionaries) or None,
+            metadata=metadata,
+        )
 
     def close(self) -> None:
         """Close the file."""

@@ -187,7 +187,8 @@ class Input:
         for block, (records, _) in answerer:
             if not records:
                 continue
-            if block.count(b"\n") != len(records):
+            if not block.endswith(b"\n") or block.count(b"\n") != len(records):
+                # Without blank lines and a torn last one, which are no records.
                 block = b"\n".join(lines_of(block, len(records), self.name)[: len(records)]) + b"\n"
             yield ([] if type(records[0]) is ProbedRecord else records), block
         self._note_end(answerer)

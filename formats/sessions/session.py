@@ -17,10 +17,7 @@ from mockrec.formats.schema.errors import SessionError
 from mockrec.formats.schema.lifecycle import SCHEMA_VERSION
 from mockrec.formats.sessions.inputs import open_source
 from mockrec.formats.sessions.live import why_incomplete
-from mockrec.formats.text.json import is_deeper
-
-MAX_DEPTH = 254
-"""The deepest nesting of a record. The recorder cannot write a deeper one, and recursive readers need the limit."""
+from mockrec.formats.text.json import MAX_DEPTH, is_deeper
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 import pyarrow as pa
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from random_sessions import lines, random_session
 
@@ -80,6 +80,7 @@ def test_statistics_of_columns_equal_those_of_lines(seed: int, size: int, encode
 
 @_SETTINGS
 @given(seed=st.integers(0, 2**32))
+@example(seed=114857)  # an empty timestamp
 def test_statistics_of_blocks_equal_those_of_lines(tmp_path_factory: Any, seed: int) -> None:
     path = tmp_path_factory.mktemp("session") / "s.jsonl"
     path.write_bytes(lines(random_session(seed)))
