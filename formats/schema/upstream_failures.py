@@ -37,6 +37,11 @@ def failure_code(tags: Any) -> str | None:
     return next((tag.removeprefix(FAILED_TAG) for tag in found), None)
 
 
+def failure_kind(code: str | None) -> str:
+    """Return the part of the way to the server that failed; empty without a code."""
+    return "" if code is None else KINDS.get(code, "server")
+
+
 def failure_words(code: str, sentence: str = "") -> str:
     """Return `dns: no such host` for `ENOTFOUND`; a code without words of its own has `sentence`, or stands itself."""
-    return f"{KINDS.get(code, 'server')}: {PLAIN.get(code) or sentence or code}"
+    return f"{failure_kind(code)}: {PLAIN.get(code) or sentence or code}"
