@@ -89,6 +89,10 @@ EXAMPLES: Final[dict[str, tuple[tuple[str, str], ...]]] = {
         ("list the exchanges", "mockrec show session.jsonl"),
         ("one in full, by the beginning of its id", "mockrec show session.jsonl 01a22a91-22e4"),
     ),
+    "report": (
+        ("one HTML file that shows a session", "mockrec report session.jsonl -o report.html"),
+        ("only failures", "mockrec report session.jsonl 'status >= 500' -o failures.html"),
+    ),
     "watch": (
         ("a session that is being recorded", "mockrec watch session.jsonl"),
         ("the failures of a run with a ready file", "mockrec watch --attach ready.json -w 'status >= 500'"),
