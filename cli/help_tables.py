@@ -38,7 +38,7 @@ GROUPS: Final[dict[str, tuple[tuple[str, tuple[str, ...]], ...]]] = {
             "With --to",
             (
                 "to", "pace", "concurrency", "header", "settings", "keep_host", "timeout", "repeat", "only", "no_chain",
-                "compare", "dry_run", "trust", "insecure",
+                "compare", "dry_run", "shape", "trust", "insecure",
             ),
         ),
         (
