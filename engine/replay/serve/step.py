@@ -75,7 +75,7 @@ def replay_handler(
     cassette: Cassette,
     latency: Latency,
     limits: SocketSettings,
-    is_local: Callable[[str, int], bool],
+    is_local: Callable[[str, int], bool] = lambda host, port: False,
     pass_on: StepHandler | None = None,
 ) -> StepHandler:
     """Return the handler that serves recordings of the cassette with the delays of `latency`. `is_local`: whether a
