@@ -10,12 +10,14 @@ import typer
 
 from mockrec.cli.control import Cassettes, ControlPort, UseControl, control_settings, for_cassettes, scope_output
 from mockrec.cli.options import (
+    As,
     EventTypes,
     FileMode,
     Force,
     Insecure,
     MaxBodySize,
     Output,
+    OutputShape,
     Quiet,
     SessionPath,
     TrustedCas,
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
 
 _SENDING = (
     "only", "no_chain", "compare", "pace", "concurrency", "header", "settings", "keep_host", "timeout", "repeat",
-    "dry_run",
+    "dry_run", "shape",
 )  # fmt: skip
 _RECORDING = ("output", "output_format", "events", "max_body_size", "redact", "report")
 _SERVING = (
@@ -104,6 +106,7 @@ def replay(
         bool, typer.Option("--diff", help="Compare what comes back with the session, and exit 1 on a difference.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be sent.")] = False,
+    shape: As = OutputShape.text,
     trust: TrustedCas = None,
     insecure: Insecure = False,
     to_rules: Annotated[
@@ -278,6 +281,8 @@ def replay(
     assert to is not None
     if compare and repeat > 1:
         raise typer.BadParameter("each exchange can be compared with one answer, not with several", param_hint="--diff")
+    if shape is OutputShape.json and "-" in outputs:
+        raise typer.BadParameter("the session would stand in the midst of what --as json prints", param_hint="-o -")
     from mockrec.cli.send_settings import send_settings
     from mockrec.cli.sending import send
 
@@ -306,6 +311,7 @@ def replay(
             dry_run=dry_run,
             compare=compare,
             report=later,
+            shape=shape,
         )
     )
 

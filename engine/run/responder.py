@@ -90,7 +90,11 @@ class Responder:
 
     def _compile(self, loaded: Loaded, handlers: Handlers) -> tuple[RuleSet, Replays]:
         """Compile rules, and open the sessions that they replay."""
-        replays = Replays(self.websocket, keeps_exchanges=self.settings.kept_log is not None)
+        replays = Replays(
+            self.websocket,
+            is_local=self.endpoints.is_local,
+            keeps_exchanges=self.settings.kept_log is not None,
+        )
         self._all_replays.append(replays)
         rules = compile_rules(loaded.rule_file.rules, self._compile_context(handlers, replays))
         self._check_rules(rules)

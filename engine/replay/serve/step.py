@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from mockrec.engine import clock
@@ -72,16 +72,22 @@ class NoCoding(Unservable):
 
 
 def replay_handler(
-    cassette: Cassette, latency: Latency, limits: SocketSettings, pass_on: StepHandler | None = None
+    cassette: Cassette,
+    latency: Latency,
+    limits: SocketSettings,
+    is_local: Callable[[str, int], bool] = lambda host, port: False,
+    pass_on: StepHandler | None = None,
 ) -> StepHandler:
-    """Return the handler that serves recordings of the cassette with the delays of `latency`. `pass_on` handles
-    requests without a recording; None: they get a 503."""
+    """Return the handler that serves recordings of the cassette with the delays of `latency`. `is_local`: whether a
+    host and a port are this recorder's. `pass_on` handles requests without a recording; None: they get a 503."""
     responses: dict[tuple[int, bool], PreparedResponse] = {}
 
     async def act(exchange: Exchange) -> None:
         target = exchange.effective_target
         proxied = target.is_absolute or target.context.tunnel is not None
-        host = target.host.lower() if proxied or "host" in cassette.match.by else None
+        # Clients that use a proxy for loopback addresses, too, send it what they mean for the recorder itself.
+        to_another = proxied and not is_local(target.hostname.strip("[]"), target.port)
+        host = target.host.lower() if to_another or "host" in cassette.match.by else None
         found: RecordedExchange | Miss | None = None
         if exchange.grpc is not None and cassette.match.needs_body:
             found = await find_conversation(exchange, cassette, host)
