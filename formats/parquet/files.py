@@ -95,6 +95,8 @@ class EventsFile:
             raise
         except _UNREADABLE as error:
             raise SessionError(name, f"this Parquet file cannot be read: {_first_line(error)}") from None
+        self.names = frozenset(self._file.schema_arrow.names)
+        """The columns of the table. Kept, because pyarrow builds the schema again for each access."""
         try:
             self._check()
         except SessionError:
@@ -132,7 +134,6 @@ class EventsFile:
 
     def batches(self, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
         """The rows of the file, `READ_ROWS` at a time, with all columns of records or with `columns`."""
-        present = set(self._file.schema_arrow.names)
         wanted = [name for name in EVENTS.names if name not in FROM_HEADERS] if columns is None else columns
         # pyarrow frees buffers only after the last group that was requested, so groups of a store are read one by one.
         groups: list[list[int] | None] = [None]
@@ -140,7 +141,7 @@ class EventsFile:
             groups = [[number] for number in range(self._file.num_row_groups)]
         try:
             for group in groups:
-                named = [name for name in wanted if name in present]
+                named = [name for name in wanted if name in self.names]
                 yield from self._file.iter_batches(READ_ROWS, row_groups=group, columns=named)
         except _UNREADABLE as error:
             raise damaged(self.name, error) from None
@@ -160,7 +161,7 @@ class EventsFile:
                 self.name,
                 f"written by a newer mockrec: schema {version}, this one reads up to {TABLE_VERSION}",
             )
-        if not {"seq", "type"} <= set(self._file.schema_arrow.names):
+        if not {"seq", "type"} <= self.names:
             raise SessionError(self.name, "this Parquet file is no mockrec session: it has no columns seq and type")
 
 
