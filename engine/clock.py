@@ -41,6 +41,7 @@ class _SecondCache:
 
     first_micro = -2_000_000
     iso = ""
+    encoded = b""
     http = b""
 
 
@@ -52,6 +53,16 @@ def timestamp(mono_ms: float) -> str:
         _fill(micros // 1_000_000)
         fraction = micros - _SecondCache.first_micro
     return f"{_SecondCache.iso}{fraction:06d}Z"
+
+
+def second_and_micros(mono_ms: float) -> tuple[bytes, int]:
+    """The parts of a `timestamp` for a `%b%06dZ`: the encoded second with its point, and the microseconds in it."""
+    micros = int((mono_ms + _wall_minus_mono) * 1000.0)
+    fraction = micros - _SecondCache.first_micro
+    if not 0 <= fraction < 1_000_000:
+        _fill(micros // 1_000_000)
+        fraction = micros - _SecondCache.first_micro
+    return _SecondCache.encoded, fraction
 
 
 def http_date() -> bytes:
@@ -66,6 +77,7 @@ def _fill(second: int) -> None:
     parts = time.gmtime(second)
     _SecondCache.first_micro = second * 1_000_000
     _SecondCache.iso = time.strftime("%Y-%m-%dT%H:%M:%S.", parts)
+    _SecondCache.encoded = _SecondCache.iso.encode("ascii")
     day = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")[parts.tm_wday]
     month = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"][parts.tm_mon - 1]
     _SecondCache.http = f"{day}, {parts.tm_mday:02d} {month} {time.strftime('%Y %H:%M:%S', parts)} GMT".encode()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from mockrec.engine.message.scope import Scope
@@ -26,6 +26,8 @@ class ClientConnection:
     """`tlsMetadata` of the innermost TLS connection."""
     scope: Scope | None = None
     """The scope that the credentials of its tunnel name."""
+    log_form: object = field(default=None, repr=False)
+    """Opaque here: how the connection is written to the log. Filled and read only by `recording/lines.py`."""
 
 
 class Channel(Protocol):

@@ -42,9 +42,11 @@ class PreparedResponse:
         trailers: tuple[tuple[str, str], ...] = (),
         relayed: bool = False,
         is_own: bool = False,
+        framed: dict[object, ResponseHead] | None = None,
     ) -> None:
         """`relayed`: it is an origin server's, so no field is added that this connection does not need. `is_own`: an
-        error response of mockrec itself, of which rules change only the header fields."""
+        error response of mockrec itself, of which rules change only the header fields. `framed`: the framed heads of
+        earlier responses that were equal but for the body."""
         self.is_own = is_own
         self.status = status
         self.reason = REASONS.get(status, "") if reason is None else reason
@@ -55,14 +57,14 @@ class PreparedResponse:
         self.log_form: object = None
         """Opaque here: how the body is written to the log. Filled and read only by `RecordCache`."""
         self._date = b""
-        self._framed: dict[object, ResponseHead] = {}
+        self._framed: dict[object, ResponseHead] = {} if framed is None else framed
 
     def framed(self, channel: Channel, length: int | None = None, *, streamed: bool = False) -> ResponseHead:
         """Return the head for `channel`. `length` is that of a `streamed` body, if it is known.
 
         Trailers need a body of unknown length (RFC 9112, 7.1.2).
         """
-        date = clock.http_date()
+        date = b"" if self.relayed else clock.http_date()
         if date is not self._date:
             self._date = date
             self._framed.clear()
@@ -73,7 +75,6 @@ class PreparedResponse:
                 length = len(self.body)
             if self.trailers:
                 length = None
-            text = "" if self.relayed else date.decode("ascii")
-            head = channel.frame(self.status, self.reason, self.headers, length, text)
+            head = channel.frame(self.status, self.reason, self.headers, length, date.decode("ascii"))
             self._framed[key] = head
         return head

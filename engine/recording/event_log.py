@@ -39,7 +39,14 @@ class Log(Protocol):
         """Hand the batch to the writers now: a large record was added."""
 
 
-class BoundedLog(Log, Backpressure, Protocol):
+class LineLog(Log, Protocol):
+    """A log that takes records which are encoded already, too."""
+
+    def add_line(self, kind: str, record_id: str, rest: bytes) -> None:
+        """Take the next record: its type, its id, and its line after the number."""
+
+
+class BoundedLog(LineLog, Backpressure, Protocol):
     """A log that can fall behind the traffic."""
 
 
@@ -53,11 +60,13 @@ def wanted_types(events: str | Iterable[str]) -> frozenset[str]:
 class EventLog:
     """Redacts records and adds them to the log, each owner's in the order in which they happened."""
 
-    def __init__(self, log: Log, bodies: BodyEncoder, redactor: Redactor | None, backlog: Backlog | None) -> None:
+    def __init__(self, log: LineLog, bodies: BodyEncoder, redactor: Redactor | None, backlog: Backlog | None) -> None:
         """`bodies` has the same `redactor`; without one, secrets stay. What takes long goes to the `backlog`."""
         self.redactor = redactor
         self.bodies = bodies
         self.flush = log.flush
+        self.add_line = log.add_line
+        """Adds a record that needs no more work, because `is_plain` said so."""
         self._write = log.add
         self._backlog = backlog
         self._looks_everywhere = redactor is not None and redactor.looks_everywhere
@@ -89,6 +98,24 @@ class EventLog:
             self._write(record)
         else:
             self._redact_and_add(record, owner, parts, redacted)
+
+    def is_plain(self, owner: Owner, head: LogForm | None = None) -> bool:
+        """Return whether a record that contains `head`, and else nothing that may introduce a secret, needs no more
+        work; see `add`. The owner remembers the secrets of the head; if the record is added by `add`, then without the
+        head."""
+        own = None if head is None else head.secrets
+        if own is not None:
+            self._remember(owner, own)
+        return owner.known is own and not (owner.tags or owner.waiting or self._looks_everywhere)
+
+    def made_now(self, make: MakeBody, size: int) -> Record | None:
+        """Return the log form of a body of `size` bytes that does not hold the event loop; None for another."""
+        if size > AT_ONCE:
+            return None
+        try:
+            return make(self.bodies)
+        except TooMuch:  # it was compressed
+            return None
 
     def _redact_and_add(self, record: Record, owner: Owner, parts: Sequence[PendingBody], redacted: bool) -> None:
         """Do the work of `add` now, or leave it to the thread of the backlog if it takes long there, or if earlier

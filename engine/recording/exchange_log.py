@@ -20,16 +20,24 @@ from mockrec.engine.recording.body_encoder import EMPTY_BODY, LARGE, BodyEncoder
 from mockrec.engine.recording.body_spill import BodySpill
 from mockrec.engine.recording.chunk_log import BodyChunkLog
 from mockrec.engine.recording.client_error import FaultyRequest, client_error_record, partial_request
-from mockrec.engine.recording.envelope import Record, envelope
+from mockrec.engine.recording.envelope import Record
 from mockrec.engine.recording.event_log import BoundedLog, EventLog, MakeBody, PendingBody
 from mockrec.engine.recording.exchange_records import (
     add_outcome,
     information_record,
     request_record,
     response_record,
+    rule_record,
     trailer_fields,
 )
 from mockrec.engine.recording.grpc_log import GrpcLog
+from mockrec.engine.recording.lines import (
+    EMPTY_BODY_TEXT,
+    request_initiated_line,
+    request_line,
+    response_line,
+    rule_event_line,
+)
 from mockrec.engine.recording.logged_exchange import LoggedExchange
 from mockrec.engine.recording.owner import NoExchange
 from mockrec.engine.recording.record_cache import RecordCache
@@ -38,6 +46,7 @@ from mockrec.engine.redaction.backlog import Backlog, Later, TooMuch
 from mockrec.engine.redaction.redactor import Redactor
 from mockrec.engine.redaction.secret_map import SecretMap
 from mockrec.engine.wire.parts import Fault, RawHeaders, ResponseHead, header_table
+from mockrec.formats.files.jsonl import encode_value
 from mockrec.formats.operations.grpc.descriptors import Descriptors
 
 
@@ -83,8 +92,12 @@ class ExchangeLog:
         """Log that the head of a request has been read. An upgrade has no such record, but `websocket-request`."""
         if self._request_initiated and not exchange.websocket:
             head = self._cache.request_head(exchange)
+            if self._events.is_plain(exchange, head):
+                line = request_initiated_line(exchange, head, exchange.started_at)
+                self._events.add_line("request-initiated", exchange.id, line)
+                return
             record = request_record("request-initiated", exchange, head.fields, exchange.started_at)
-            self._events.add(record, exchange, head=head, redacted=True)
+            self._events.add(record, exchange, redacted=True)
 
     def request_spill(self, target: TargetUri) -> BodySpill | None:
         """Open a spill file for a long body of a request with this head, if the body will be recorded."""
@@ -119,19 +132,26 @@ class ExchangeLog:
     def _complete_request(self, kind: str, exchange: LoggedExchange) -> None:
         exchange.request_logged = True
         body = exchange.request_body
+        now = clock.now()
         head = self._cache.request_head(exchange)
-        record = request_record(kind, exchange, head.fields, clock.now())
-        record["body"] = EMPTY_BODY
+        is_plain = self._events.is_plain(exchange, head) and not body.trailers
+        if is_plain and not body.size:
+            line = request_line(kind, exchange, head, now, EMPTY_BODY_TEXT)
+            self._events.add_line(kind, exchange.id, line)
+            return
+        make = None if not body.size else _kept_body(body, exchange.target.headers, "request", exchange)
+        made = None if make is None or not is_plain else self._events.made_now(make, body.size)
+        if made is not None and exchange.known is None:
+            self._events.add_line(kind, exchange.id, request_line(kind, exchange, head, now, encode_value(made)))
+            return
+        record = request_record(kind, exchange, head.fields, now)
+        record["body"] = made or EMPTY_BODY
         if body.trailers:
             record.update(trailer_fields(body.trailers))
         if head.operation is not None:
             record["operation"] = head.operation
-        redacted = not body.trailers
-        if body.size:
-            part = record, "body", _kept_body(body, exchange.target.headers, "request", exchange)
-            self._events.add(record, exchange, (part,), head=head, redacted=redacted)
-        else:
-            self._events.add(record, exchange, head=head, redacted=redacted)
+        parts = [(record, "body", make)] if make is not None and made is None else []
+        self._events.add(record, exchange, parts, redacted=not body.trailers)
         if body.size > LARGE:
             self._events.flush()
 
@@ -177,24 +197,39 @@ class ExchangeLog:
         if self._response:
             # The time of writing, not of the cause: records of body chunks may have been written since.
             assert exchange.response_head is not None
-            head = self._cache.response_head(exchange.response_head)
-            record = response_record("response", exchange, head.fields, clock.now())
-            end = exchange.response_sent_at or exchange.started_at
-            add_outcome(record, exchange, self._cache.request_head(exchange).fields, end)
-            ready = self._cache.ready_body(exchange, whole)
-            if ready is not None:
-                record["body"] = ready
-                self._events.add(record, exchange, head=head, redacted=True)
-            else:
-                record["body"] = EMPTY_BODY
-                trailers = exchange.response_trailers
-                if trailers:
-                    record.update(trailer_fields(trailers))
-                part = record, "body", self._response_body(exchange, whole)
-                self._events.add(record, exchange, (part,), head=head, redacted=not trailers)
-                if record["body"]["size"] > LARGE:
-                    self._events.flush()
+            self._complete_response(exchange, whole)
         self._end(exchange)
+
+    def _complete_response(self, exchange: LoggedExchange, whole: bytes | None) -> None:
+        now = clock.now()
+        assert exchange.response_head is not None
+        head = self._cache.response_head(exchange.response_head)
+        request = self._cache.request_head(exchange)
+        end = exchange.response_sent_at or exchange.started_at
+        trailers = exchange.response_trailers
+        is_plain = self._events.is_plain(exchange, head) and not trailers
+        ready = self._cache.ready_body(exchange, whole) if is_plain else None
+        if ready is not None:
+            line = response_line(exchange, head, request, now, end, ready.text)
+            self._events.add_line("response", exchange.id, line)
+            return
+        make = self._response_body(exchange, whole)
+        kept = exchange.response_body
+        size = len(whole or b"") if kept is None else kept.size
+        made = self._events.made_now(make, size) if is_plain else None
+        if made is not None and exchange.known is None:
+            line = response_line(exchange, head, request, now, end, encode_value(made))
+            self._events.add_line("response", exchange.id, line)
+            return
+        record = response_record("response", exchange, head.fields, now)
+        add_outcome(record, exchange, request.fields, end)
+        record["body"] = made or EMPTY_BODY
+        if trailers:
+            record.update(trailer_fields(trailers))
+        parts = [(record, "body", make)] if made is None else []
+        self._events.add(record, exchange, parts, redacted=not trailers)
+        if record["body"]["size"] > LARGE:
+            self._events.flush()
 
     def _response_body(self, exchange: LoggedExchange, whole: bytes | None) -> MakeBody:
         head, prepared = exchange.response_head, exchange.prepared
@@ -264,10 +299,9 @@ class ExchangeLog:
         self, exchange: LoggedExchange, kind: str, data: Mapping[str, Any], *, rule_id: str | None = None
     ) -> None:
         """Log an event of a rule; `rule_id` if it is not the rule that acts."""
-        record = self._rule_record(exchange, rule_id, kind)
-        if record is not None:
-            record["eventData"] = data
-            self._events.add(record, exchange)
+        rule_id = _rule_of(exchange) if rule_id is None else rule_id
+        if self._rule_event and rule_id is not None:
+            self._events.add(rule_record(exchange, rule_id, kind, data, clock.now()), exchange)
 
     def passthrough_event(
         self,
@@ -281,25 +315,16 @@ class ExchangeLog:
     ) -> None:
         """Log a rule event of a passthrough. `data` describes the message of one `side`, `request` or `response`, and
         is cached; `measured` (timings) differs in each exchange and never holds a secret."""
-        record = self._rule_record(exchange, rule_id, kind)
-        if record is None:
+        rule_id = _rule_of(exchange) if rule_id is None else rule_id
+        if not self._rule_event or rule_id is None:
             return
         form = self._cache.part(data, side)
-        record["eventData"] = {**form.fields, **measured}
-        self._events.add(record, exchange, head=form, redacted=True)
-
-    def _rule_record(self, exchange: LoggedExchange, rule_id: str | None, kind: str) -> Record | None:
-        """Return a rule event without its data; None if rule events are not recorded, or no rule matched."""
-        rule = exchange.acting_rule or exchange.rule
-        if rule_id is None and rule is not None:
-            rule_id = rule.rule.id
-        if not self._rule_event or rule_id is None:
-            return None
-        record = envelope("rule-event", exchange.id, exchange.client.connection_id, clock.now(), exchange.scope)
-        record["requestId"] = exchange.id
-        record["ruleId"] = rule_id
-        record["eventType"] = kind
-        return record
+        if self._events.is_plain(exchange, form):
+            line = rule_event_line(exchange, rule_id, kind, clock.now(), form, measured)
+            self._events.add_line("rule-event", exchange.id, line)
+        else:
+            record = rule_record(exchange, rule_id, kind, {**form.fields, **measured}, clock.now())
+            self._events.add(record, exchange, redacted=True)
 
     def wire_content(
         self, data: bytes, exchange: LoggedExchange, side: str = "", raw_headers: RawHeaders | None = None
@@ -330,6 +355,12 @@ class ExchangeLog:
             self._events.after_pending(exchange, partial(self.ended, exchange))
         else:
             self.ended(exchange)
+
+
+def _rule_of(exchange: LoggedExchange) -> str | None:
+    """Return the id of the rule that acts, None if no rule matched."""
+    rule = exchange.acting_rule or exchange.rule
+    return None if rule is None else rule.rule.id
 
 
 def _kept_body(

@@ -6,7 +6,7 @@ they are encoded and redacted already. The `secrets` of such a head are the call
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mockrec.engine.message.state import ExchangeState
@@ -53,6 +53,16 @@ def information_record(
     record["timingEvents"] = timing_of(exchange)
     record["tags"] = exchange.tags
     record["eventTimestamp"] = now
+    return record
+
+
+def rule_record(exchange: ExchangeState, rule_id: str, kind: str, data: Mapping[str, Any], now: float) -> Record:
+    """Return a `rule-event` record with this data."""
+    record = envelope("rule-event", exchange.id, exchange.client.connection_id, now, exchange.scope)
+    record["requestId"] = exchange.id
+    record["ruleId"] = rule_id
+    record["eventType"] = kind
+    record["eventData"] = data
     return record
 
 

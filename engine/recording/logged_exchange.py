@@ -20,7 +20,7 @@ class LoggedExchange(ExchangeState, Owner):
     """The state of an exchange, and the bookkeeping of its records, which only `recording/` and `redaction/` change. A
     base class, not an object of its own: an exchange costs one allocation."""
 
-    __slots__ = ("grpc", "known", "request_chunks", "request_logged", "response_chunks", "waiting")
+    __slots__ = ("grpc", "known", "line_ids", "request_chunks", "request_logged", "response_chunks", "waiting")
 
     def __init__(
         self, head: RequestHead, target: TargetUri, client: ClientConnection, request_body: MessageBody
@@ -30,6 +30,8 @@ class LoggedExchange(ExchangeState, Owner):
         """The secrets found so far in its records; they are replaced in all later records of the exchange."""
         self.waiting = 0
         """How many of its records are being redacted in the thread of the `Backlog`."""
+        self.line_ids = b""
+        """Its ids as all its records have them; empty until they are encoded for the first one (`lines.py`)."""
         self.request_logged = False
         """Whether the record of the complete request (`request`, `websocket-request`) is due or written."""
         self.grpc: GrpcMessages | None = None

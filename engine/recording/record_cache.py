@@ -8,8 +8,8 @@ search; no other module fills or reads that slot.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 import orjson
 
@@ -24,11 +24,15 @@ from mockrec.engine.redaction.redactor import Redactor
 from mockrec.engine.redaction.secret_map import SecretMap
 from mockrec.engine.redaction.secret_scope import DetachedScope, SecretScope
 from mockrec.engine.wire.parts import ResponseHead
+from mockrec.formats.files.jsonl import encode_value
 from mockrec.formats.operations.readers import recognise
 
 _MOST: Final = 512
 _LARGEST: Final = 4096
 """Bytes of a part that is cached. Both together bound the memory of the cache at some MB."""
+_SMALL: Final = 1024
+"""Bytes of a body that is cached by its content: what servers send again and again is short."""
+_PLAIN_BODY: Final = frozenset({"size", "text"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,10 @@ class LogForm:
     """The secrets that were replaced in `fields`."""
     operation: Record | None = None
     """Of a request head: the field `operation` of its `request` record, if its protocol has operations."""
+    text: bytes = b""
+    """Of parts of records: `fields` as JSON, without the braces. Of a body: `fields` as JSON."""
+    outcome: bytes = b""
+    """Of a request head: method, URL and host, as the record of the response repeats them, as JSON without braces."""
 
 
 class RecordCache:
@@ -49,6 +57,8 @@ class RecordCache:
         """Without a redactor, secrets stay in the log."""
         self._redactor = redactor
         self._forms: dict[bytes, LogForm] = {}
+        self._bodies: dict[tuple[bytes, Any], LogForm] = {}
+        """Bodies without secrets that other servers have sent, with their content types."""
 
     def request_head(self, exchange: ExchangeState) -> LogForm:
         """Return the fields that every record with the head of this request has; kept with its target URI."""
@@ -92,30 +102,40 @@ class RecordCache:
         """Return the log form of some fields of a record; `side` is `request` or `response`, whose fields they are.
         `request` is given for the head of a request."""
         plain = orjson.dumps(part)
-        form = self._forms.get(plain)
+        key = plain if request is None else plain + request.target.host.encode("utf-8", "surrogatepass")
+        form = self._forms.get(key)
         if form is None:
-            secrets = None
+            redacted, secrets = part, None
             if self._redactor is not None:
-                part, secrets = self._redactor.head(part, side)
-            operation = None if request is None else _operation(request)
-            form = LogForm(_encoded(part), secrets, operation)
-            if len(plain) <= _LARGEST:
-                remember(self._forms, plain, form, _MOST)  # heads with an older `Date` do not come again
+                redacted, secrets = self._redactor.head(part, side)
+            text = (plain if redacted is part else orjson.dumps(redacted))[1:-1]
+            if request is None:
+                form = LogForm(_encoded(redacted), secrets, text=text)
+            else:
+                form = LogForm(_encoded(redacted), secrets, _operation(request), text, _outcome(request, redacted))
+            if len(key) <= _LARGEST:
+                remember(self._forms, key, form, _MOST)  # heads with an older `Date` do not come again
         return form
 
-    def ready_body(self, exchange: LoggedExchange, body: bytes | None) -> Record | None:
+    def ready_body(self, exchange: LoggedExchange, body: bytes | None) -> LogForm | None:
         """Return the log form of a small `body` that was sent whole, if it needs no work at all: it was made for an
         earlier exchange, is not truncated, and neither it nor the exchange has a secret. Otherwise None; see `body`."""
         if body is None or exchange.known is not None or exchange.waiting or exchange.response_trailers:
             return None
         if not body:
-            return EMPTY_BODY
+            return _EMPTY_BODY
         prepared = exchange.prepared
         if prepared is None or len(body) > LARGE:
             return None
         form = prepared.log_form
+        if form is None and len(body) <= _SMALL and exchange.response_head is not None:
+            form = self._bodies.get((body, exchange.response_head.headers.get("content-type")))
+            if form is not None and "content-encoding" not in exchange.response_head.headers:
+                return form
         if isinstance(form, LogForm) and form.secrets is None and "truncated" not in form.fields:
-            return form.fields
+            if not form.text:
+                form = prepared.log_form = replace(form, text=encode_value(form.fields))
+            return form
         return None
 
     def body(
@@ -136,7 +156,10 @@ class RecordCache:
         if not isinstance(form, LogForm):
             found = DetachedScope()
             fields = bodies.whole(body, head.headers, "response", found)
-            prepared.log_form = LogForm(fields, found.known)
+            form = prepared.log_form = LogForm(fields, found.known)
+            if len(body) <= _SMALL and found.known is None and fields.keys() == _PLAIN_BODY:
+                form = LogForm(fields, None, text=encode_value(fields))
+                remember(self._bodies, (body, head.headers.get("content-type")), form, _MOST)
             if found.known is not None:
                 owner.remember(found.known)
             return fields
@@ -153,6 +176,15 @@ class RecordCache:
         if known is None or self._redactor is None:
             return False
         return "content-encoding" in head.headers or known.occurs(body)
+
+
+_EMPTY_BODY: Final = LogForm(EMPTY_BODY, None, text=orjson.dumps(EMPTY_BODY))
+
+
+def _outcome(exchange: ExchangeState, head: Record) -> bytes:
+    """Return what `add_outcome` repeats of the request."""
+    outcome = {"method": exchange.head.method, "url": head["url"], "host": exchange.target.host}
+    return encode_value(outcome)[1:-1]
 
 
 def _operation(exchange: ExchangeState) -> Record | None:

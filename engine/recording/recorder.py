@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import chain, repeat
-from operator import itemgetter
 from typing import ClassVar, Final
 
 import anyio
@@ -23,7 +22,7 @@ from mockrec.engine.recording.envelope import Record, session_envelope
 from mockrec.engine.recording.writer import Act, Writer
 from mockrec.engine.redaction.backlog import MOST_WAITING
 from mockrec.formats.files.frames import Sink
-from mockrec.formats.files.jsonl import encode_lines
+from mockrec.formats.files.jsonl import encode_line
 from mockrec.formats.schema.errors import FormatError
 
 BATCH_RECORDS = 256
@@ -37,8 +36,6 @@ UNNUMBERED: Final = b'{"seq":0'
 _LOOK_SECONDS = 0.25
 """How often `close` checks that a writer makes progress."""
 _NEVER_LEFT_OUT = frozenset({"session-started", "session-ended", "gap"})
-
-_type_of = itemgetter("type")
 
 
 class Recorder:
@@ -68,7 +65,12 @@ class Recorder:
         self._drop = drop
         self._callbacks = callbacks
         self._seq = 0
-        self._records: list[Record] = []
+        self._lines = bytearray()
+        """The batch. Kept as bytes and not as records: memory that is used again at once stays in the caches."""
+        self._kinds: list[str] = []
+        """The types of its records."""
+        self._ids: list[str] = []
+        """The ids of its records; empty for those of the session."""
         self._batch = 1 if callbacks is not None else BATCH_RECORDS
         self._queued = 0
         self._pending = 0
@@ -100,10 +102,25 @@ class Recorder:
         if self._drop and (self._dropped or self._is_full()) and not self._resume(record):
             return
         record["seq"] = self._seq
+        self._append(record["type"], record.get("id", ""), encode_line(record))
+
+    def add_line(self, kind: str, record_id: str, rest: bytes) -> None:
+        """Number a record that is encoded already, and add it to the batch: its type, its id, and its line without
+        `UNNUMBERED` at the beginning. After the last record of the session, it is ignored."""
+        if self._closed:
+            return
+        if self._drop and (self._dropped or self._is_full()) and not self._resume({"type": kind, "id": record_id}):
+            return
+        self._append(kind, record_id, b'{"seq":%d' % self._seq, rest)
+
+    def _append(self, kind: str, record_id: str, line: bytes, rest: bytes = b"") -> None:
         self._seq += self._step
-        records = self._records
-        records.append(record)
-        if len(records) >= self._batch:
+        lines, kinds = self._lines, self._kinds
+        lines += line
+        lines += rest
+        kinds.append(kind)
+        self._ids.append(record_id)
+        if len(kinds) >= self._batch:
             self.flush()
         elif self._timer is None:
             self._timer = self._loop.call_later(BATCH_SECONDS, self.flush)
@@ -145,23 +162,23 @@ class Recorder:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        records = self._records
-        if not records:
+        kinds, ids, lines = self._kinds, self._ids, bytes(self._lines)
+        if not kinds:
             return
-        self._records = []
-        self.counts.update(map(_type_of, records))
+        self._kinds, self._ids, self._lines = [], [], bytearray()
+        self.counts.update(kinds)
         if not self._writers and self._callbacks is None and self.tap is None:
             return
-        lines = [self._encode((record,)) for record in records] if self._callbacks else [self._encode(records)]
+        if self._redact_lines is not None:
+            lines = self._redact_lines(lines)
         if self._callbacks is not None:
-            for record, line in zip(records, lines, strict=True):
-                self._callbacks.offer(record["type"], line)
-        self._write(b"".join(lines))
+            for kind, line in zip(kinds, lines.splitlines(keepends=True), strict=True):
+                self._callbacks.offer(kind, line)
+        self._write(self._packed(kinds, ids, lines))
 
-    def _encode(self, records: Sequence[Record]) -> bytes:
-        """Return the bytes of records for the sinks."""
-        lines = encode_lines(records)
-        return lines if self._redact_lines is None else self._redact_lines(lines)
+    def _packed(self, kinds: Sequence[str], ids: Sequence[str], lines: bytes) -> bytes:
+        """Return what the sinks get of the lines of records with these types and ids."""
+        return lines
 
     def run_in_writers(self, act: Act) -> None:
         """Call `act` with each sink in the thread of its writer, after everything that was added so far is written."""

@@ -9,9 +9,11 @@ from mockrec.engine.recording.body_encoder import EMPTY_BODY, LARGE
 from mockrec.engine.recording.envelope import Record, envelope, timing_of
 from mockrec.engine.recording.event_log import EventLog, MakeBody
 from mockrec.engine.recording.exchange_records import add_outcome, response_record
+from mockrec.engine.recording.lines import websocket_message_line
 from mockrec.engine.recording.logged_exchange import LoggedExchange
 from mockrec.engine.recording.record_cache import RecordCache
 from mockrec.engine.wire.websocket.parts import CloseFrame
+from mockrec.formats.files.jsonl import encode_value
 
 
 class WebSocketLog:
@@ -45,16 +47,22 @@ class WebSocketLog:
         if not self._message[direction]:
             return
         now = clock.now()
-        record = _record(f"websocket-message-{direction}", exchange, now)
+        kind, side = f"websocket-message-{direction}", "request" if direction == "received" else "response"
+        make: MakeBody = lambda bodies: bodies.message(kept, size, side, exchange)  # noqa: E731
+        is_plain = self._events.is_plain(exchange)
+        content = self._events.made_now(make, size) if is_plain else None
+        if content is not None and exchange.known is None:
+            line = websocket_message_line(exchange, direction, now, encode_value(content), is_binary=is_binary)
+            self._events.add_line(kind, exchange.id, line)
+            return
+        record = _record(kind, exchange, now)
         record["direction"] = direction
-        record["content"] = EMPTY_BODY
+        record["content"] = content or EMPTY_BODY
         record["isBinary"] = is_binary
         record["eventTimestamp"] = now
         record["timingEvents"] = timing_of(exchange)
         record["tags"] = exchange.tags
-        side = "request" if direction == "received" else "response"
-        make: MakeBody = lambda bodies: bodies.message(kept, size, side, exchange)  # noqa: E731
-        self._events.add(record, exchange, ((record, "content", make),), redacted=True)
+        self._events.add(record, exchange, [] if content else [(record, "content", make)], redacted=True)
         if size > LARGE:
             self._events.flush()
 

@@ -10,13 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from mockrec.engine.recording.envelope import Record
 from mockrec.engine.recording.recorder import Recorder
 from mockrec.formats.files.frames import Sink
-from mockrec.formats.files.jsonl import encode_each
 
-Pack = Callable[[Sequence[Record], Sequence[bytes]], bytes]
-"""Makes the bytes for the parent from records and their encoded lines."""
+Pack = Callable[[Sequence[str], Sequence[str], Sequence[bytes]], bytes]
+"""Makes the bytes for the parent from the types, ids and lines of records."""
 
 
 class WorkerRecorder(Recorder):
@@ -29,11 +27,5 @@ class WorkerRecorder(Recorder):
         super().__init__(sinks, **options)
         self._pack = pack
 
-    def _encode(self, records: Sequence[Record]) -> bytes:
-        lines = encode_each(records)
-        if self._redact_lines is not None:
-            joined = b"".join(lines)
-            redacted = self._redact_lines(joined)
-            if redacted is not joined:
-                lines = redacted.splitlines(keepends=True)
-        return self._pack(records, lines)
+    def _packed(self, kinds: Sequence[str], ids: Sequence[str], lines: bytes) -> bytes:
+        return self._pack(kinds, ids, lines.splitlines(keepends=True))

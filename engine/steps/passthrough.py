@@ -28,7 +28,7 @@ from mockrec.engine.steps.passthrough_log import (
     log_unchanged_body,
     tag_odd,
 )
-from mockrec.engine.steps.passthrough_response import client_response, content_length
+from mockrec.engine.steps.passthrough_response import client_response, content_length, relayed_response
 from mockrec.engine.steps.plan import StepHandler
 from mockrec.engine.steps.request_changes import needs_body
 from mockrec.engine.steps.spec import CompileContext, StepSpec
@@ -275,19 +275,18 @@ class HttpPassthrough:
             await self._change_body(stream, head, parts, change)
             return True
         log_unchanged_body(exchange, self._rule_id, "response")
+        make = relayed_response if changing is None else client_response  # an editor changes the object
         if parts and type(parts[-1]) is End:
             body = b"".join([part.data for part in parts if type(part) is Data])
             tag_odd(exchange, parts[-1].odd)
             trailers = end_to_end_trailers(parts[-1].trailers)
-            response = client_response(exchange, step.response, head, len(body), trailers=bool(trailers))
+            response = make(exchange, step.response, head, len(body), trailers=bool(trailers))
             response.body = body
             response.trailers = tuple((name, value) for name, value in trailers)
             await exchange.reply(response)
             return True
         length = content_length(head)
-        await exchange.begin(
-            client_response(exchange, step.response, head, length, trailers="trailer" in head.headers), length
-        )
+        await exchange.begin(make(exchange, step.response, head, length, trailers="trailer" in head.headers), length)
         await exchange.finish(await self._relay(stream, parts))
         return True
 

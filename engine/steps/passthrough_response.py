@@ -11,6 +11,34 @@ from mockrec.engine.wire.parts import ResponseHead
 from mockrec.engine.wire.syntax import BODILESS_STATUSES, FRAMING_NAMES
 
 
+class _Relayed:
+    """What became of a head of a server. Servers send equal heads within a second, which are one object then."""
+
+    __slots__ = ("changes", "framed", "headers", "key", "reason", "status")
+
+    def __init__(self, changes: ResponseChanges, key: object, response: PreparedResponse) -> None:
+        self.changes = changes
+        self.key = key
+        self.status = response.status
+        self.headers = response.headers
+        self.reason = response.reason
+        self.framed: dict[object, ResponseHead] = {}
+
+
+def relayed_response(
+    exchange: Exchange, changes: ResponseChanges, head: ResponseHead, length: int | None, *, trailers: bool = False
+) -> PreparedResponse:
+    """The response as `client_response` makes it, but once for equal exchanges. Nothing but its body and its trailers
+    may be changed."""
+    channel = exchange.channel
+    key = (channel.framing_key, channel.bodiless, length, trailers)
+    kept = head.relayed
+    if not (isinstance(kept, _Relayed) and kept.changes is changes and kept.key == key):
+        made = client_response(exchange, changes, head, length, trailers=trailers)
+        kept = head.relayed = _Relayed(changes, key, made)
+    return PreparedResponse(kept.status, kept.headers, reason=kept.reason, relayed=True, framed=kept.framed)
+
+
 def client_response(
     exchange: Exchange, changes: ResponseChanges, head: ResponseHead, length: int | None, *, trailers: bool = False
 ) -> PreparedResponse:

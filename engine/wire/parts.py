@@ -162,6 +162,9 @@ class ResponseHead:
     """The encoded form, if it is sent: an `EncodedHead` of HTTP/1, fields of HTTP/2."""
     log_form: object = field(default=None, compare=False, repr=False)
     """Opaque here: how the head is written to the log. Filled and read only by `recording/record_cache.py`."""
+    relayed: object = field(default=None, compare=False, repr=False)
+    """Opaque here: the head that a client gets for this one of a server. Filled and read only by
+    `steps/passthrough_response.py`."""
 
 
 @dataclass(slots=True)

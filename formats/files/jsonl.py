@@ -24,7 +24,7 @@ def encode_each(records: Sequence[Mapping[str, Any]]) -> list[bytes]:
     try:
         return [dumps(record, None, _LINE) for record in records]
     except orjson.JSONEncodeError:
-        return [_encode_one(record) for record in records]
+        return [encode_line(record) for record in records]
 
 
 def encode_lines(records: Sequence[Mapping[str, Any]]) -> bytes:
@@ -32,7 +32,16 @@ def encode_lines(records: Sequence[Mapping[str, Any]]) -> bytes:
     return b"".join(encode_each(records))
 
 
-def _encode_one(record: Mapping[str, Any]) -> bytes:
+def encode_value(value: Any) -> bytes:
+    """A value as it is inside of a line."""
+    try:
+        return orjson.dumps(value)
+    except orjson.JSONEncodeError:
+        return orjson.dumps(_plain(value, frozenset()))
+
+
+def encode_line(record: Mapping[str, Any]) -> bytes:
+    """The line of a record."""
     try:
         return orjson.dumps(record, None, _LINE)
     except orjson.JSONEncodeError:

@@ -75,6 +75,9 @@ class ListLog:
         record["seq"] = len(self.lines)
         self.lines.append(encode_lines((record,)))
 
+    def add_line(self, kind: str, record_id: str, rest: bytes) -> None:
+        self.lines.append(b'{"seq":%d%b' % (len(self.lines), rest))
+
     def flush(self) -> None: ...
 
     def take(self) -> list[Record]:

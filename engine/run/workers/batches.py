@@ -48,22 +48,22 @@ def decode_tail(tail: bytes) -> Record:
     return record
 
 
-def pack(records: Sequence[Record], lines: Sequence[bytes]) -> bytes:
-    """Encode a batch of `records`; `lines` are the records as JSON, each with its line break."""
-    types = [record["type"] for record in records]
+def pack(types: Sequence[str], ids: Sequence[str], lines: Sequence[bytes]) -> bytes:
+    """Encode a batch of records: their types, their ids (empty if they have none), and each as JSON with its line
+    break."""
     lengths = list(map(len, lines))
-    summary = pickle.dumps((types, lengths, *_opened_and_ended(types, records)), pickle.HIGHEST_PROTOCOL)
+    summary = pickle.dumps((types, lengths, *_opened_and_ended(types, ids)), pickle.HIGHEST_PROTOCOL)
     return b"".join([_SIZES.pack(len(summary), sum(lengths)), summary, *lines])
 
 
-def _opened_and_ended(types: Iterable[str], records: Iterable[Record]) -> tuple[list[tuple[str, int]], list[str]]:
+def _opened_and_ended(types: Iterable[str], ids: Iterable[str]) -> tuple[list[tuple[str, int]], list[str]]:
     opened: dict[str, int] = {}
     ended = []
-    for index, (kind, record) in enumerate(zip(types, records, strict=True)):
+    for index, (kind, record_id) in enumerate(zip(types, ids, strict=True)):
         if kind in ENDS_OF:
-            opened[record["id"]] = index
-        elif kind in ENDING_TYPES and opened.pop(record["id"], None) is None:
-            ended.append(record["id"])
+            opened[record_id] = index
+        elif kind in ENDING_TYPES and opened.pop(record_id, None) is None:
+            ended.append(record_id)
     return list(opened.items()), ended
 
 
@@ -99,8 +99,8 @@ class Unpacker:
         if len(data) < _SIZES.size + summary_size:
             return None
         batch = _batch(data, summary_size)
-        records = map(decode_tail, batch.tails)
-        return Batch(batch.types, batch.tails, *_opened_and_ended(batch.types, records))
+        ids = [decode_tail(tail).get("id", "") for tail in batch.tails]
+        return Batch(batch.types, batch.tails, *_opened_and_ended(batch.types, ids))
 
 
 def _batch(data: bytes, summary_size: int) -> Batch:

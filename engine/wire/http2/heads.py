@@ -30,8 +30,11 @@ _REQUEST_PSEUDO = frozenset((b":method", b":scheme", b":authority", b":path", b"
 _RESPONSE_PSEUDO = frozenset((b":status",))
 
 _CACHED_HEADS: Final = 1024
+_CACHED_RESPONSES: Final = 256
+"""Heads of servers repeat for a second, until their `date` changes."""
 _CACHED_HEAD_SIZE: Final = 4096
 _heads: dict[tuple[Fields, bool], tuple[RequestHead, int]] = {}
+_response_heads: dict[Fields, ResponseHead] = {}
 
 
 # ── received ───────────────────────────────────────────────────────────────────────────────────────
@@ -110,7 +113,18 @@ def _bad_path(path: bytes) -> str:
 
 
 def read_response(fields: Fields) -> ResponseHead | str:
-    """Return a response head, interim or final, or why it is malformed (RFC 9113, 8.3.2)."""
+    """Return a response head, interim or final, or why it is malformed (RFC 9113, 8.3.2). Do not change the shared
+    head."""
+    known = _response_heads.get(fields)
+    if known is not None:
+        return known
+    head = _build_response(fields)
+    if isinstance(head, ResponseHead) and list_size(fields) <= _CACHED_HEAD_SIZE:
+        remember(_response_heads, fields, head, _CACHED_RESPONSES)
+    return head
+
+
+def _build_response(fields: Fields) -> ResponseHead | str:
     sent = fields
     odd: tuple[str, ...] = ()
     fault = fields_fault(fields, _RESPONSE_PSEUDO)

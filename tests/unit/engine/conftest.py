@@ -112,6 +112,13 @@ class ListLog:
         self._added.append(record)
         self._lines.append(encode_lines((record,)))
 
+    def add_line(self, kind: str, record_id: str, rest: bytes) -> None:
+        line = b'{"seq":%d%b' % (len(self._added), rest)
+        record = orjson.loads(line)
+        assert (record["type"], record["id"]) == (kind, record_id)
+        self._added.append(record)
+        self._lines.append(line)
+
     def flush(self) -> None:
         self.flushed += 1
 

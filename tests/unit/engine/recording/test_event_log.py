@@ -39,7 +39,7 @@ class Setup:
         assert redactor is not None
         self.spy: Any = Spy(redactor)
         self.added: list[dict[str, Any]] = []
-        log: Any = SimpleNamespace(add=self.added.append, flush=lambda: None)
+        log: Any = SimpleNamespace(add=self.added.append, add_line=None, flush=lambda: None)
         self.events = EventLog(log, BodyEncoder("decoded", 1024, redactor), self.spy, None)
         self.head = RecordCache(redactor).part({"rawHeaders": [["Authorization", f"Bearer {SECRET}"]]}, "request")
         self.owner = TaggedOwner()
@@ -98,7 +98,7 @@ def test_an_expression_may_match_any_field() -> None:
 
 def test_without_a_redactor_records_are_added_as_they_are() -> None:
     added: list[dict[str, Any]] = []
-    log: Any = SimpleNamespace(add=added.append, flush=lambda: None)
+    log: Any = SimpleNamespace(add=added.append, add_line=None, flush=lambda: None)
     owner: Any = SimpleNamespace(known=None, waiting=0, tags=("a",))
     record = {"seq": 0, "type": "response", "password": SECRET}
     EventLog(log, BodyEncoder("decoded", 1024), None, None).add(record, owner, head=LogForm({}, None))

@@ -322,8 +322,8 @@ async def test_nothing_is_written_after_the_last_record(sink: Any) -> None:
 async def test_lines_of_a_worker_are_numbered_by_the_parent(sink: Any, other_sink: Any) -> None:
     packed: list[tuple[list[str], list[bytes]]] = []
 
-    def pack(records: Any, lines: Any) -> bytes:
-        packed.append(([one["type"] for one in records], list(lines)))
+    def pack(types: Any, ids: Any, lines: Any) -> bytes:
+        packed.append((list(types), list(lines)))
         return b"".join(lines)
 
     worker = WorkerRecorder([other_sink], pack=pack, on_failure=no_failure)
@@ -347,7 +347,7 @@ async def test_secrets_of_the_session_are_replaced_in_lines_of_a_worker(sink: An
         return lines.replace(b"hunter2", b"***")
 
     worker = WorkerRecorder(
-        [sink], pack=lambda records, lines: b"".join(lines), on_failure=no_failure, redact_lines=redact
+        [sink], pack=lambda types, ids, lines: b"".join(lines), on_failure=no_failure, redact_lines=redact
     )
     worker.add(record(text="hunter2"))
     worker.add(record(text="plain"))

@@ -33,7 +33,9 @@ def merge(lines: Lines) -> WorkerMerger:
 
 
 def batch(*records: dict[str, Any]) -> bytes:
-    return pack(records, encode_each(records))
+    return pack(
+        [record["type"] for record in records], [record.get("id", "") for record in records], encode_each(records)
+    )
 
 
 AT = "2026-01-01T00:00:00.000000Z"

@@ -1,0 +1,183 @@
+"""The encoded form of the records that every exchange has: each is the line that orjson makes of its dict.
+
+Most records of an exchange differ from those of the exchange before only in ids, times and numbers. These functions put
+such values between pieces that are encoded already, which takes a third of what it takes to build a dict and encode it.
+The dicts are built in `exchange_records.py`, and a test compares both over random exchanges. A line cannot be searched
+for secrets any more, so it is only for records without secrets and tags (`EventLog.is_plain`).
+
+Each function returns the line after its number, from the comma to the line break; see `Recorder.add_line`. Times are
+monotonic milliseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import orjson
+
+from mockrec.engine import clock
+from mockrec.engine.bounded_cache import remember
+from mockrec.engine.message.channel import ClientConnection
+from mockrec.engine.message.state import ExchangeState
+from mockrec.engine.recording.envelope import timing_of
+from mockrec.engine.recording.logged_exchange import LoggedExchange
+from mockrec.engine.recording.record_cache import LogForm
+from mockrec.formats.files.jsonl import encode_value
+
+EMPTY_BODY_TEXT: Final = b'{"size":0,"text":""}'
+
+_MOST: Final = 1024
+_rule_ids: dict[str, bytes] = {}
+"""The encoded ids of rules, and of what stands for one."""
+
+_second_and_micros = clock.second_and_micros
+_dumps = orjson.dumps
+"""Of numbers and objects of numbers, which need no `encode_value`."""
+
+
+def request_initiated_line(exchange: LoggedExchange, head: LogForm, now: float) -> bytes:
+    """Return the line of a `request-initiated` record."""
+    second, micros = _second_and_micros(now)
+    address, tls = _client(exchange.client)
+    return b',"type":"request-initiated","timestamp":"%b%06dZ"%b,%b%b,"timingEvents":%b,"tags":[]%b%b}\n' % (
+        second,
+        micros,
+        exchange.line_ids or _ids(exchange),
+        head.text,
+        address,
+        _dumps(timing_of(exchange)),
+        _rules(exchange),
+        tls,
+    )
+
+
+def request_line(kind: str, exchange: LoggedExchange, head: LogForm, now: float, body: bytes) -> bytes:
+    """Return the line of a `request` or `websocket-request` record without trailers; `body` is the encoded body."""
+    second, micros = _second_and_micros(now)
+    address, tls = _client(exchange.client)
+    return b',"type":"%b","timestamp":"%b%06dZ"%b,%b%b,"timingEvents":%b,"tags":[]%b%b,"body":%b%b}\n' % (
+        kind.encode(),
+        second,
+        micros,
+        exchange.line_ids or _ids(exchange),
+        head.text,
+        address,
+        _dumps(timing_of(exchange)),
+        _rules(exchange),
+        tls,
+        body,
+        b"" if head.operation is None else b',"operation":' + encode_value(head.operation),
+    )
+
+
+def response_line(
+    exchange: LoggedExchange, head: LogForm, request: LogForm, now: float, end: float, body: bytes
+) -> bytes:
+    """Return the line of a `response` record without trailers. `request` is the log form of the request head, `end` the
+    time at which the response was sent, `body` the encoded body."""
+    second, micros = _second_and_micros(now)
+    return (
+        b',"type":"response","timestamp":"%b%06dZ"%b,%b,"timingEvents":%b,"tags":[],%b%b,"duration":%b,"body":%b}\n'
+    ) % (
+        second,
+        micros,
+        exchange.line_ids or _ids(exchange),
+        head.text,
+        _dumps(timing_of(exchange)),
+        request.outcome,
+        _rules(exchange),
+        _dumps(round(end - exchange.started_at, 4)),
+        body,
+    )
+
+
+def rule_event_line(
+    exchange: LoggedExchange, rule_id: str, kind: str, now: float, data: LogForm, measured: Mapping[str, Any]
+) -> bytes:
+    """Return the line of a `rule-event` record, whose data are `data` and `measured`."""
+    second, micros = _second_and_micros(now)
+    return (
+        b',"type":"rule-event","timestamp":"%b%06dZ"%b,"requestId":"%b","ruleId":%b,"eventType":"%b","eventData":{%b%b}'
+        b"}\n"
+    ) % (
+        second,
+        micros,
+        exchange.line_ids or _ids(exchange),
+        exchange.id.encode(),
+        _rule_ids.get(rule_id) or _rule_id(rule_id),
+        kind.encode(),
+        data.text,
+        b"," + _dumps(measured)[1:-1] if measured else b"",
+    )
+
+
+def websocket_message_line(
+    exchange: LoggedExchange, direction: str, now: float, content: bytes, *, is_binary: bool
+) -> bytes:
+    """Return the line of a `websocket-message-received` or `-sent` record; `content` is the encoded body."""
+    second, micros = _second_and_micros(now)
+    side = direction.encode()
+    return (
+        b',"type":"websocket-message-%b","timestamp":"%b%06dZ"%b,"streamId":"%b","direction":"%b","content":%b,'
+        b'"isBinary":%b,"eventTimestamp":%b,"timingEvents":%b,"tags":[]}\n'
+    ) % (
+        side,
+        second,
+        micros,
+        exchange.line_ids or _ids(exchange),
+        exchange.id.encode(),
+        side,
+        content,
+        b"true" if is_binary else b"false",
+        _dumps(now),
+        _dumps(timing_of(exchange)),
+    )
+
+
+def _ids(exchange: LoggedExchange) -> bytes:
+    """Return what `envelope` adds after the time. It is the same in all records of the exchange, which keeps it."""
+    ids = b',"id":"%b","connectionId":"%b"' % (exchange.id.encode(), exchange.client.connection_id.encode())
+    if exchange.scope is not None:
+        ids += b',"scope":' + encode_value(exchange.scope.name)
+    exchange.line_ids = ids
+    return ids
+
+
+def _client(client: ClientConnection) -> tuple[bytes, bytes]:
+    """Return the address of the client and its `tlsMetadata`, as `request_record` adds them. All requests of the
+    connection have the same."""
+    form = client.log_form
+    if isinstance(form, _ClientForm) and form.tls is client.tls:
+        return form.pieces
+    form = client.log_form = _ClientForm(client)
+    return form.pieces
+
+
+class _ClientForm:
+    """What is kept of a connection between two records."""
+
+    __slots__ = ("pieces", "tls")
+
+    def __init__(self, client: ClientConnection) -> None:
+        address = b',"remoteIpAddress":%b,"remotePort":%b' % (encode_value(client.ip), encode_value(client.port))
+        self.tls = client.tls
+        self.pieces = address, b',"tlsMetadata":' + encode_value(client.tls) if client.tls else b""
+
+
+def _rules(exchange: ExchangeState) -> bytes:
+    """Return what `add_rules` adds."""
+    rule = exchange.rule
+    if rule is None and not exchange.continued:
+        return b""
+    text = b""
+    if rule is not None:
+        rule_id = rule.rule.id
+        text = b',"matchedRuleId":' + (_rule_ids.get(rule_id) or _rule_id(rule_id))
+    if exchange.continued:
+        text += b',"continuedRuleIds":' + encode_value([rule.rule.id for rule in exchange.continued])
+    return text
+
+
+def _rule_id(rule_id: str) -> bytes:
+    return remember(_rule_ids, rule_id, encode_value(rule_id), _MOST)
