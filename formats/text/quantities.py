@@ -62,7 +62,7 @@ _NO_TIME = 1e14
 
 
 def show_duration(milliseconds: float | None) -> str:
-    """Return `0.42ms`, `3.1ms`, `182ms`, `1.25s`, `2m05s`; nothing for None, `?` for what is no time: infinity, NaN, and
+    """Return `0.42ms`, `3.1ms`, `182ms`, `1.25s`, `2m05s`; nothing for None, `?` for what is no time: infinity, NaN and
     thousands of years."""
     if milliseconds is None:
         return ""
