@@ -28,6 +28,8 @@ _LONGEST_DATA = 50_000
 """Characters of the data of one rule-event."""
 _STEPS = ("dns", "connect", "tls")
 """The way to a server."""
+_LONGEST = 1e12
+"""Milliseconds; more is more than 30 years."""
 _CHUNKS = ("request-body-data", "response-body-data")
 
 
@@ -158,7 +160,7 @@ class ReportExchange:
             if isinstance(found, list):
                 values.update(dict.fromkeys(map(text_of, found)))
         if (duration := number_of(record.get("duration"))) is not None:
-            self.duration = duration
+            self.duration = bounded(duration)
         timing = record.get("timingEvents")
         if isinstance(timing, Mapping):
             self.detail["timing"] = timing
@@ -254,7 +256,7 @@ class ReportExchange:
             timing = object_of(record.get("timingEvents"))
             start, end = number_of(timing.get("connectTimestamp")), number_of(timing.get("disconnectTimestamp"))
             if start is not None and end is not None:
-                self.duration = end - start
+                self.duration = bounded(end - start)
 
     def _error(self, *texts: str) -> None:
         self.errors.update(dict.fromkeys(text for text in texts if text))
@@ -284,7 +286,7 @@ class ReportExchange:
         moment = number_of(record.get("eventTimestamp"))
         if start is None or moment is None:
             return None
-        found = round(max(0.0, moment - start), 2)
+        found = round(bounded(max(0.0, moment - start)), 2)
         if len(self.ticks) < MOST_TICKS:
             self.ticks.append(-1 - found if received else found)
         return found
@@ -325,11 +327,16 @@ class ReportExchange:
         if (failed := failure_kind(failure_code(self.tags))) in _STEPS and not any(steps):
             steps[_STEPS.index(failed)], wait = wait, 0.0  # all the time went into the step that failed
         phases = [request, *steps, wait, max(0.0, total - until_head)]
-        self.detail["phases"] = [round(phase, 2) for phase in phases]
+        self.detail["phases"] = [round(bounded(phase), 2) for phase in phases]
 
     def _is_event_stream(self) -> bool:
         fields = object_of(self.detail.get("response")).get("fields") or ()
         return any(name.lower() == "content-type" and "event-stream" in value for name, value in fields)
+
+
+def bounded(milliseconds: float) -> float:
+    """Return a duration that has hundredths: a file that was edited by hand may name any number."""
+    return max(-_LONGEST, min(milliseconds, _LONGEST))
 
 
 def pairs_of(value: Any) -> list[list[str]]:

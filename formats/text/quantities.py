@@ -3,7 +3,6 @@ and shown to users."""
 
 from __future__ import annotations
 
-import math
 import re
 from typing import Final
 
@@ -58,11 +57,16 @@ def bytes_of(text: str) -> int:
     return int(whole) * unit + count
 
 
+_NO_TIME = 1e14
+"""Milliseconds, 3,000 years: a file that was edited by hand may name any number."""
+
+
 def show_duration(milliseconds: float | None) -> str:
-    """Return `0.42ms`, `3.1ms`, `182ms`, `1.25s`, `2m05s`; nothing for None, `?` for infinity and NaN."""
+    """Return `0.42ms`, `3.1ms`, `182ms`, `1.25s`, `2m05s`; nothing for None, `?` for what is no time: infinity, NaN and
+    thousands of years."""
     if milliseconds is None:
         return ""
-    if not math.isfinite(milliseconds):
+    if not abs(milliseconds) < _NO_TIME:
         return "?"
     if milliseconds < 1:
         return f"{milliseconds:.2f}ms"

@@ -174,6 +174,11 @@ def test_the_summary_names_what_needs_a_look(page: ReportPage, samples: Any, tmp
     page.view("Scopes")
     assert "tests/test_a.py::test_b" in page.text("main")
     assert "failed" in page.text(".endpoint:not(.head)")
+    assert "Outcome" in page.text(".endpoint.head")
+    known = [{key: value for key, value in one.items() if key != "outcome"} for one in everything(samples)]
+    page.open(report(write(tmp_path / "unknown.jsonl", known)), "#scopes")
+    assert "tests/test_a.py::test_b" in page.text("main")
+    assert "Outcome" not in page.text(".endpoint.head")
 
 
 def test_a_session_of_a_proxy_reads_well(page: ReportPage, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -224,6 +224,9 @@ def test_a_long_table_is_printed_as_it_comes() -> None:
         (3_599_500, "1h00m00s"),
         (90_061_000, "25h01m01s"),
         (float("inf"), "?"),
+        (1e308, "?"),
+        (-1e308, "?"),
+        (9e13, "25000000h00m00s"),
         (float("nan"), "?"),
     ],
 )

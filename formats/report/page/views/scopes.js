@@ -8,14 +8,15 @@ const MOST = 1000;
 
 export function Scopes({ session, onFilter }) {
   const scopes = useMemo(() => scopesOf(session), [session]);
+  const hasOutcomes = scopes.some((one) => one.outcome);
   return html`
     <section class="page" aria-label="Scopes">
-      <div class="endpoints scopes" role="table" aria-label="Scopes">
-        <div role="row" class="endpoint head">${["Scope", "Outcome", "Exchanges", "Failed", "Time"].map((title) => html`<div role="columnheader" key=${title}>${title}</div>`)}</div>
+      <div class=${`endpoints scopes${hasOutcomes ? " outcomes" : ""}`} role="table" aria-label="Scopes">
+        <div role="row" class="endpoint head">${["Scope", ...(hasOutcomes ? ["Outcome"] : []), "Exchanges", "Failed", "Time"].map((title) => html`<div role="columnheader" key=${title}>${title}</div>`)}</div>
         ${scopes.slice(0, MOST).map((one) => html`
           <div role="row" class="endpoint" key=${one.name}>
             <div role="cell" class="name"><button class="link" onClick=${() => onFilter(`scope == ${quote(one.name)}`)}>${visible(one.name)}</button></div>
-            <div role="cell" data-title="Outcome" class=${one.outcome === "failed" ? "bad" : one.outcome ? "good" : "muted"}>${visible(one.outcome || "unknown")}</div>
+            ${hasOutcomes ? html`<div role="cell" data-title="Outcome" class=${one.outcome === "failed" ? "bad" : one.outcome ? "good" : "muted"}>${visible(one.outcome || "unknown")}</div>` : null}
             <div role="cell" data-title="Exchanges">${count(one.count)}</div>
             <div role="cell" data-title="Failed" class=${one.failed ? "bad" : "muted"}>${count(one.failed)}</div>
             <div role="cell" data-title="Time">${duration(one.time)}</div>

@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 import pytest
 
+from mockrec.formats.report.columns import columns
 from mockrec.formats.report.gather import KINDS, Gathered
 
 LIMIT = 1_000_000
@@ -165,6 +166,19 @@ def test_scope_operation_and_endpoint_are_taken_from_the_record(recording: Any) 
     assert found.texts["endpoint"].values[first.endpoint] == "POST example.test/hello query Cart"
     assert found.texts["endpoint"].values[second.endpoint] == "GET the-endpoint"
     assert found.summary.outcomes == {"tests/a.py::test_x": "failed"}
+
+
+@pytest.mark.parametrize("value", [1e308, -1e308, 2**63])
+def test_a_duration_that_is_no_time_is_bounded(recording: Any, value: float) -> None:
+    timing = {"startTimestamp": -value, "headersSentTimestamp": value}
+    recording.start().exchange(duration=value, timingEvents=timing)
+    recording.add(
+        "raw-passthrough-closed", "t", timingEvents={"connectTimestamp": -value, "disconnectTimestamp": value}
+    )
+    found = gathered(recording.records)
+    table = columns(found, found.rows, ["s"])
+    assert all(abs(one) <= 1e14 for one in table["duration"])
+    assert all(abs(phase) <= 1e12 for phase in detail(found)["phases"])
 
 
 def test_late_records_count_and_a_second_exchange_of_an_id_is_another(recording: Any) -> None:
