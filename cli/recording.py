@@ -226,9 +226,11 @@ def _stop_after(text: str | None) -> tuple[int | None, float | None]:
 def _print_ready(run: Run, choices: RunOptions) -> None:
     settings, ready_file = run.settings, choices.ready_file
     rules = _what_answers(settings) if choices.answers is None else choices.answers
-    to = ", ".join("stdout" if path == "-" else path for path in shown_outputs(settings))
-    recording = f"recording to {printing.escape(to)}" if to else "not recording"
+    of_scopes = () if settings.control is None or settings.control.output is None else (settings.control.output,)
+    to = ", ".join("stdout" if path == "-" else path for path in (*shown_outputs(settings), *of_scopes))
+    recording = "not recording" if settings.kept_log is None else "no log"
     if to:
+        recording = f"recording to {printing.escape(to)}"
         recording += " · with secrets" if run.redactor is None else " · secrets redacted"
     if not is_loopback(settings.server.host.strip("[]").lower()):
         printing.warn(f"listening on {settings.server.host}: whoever reaches this machine reaches the recorder")

@@ -35,9 +35,13 @@ def body_record(data: bytes, content_type: str, content_encoding: str) -> Record
 
 
 def _is_decoded(data: bytes, coding: str) -> bool:
-    """Whether bytes that cannot be decoded are decoded already: text that does not begin as data in the coding does."""
-    if coding not in CODINGS or data.startswith(MAGIC.get(coding, b"\0")):
+    """Whether bytes that cannot be decoded are decoded already: they do not begin as data in the coding does, or where
+    that has no fixed beginning, they are text."""
+    if coding not in CODINGS:
         return False
+    magic = MAGIC.get(coding)
+    if magic is not None:
+        return not data.startswith(magic)
     try:
         return "\0" not in data.decode("utf-8")
     except UnicodeDecodeError:

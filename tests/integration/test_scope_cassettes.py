@@ -187,6 +187,7 @@ def test_no_recorder_loses_what_a_scope_made(recorder: StartRecorder, tmp_path: 
         second.control.close_scope("both")
     ended = second.stop()
     assert ended.code != 0
+    assert f"recording to {folder}/{{scope}}.jsonl · secrets redacted" in ended.stderr
     found = re.search(r"the records of the scope 'both' could not be written; they are kept in (\S+)", ended.stderr)
     assert found is not None, ended.stderr
     kept = Path(found[1])

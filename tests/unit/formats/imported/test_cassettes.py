@@ -187,6 +187,7 @@ def test_durations_of_go(read: Read) -> None:
     assert any("how long it took" in note for note in read(vcr()).notes)
 
 
+PIXELS = bytes(range(256))
 ENCODED = "    headers: {Content-Encoding: [gzip], Content-Type: [application/json]}\n"
 
 
@@ -196,6 +197,11 @@ ENCODED = "    headers: {Content-Encoding: [gzip], Content-Type: [application/js
         (f"{{string: !!binary {B64}}}", {"size": 8, "text": '{"a": 1}', "contentEncoding": "gzip", "encodedSize": 28}),
         # Decoded before it was stored, but with the original field.
         ("""{string: '{"a": 1}'}""", {"size": 8, "text": '{"a": 1}', "contentEncoding": "gzip"}),
+        # The same of an image: VCR.py stores what `requests` has decoded, and serves that as it is.
+        (
+            f"{{string: !!binary {base64.b64encode(PIXELS).decode()}}}",
+            {"size": len(PIXELS), "base64": base64.b64encode(PIXELS).decode(), "contentEncoding": "gzip"},
+        ),
         # Cut in the middle: neither encoded nor JSON.
         (
             f"{{string: !!binary {base64.b64encode(GZIPPED[:-9]).decode()}}}",
@@ -203,7 +209,7 @@ ENCODED = "    headers: {Content-Encoding: [gzip], Content-Type: [application/js
         ),
         ("{string: ''}", {"size": 0, "text": ""}),
     ],
-    ids=["coded", "decoded", "damaged", "empty"],
+    ids=["coded", "decoded", "decoded-image", "damaged", "empty"],
 )
 def test_content_codings(read: Read, answer: str, expected: dict[str, Any]) -> None:
     assert read(vcr(response=ENCODED, answer=answer)).one("response")["body"] == expected
