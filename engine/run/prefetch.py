@@ -11,6 +11,7 @@ A test starts the recorder and compares what is imported when it is ready with t
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from importlib import import_module
 from typing import Final
@@ -25,6 +26,18 @@ LATER: Final = {
     "service_identity.hazmat": "names in the certificates of servers",
 }
 """Module → what needs it, in the order in which clients are likely to need them."""
+
+
+def import_before_ready() -> None:
+    """Import them at once if this start compiles all modules, because nobody keeps the result.
+
+    A thread that compiles holds the interpreter's lock, and with it the event loop, for longer than a client may wait.
+    """
+    cached = None if __spec__ is None else __spec__.cached
+    if cached is None or not os.path.exists(cached):
+        for name in LATER:
+            with suppress(ImportError):  # as below
+                import_module(name)
 
 
 async def prefetch() -> None:

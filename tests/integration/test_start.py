@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -38,16 +39,28 @@ main(["run", "rules.yaml", "--port", "0", "--control", "--ready-file", "ready", 
 """
 
 
-def test_a_start_leaves_for_later_what_no_client_has_asked_for(tmp_path: Path) -> None:
-    (tmp_path / "rules.yaml").write_text(RULES, encoding="utf-8")
-    command = [sys.executable, "-c", LOOK]
+def look(folder: Path, **env: str) -> tuple[set[str], set[str]]:
+    """Return the modules that are imported when the recorder is ready, and some time later."""
+    (folder / "rules.yaml").write_text(RULES, encoding="utf-8")
     subprocess.run(  # a run that makes a CA needs cryptography
-        [sys.executable, "-m", "mockrec.cli", "ca", "show"], cwd=tmp_path, capture_output=True, check=True, timeout=120
+        [sys.executable, "-m", "mockrec.cli", "ca", "show"], cwd=folder, capture_output=True, check=True, timeout=120
     )
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120)
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    env = {**kept, "PYTHONPYCACHEPREFIX": str(folder / "compiled"), **env}
+    command = [sys.executable, "-c", LOOK]
+    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False, timeout=120)
     assert "mockrec ready" in done.stderr, done.stderr
     before, after = map(set, json.loads(done.stdout))
-    heavy = [name for name in before if any(name == one or name.startswith(f"{one}.") for one in UNUSED)]
-    assert not heavy
+    return before, after
+
+
+def test_a_start_leaves_for_later_what_no_client_has_asked_for(tmp_path: Path) -> None:
+    before, after = look(tmp_path)
+    assert not [name for name in before if any(name == one or name.startswith(f"{one}.") for one in UNUSED)]
     assert not LATER.keys() & before
     assert LATER.keys() <= after
+
+
+def test_a_start_that_compiles_all_modules_leaves_none_of_them_for_later(tmp_path: Path) -> None:
+    before, _ = look(tmp_path, PYTHONDONTWRITEBYTECODE="1")
+    assert LATER.keys() <= before

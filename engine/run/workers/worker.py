@@ -24,7 +24,7 @@ from mockrec.engine.process import has_uvloop, keep_from_forks, tune_garbage_col
 from mockrec.engine.recording.recording import Recording
 from mockrec.engine.redaction.redactor import Redactor
 from mockrec.engine.rules.language.load import Loaded
-from mockrec.engine.run.prefetch import prefetch
+from mockrec.engine.run.prefetch import import_before_ready, prefetch
 from mockrec.engine.run.responder import Responder
 from mockrec.engine.run.server import Server
 from mockrec.engine.run.settings import Hooks
@@ -80,6 +80,7 @@ class Worker:
                 await self._server.start(serving)
                 background.start_soon(self._report_regularly)
                 tune_garbage_collection()
+                import_before_ready()
                 self._send(messages.Ready())
                 background.start_soon(prefetch)
                 await self._stop.wait()
