@@ -103,6 +103,19 @@ def facts_of_response(message: OperationMessage) -> tuple[Facts, str]:
     return _NO_FACTS, finding
 
 
+_ERRORS: Final = {"graphql.error": "GraphQL error: ", "rpc.error": "JSON-RPC error ", "llm.error": "error "}
+"""Facts of a response that failed, each with the words before its value."""
+
+
+def failure_of(facts: Facts) -> str:
+    """Return how the call failed, by the facts of its response: the status of gRPC, or the first error; empty if it did
+    not. HTTP's status is another thing: most of these responses have 200."""
+    status, message = facts.get("grpc.status"), facts.get("grpc.message")
+    if status:
+        return "" if status[0] == "OK" else ": ".join(map(str, (*status[:1], *(message or ())[:1])))
+    return next((f"{words}{facts[name][0]}" for name, words in _ERRORS.items() if facts.get(name)), "")
+
+
 def match_key_of_message(message: OperationMessage) -> Any | None:
     """Return plain JSON data that stands for the body of a request when recordings are searched; None: the body."""
     for row in PROTOCOLS:

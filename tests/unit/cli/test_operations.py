@@ -18,6 +18,7 @@ def test_show_lists_names_and_findings(mockrec: Program) -> None:
 
     assert lines[0].split() == ["STATUS", "METHOD", "URL", "OPERATION", "DURATION", "RULE", "ID", "NOTE"]
     assert "  query Cart  " in lines[1]
+    assert lines[4].endswith("GraphQL error: no cart")
     assert lines[5].endswith("the GraphQL document ends inside a definition")
     assert "  subscription Prices  " in lines[7]
 
@@ -36,6 +37,17 @@ def test_show_assembles_the_answer_of_a_stream(mockrec: Program) -> None:
         assert line in shown
     assert any(line.startswith("llm.ttft: ") for line in shown)
     assert any(line.startswith("tokens a second: ") for line in shown)
+
+
+def test_stats_count_a_call_with_an_error_as_failed(mockrec: Program) -> None:
+    found = json.loads(mockrec("stats", DATA / "graphql.jsonl", "--json").out)["operations"]
+    assert {one["operation"]: one["failed"] for one in found} == {
+        "query Cart": 0,
+        "mutation AddItem": 0,
+        "query {fail}": 1,
+        "query Q": 0,
+        "subscription Prices": 0,
+    }
 
 
 def test_stats_count_operations_and_tokens(mockrec: Program) -> None:
