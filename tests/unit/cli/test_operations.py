@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from google.protobuf import descriptor_pb2
 
 DATA = Path(__file__).parents[2] / "data" / "operations"
 Program = Callable[..., Any]
@@ -122,3 +123,28 @@ def test_diff_pairs_within_an_operation(mockrec: Program, tmp_path: Path) -> Non
 
     assert found["endpoint"] == "POST x.test/graphql query Order"
     assert (found["a"], found["b"]) == (3, 30)
+
+
+def test_show_takes_descriptors_for_a_session_without_them(
+    mockrec: Program, record_of: Callable[[str], dict[str, Any]], tmp_path: Path
+) -> None:
+    set_of_one = descriptor_pb2.FileDescriptorSet()
+    file = set_of_one.file.add(name="a.proto", package="a", syntax="proto3")
+    file.message_type.add(name="Item").field.add(name="sku", number=1, type=9, label=1, json_name="sku")
+    method = file.service.add(name="B").method.add(name="C", input_type=".a.Item", output_type=".a.Item")
+    (tmp_path / "a.pb").write_bytes(set_of_one.SerializeToString())
+    request = {
+        **record_of("request"),
+        "url": f"http://a.test/a.B/{method.name}",
+        "headers": {"content-type": "application/grpc"},
+        "body": {"size": 9, "text": "\0\0\0\0\x04\n\x02x1"},
+    }
+    session = tmp_path / "s.jsonl"
+    session.write_text("".join(f"{json.dumps(one)}\n" for one in (record_of("session-started"), request)))
+    plain = mockrec("show", session, request["id"]).out
+    assert 'message 0: {"1": "x1"}' in plain
+    named = mockrec("show", session, request["id"], "--protobuf", tmp_path / "a.pb").out
+    assert 'message 0: {"sku": "x1"}' in named
+    missing = mockrec("show", session, "--protobuf", tmp_path / "none.pb")
+    assert missing.code == 2
+    assert "none.pb: No such file" in missing.err.replace("\n", "")
