@@ -129,6 +129,10 @@ def test_errors_in_responses_are_facts() -> None:
 
     assert facts({"errors": [{"message": "no cart"}], "data": None}) == {"graphql.error": ("no cart",)}
     assert facts({"jsonrpc": "2.0", "id": 1, "error": {"code": -32601, "message": "x"}}) == {"rpc.error": (-32601,)}
+    gemini = {"error": {"code": 429, "message": "x", "status": "RESOURCE_EXHAUSTED"}}
+    assert facts(gemini) == {"llm.error": ("RESOURCE_EXHAUSTED",)}
+    assert facts({"error": {"code": 404, "message": "x"}}) == {}
+    assert facts({"error": {"code": 404, "status": "error"}}) == {}
 
 
 @pytest.mark.parametrize(
