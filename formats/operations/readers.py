@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -38,8 +39,27 @@ def recognise(method: str, target: str, headers: Headers) -> str | None:
         and "gql" not in target
     ):
         return None
+    if method == "POST" and _is_plain_json(target, headers):
+        return None
     found = recognised(method, target, headers)
     return None if found is None else found.name
+
+
+def _is_plain_json(target: str, headers: Headers) -> bool:
+    """Return whether a POST is JSON as most are, whose head no protocol recognises; asked before all of them."""
+    return (
+        headers.get("content-type") in ("application/json", "application/json; charset=utf-8")
+        and _TELLING.isdisjoint(headers)
+        and "graphql" not in str(headers.get("accept"))
+        and _TELLING_PATH.search(target) is None
+    )
+
+
+_TELLING: Final = frozenset({"anthropic-version", "mcp-protocol-version", "mcp-session-id", "soapaction"})
+_TELLING_PATH: Final = re.compile(
+    r"gql|graphql|rpc|mcp|completions|responses|embeddings|generateContent", re.IGNORECASE
+)
+"""Header fields and words of the path that may tell the protocol of a request with JSON."""
 
 
 def recognised(method: str, target: str, headers: Headers) -> ProtocolSpec | None:
