@@ -374,17 +374,21 @@ def _rotate(text: str) -> Rotate:
 
 
 def event_types(text: str) -> str | tuple[str, ...]:
-    """`--events`: `default`, `all`, or the types that are named."""
+    """`--events`: `default`, `all`, or the types that are named, of which `default` may be one: all of its types."""
     if text in ("default", "all"):
         return text
     from mockrec.engine.rules.yaml.types import nearest_hint
-    from mockrec.formats.schema.lifecycle import EVENT_TYPES
+    from mockrec.formats.schema.lifecycle import DEFAULT_EVENTS, EVENT_TYPES
 
-    names = tuple(name.strip() for name in text.split(",") if name.strip())
-    for name in names:
-        if name not in EVENT_TYPES:
+    names: list[str] = []
+    for name in (part.strip() for part in text.split(",") if part.strip()):
+        if name == "default":
+            names += DEFAULT_EVENTS
+        elif name in EVENT_TYPES:
+            names.append(name)
+        else:
             raise typer.BadParameter(nearest_hint(name, EVENT_TYPES, "unknown event type"), param_hint="--events")
-    return names
+    return tuple(dict.fromkeys(names))
 
 
 def _outputs(given: list[str] | None, *, keeps_scope: bool) -> tuple[str, ...]:

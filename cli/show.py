@@ -19,6 +19,7 @@ from mockrec.cli.reading import warn_of
 from mockrec.formats.schema.lifecycle import CLOSED_TYPES
 
 if TYPE_CHECKING:
+    from mockrec.formats.operations.grpc.descriptors import Descriptors
     from mockrec.formats.sessions.rows import Row
     from mockrec.formats.sessions.session import Session
 
@@ -55,6 +56,16 @@ def show(
     limit: Annotated[
         int | None, typer.Option("--limit", metavar="N", min=0, help="List only the first N.", show_default=False)
     ] = None,
+    protobuf: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--protobuf",
+            metavar="FILE",
+            help="Descriptors that name the fields of gRPC messages: a .pb file, a .proto file or a folder of them. "
+            "May be given several times.",
+            show_default="those of the session",
+        ),
+    ] = None,
     wide: Wide = False,
     no_pager: NoPager = False,
     quiet: Quiet = False,
@@ -64,16 +75,37 @@ def show(
 
     A folder, a prefix of a store, a pattern or a list (@FILE) stands for many sessions.
     """
+    given = _given_descriptors(protobuf)
     skipped = skipped_sessions(allowed=arguments.has_many([session]))
     with paged(wanted=not no_pager and shape is OutputShape.text):
         for name in arguments.expanded([session]):
             with skipping(skipped):
-                _show(name, identity, shape, limit, wide=wide, heading=skipped.allowed)
+                _show(name, identity, shape, limit, given, wide=wide, heading=skipped.allowed)
     exit_if_skipped(skipped)
 
 
+def _given_descriptors(paths: list[str] | None) -> Descriptors | None:
+    """Return the descriptors of `--protobuf`. Raises BadParameter."""
+    if not paths:
+        return None
+    from mockrec.formats.operations.grpc.descriptors import DescriptorError, Descriptors
+    from mockrec.formats.operations.grpc.protos import read_descriptors
+
+    try:
+        return Descriptors(read_descriptors(paths))
+    except DescriptorError as error:
+        raise typer.BadParameter(printing.escape(str(error)), param_hint="--protobuf") from None
+
+
 def _show(
-    session: str, identity: str | None, shape: OutputShape, limit: int | None, *, wide: bool, heading: bool
+    session: str,
+    identity: str | None,
+    shape: OutputShape,
+    limit: int | None,
+    descriptors: Descriptors | None,
+    *,
+    wide: bool,
+    heading: bool,
 ) -> None:
     from mockrec.formats.sessions.live import recorder_of
     from mockrec.formats.sessions.session import open_session
@@ -85,7 +117,7 @@ def _show(
         if identity is None:
             _list(opened, shape, limit, wide=wide, is_live=is_live)
         else:
-            _one(opened, identity, shape)
+            _one(opened, identity, shape, descriptors)
         warn_of(opened)
 
 
@@ -213,7 +245,7 @@ def _row_record(row: Row) -> dict[str, Any]:
     return {key: value for key, value in named.items() if value not in (None, "")}
 
 
-def _one(session: Session, prefix: str, shape: OutputShape) -> None:
+def _one(session: Session, prefix: str, shape: OutputShape, descriptors: Descriptors | None) -> None:
     wanted = prefix.lower()
     candidates: dict[str, list[dict[str, Any]]] = {}
     """Records by id; with several matching ids, only the ids."""
@@ -237,7 +269,7 @@ def _one(session: Session, prefix: str, shape: OutputShape) -> None:
     from mockrec.cli.exchange_report import story
     from mockrec.formats.operations.grpc.descriptors import of_header
 
-    for line in story(records, session.bodies_folder, of_header(session.header)):
+    for line in story(records, session.bodies_folder, descriptors or of_header(session.header)):
         printing.data(line)
 
 

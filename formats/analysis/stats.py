@@ -20,8 +20,8 @@ import msgspec
 import orjson
 
 from mockrec.formats.operations.message import message_of
-from mockrec.formats.operations.readers import facts_of_response, may_have_operation, operation_of_record
-from mockrec.formats.operations.spec import Operation
+from mockrec.formats.operations.readers import facts_of_response, failure_of, may_have_operation, operation_of_record
+from mockrec.formats.operations.spec import Facts, Operation
 from mockrec.formats.query.extract import Context, destination, host, path
 from mockrec.formats.schema.lifecycle import CLOSED_TYPES, COMPLETE_TYPES, CONNECTION_TYPES, ENDING_TYPES
 from mockrec.formats.select.inputs import SelectedLine
@@ -283,12 +283,14 @@ class Stats:
         known.count += 1
         if type(status) is int:
             known.statuses[f"{status // 100}xx"] += 1
-        known.failed += record.type == "abort" or (type(status) is int and status >= 500)
+        facts: Facts = {}
+        if record.type == "response":
+            facts, _ = facts_of_response(message_of(_parsed(line.raw), self._folder_of(line)))
+        known.failed += record.type == "abort" or (type(status) is int and status >= 500) or failure_of(facts) != ""
         known.bytes += _whole(body.size)
         if type(record.duration) in (int, float) and record.type != "websocket-close":
             known.durations.append(record.duration)
-        if "llm.model" in operation.facts and record.type == "response":
-            facts, _ = facts_of_response(message_of(_parsed(line.raw), self._folder_of(line)))
+        if "llm.model" in operation.facts:
             known.input_tokens += sum(facts.get("llm.tokens.input", ()))
             known.output_tokens += sum(facts.get("llm.tokens.output", ()))
 

@@ -164,12 +164,17 @@ def _openai(answer: LlmAnswer, document: dict[str, Any]) -> bool:
 
 
 def _openai_error(answer: LlmAnswer, document: dict[str, Any]) -> bool:
-    """An error of OpenAI, Gemini or Ollama; an answer that is only an error has no other sign of its provider."""
+    """An error of OpenAI or Gemini; an answer that is only an error has no other sign of its provider."""
     error = document.get("error")
-    if isinstance(error, dict) and "type" in error and "code" in error:
-        answer.error = _text(error.get("code")) or _text(error.get("type"))
+    if isinstance(error, dict) and "code" in error and ("type" in error or _is_status(error.get("status"))):
+        answer.error = _text(error.get("code")) or _text(error.get("type")) or _text(error.get("status"))
         return True
     return False
+
+
+def _is_status(value: Any) -> bool:
+    """Return whether a value is a status of Google's APIs: `RESOURCE_EXHAUSTED`."""
+    return isinstance(value, str) and value.isupper()
 
 
 # ── OpenAI: responses ──────────────────────────────────────────────────────────────────────────────

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -38,8 +39,27 @@ def recognise(method: str, target: str, headers: Headers) -> str | None:
         and "gql" not in target
     ):
         return None
+    if method == "POST" and _is_plain_json(target, headers):
+        return None
     found = recognised(method, target, headers)
     return None if found is None else found.name
+
+
+def _is_plain_json(target: str, headers: Headers) -> bool:
+    """Return whether a POST is JSON as most are, whose head no protocol recognises; asked before all of them."""
+    return (
+        headers.get("content-type") in ("application/json", "application/json; charset=utf-8")
+        and _TELLING.isdisjoint(headers)
+        and "graphql" not in str(headers.get("accept"))
+        and _TELLING_PATH.search(target) is None
+    )
+
+
+_TELLING: Final = frozenset({"anthropic-version", "mcp-protocol-version", "mcp-session-id", "soapaction"})
+_TELLING_PATH: Final = re.compile(
+    r"gql|graphql|rpc|mcp|completions|responses|embeddings|generateContent", re.IGNORECASE
+)
+"""Header fields and words of the path that may tell the protocol of a request with JSON."""
 
 
 def recognised(method: str, target: str, headers: Headers) -> ProtocolSpec | None:
@@ -103,6 +123,19 @@ def facts_of_response(message: OperationMessage) -> tuple[Facts, str]:
         if found:
             return found, ""
     return _NO_FACTS, finding
+
+
+_ERRORS: Final = {"graphql.error": "GraphQL error: ", "rpc.error": "JSON-RPC error ", "llm.error": "error "}
+"""Facts of a response that failed, each with the words before its value."""
+
+
+def failure_of(facts: Facts) -> str:
+    """Return how the call failed, by the facts of its response: the status of gRPC, or the first error; empty if it did
+    not. HTTP's status is another thing: most of these responses have 200."""
+    status, message = facts.get("grpc.status"), facts.get("grpc.message")
+    if status:
+        return "" if status[0] == "OK" else ": ".join(map(str, (*status[:1], *(message or ())[:1])))
+    return next((f"{words}{facts[name][0]}" for name, words in _ERRORS.items() if facts.get(name)), "")
 
 
 def match_key_of_message(message: OperationMessage) -> Any | None:

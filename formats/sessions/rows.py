@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mockrec.formats.operations.readers import operation_of_record
+from mockrec.formats.operations.message import message_of
+from mockrec.formats.operations.readers import facts_of_response, failure_of, operation_of_record
 from mockrec.formats.operations.spec import Operation
 from mockrec.formats.schema.assembler import Assembler
 from mockrec.formats.schema.lenient import number_of, object_of, status_of, text_of
@@ -58,7 +59,8 @@ def rows_of(records: Iterable[tuple[int, Mapping[str, Any]]], bodies_folder: Pat
             row.kind, row.id = kind, identity
             operation = named.pop(identity, None)
             if operation is not None:
-                row.operation, row.note = operation.name, row.note or operation.finding
+                row.operation = operation.name
+                row.note = row.note or operation.finding or _failure(record, bodies_folder)
             if kind in ENDING_TYPES:
                 exchanges.hand_on(identity)
             yield row
@@ -81,6 +83,14 @@ def _add_operation(
         named[identity] = operation
         if len(named) > _MOST_NAMED:
             del named[next(iter(named))]
+
+
+def _failure(record: Mapping[str, Any], bodies_folder: Path | None) -> str:
+    """Return how a call failed, or what is wrong with its response; empty if nothing is."""
+    if record["type"] != "response":
+        return ""
+    facts, finding = facts_of_response(message_of(record, bodies_folder))
+    return failure_of(facts) or finding
 
 
 def _open_exchange(record: Mapping[str, Any]) -> Row:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from google.protobuf import descriptor_pb2
 
 DATA = Path(__file__).parents[2] / "data" / "operations"
 Program = Callable[..., Any]
@@ -18,6 +19,7 @@ def test_show_lists_names_and_findings(mockrec: Program) -> None:
 
     assert lines[0].split() == ["STATUS", "METHOD", "URL", "OPERATION", "DURATION", "RULE", "ID", "NOTE"]
     assert "  query Cart  " in lines[1]
+    assert lines[4].endswith("GraphQL error: no cart")
     assert lines[5].endswith("the GraphQL document ends inside a definition")
     assert "  subscription Prices  " in lines[7]
 
@@ -36,6 +38,17 @@ def test_show_assembles_the_answer_of_a_stream(mockrec: Program) -> None:
         assert line in shown
     assert any(line.startswith("llm.ttft: ") for line in shown)
     assert any(line.startswith("tokens a second: ") for line in shown)
+
+
+def test_stats_count_a_call_with_an_error_as_failed(mockrec: Program) -> None:
+    found = json.loads(mockrec("stats", DATA / "graphql.jsonl", "--json").out)["operations"]
+    assert {one["operation"]: one["failed"] for one in found} == {
+        "query Cart": 0,
+        "mutation AddItem": 0,
+        "query {fail}": 1,
+        "query Q": 0,
+        "subscription Prices": 0,
+    }
 
 
 def test_stats_count_operations_and_tokens(mockrec: Program) -> None:
@@ -110,3 +123,28 @@ def test_diff_pairs_within_an_operation(mockrec: Program, tmp_path: Path) -> Non
 
     assert found["endpoint"] == "POST x.test/graphql query Order"
     assert (found["a"], found["b"]) == (3, 30)
+
+
+def test_show_takes_descriptors_for_a_session_without_them(
+    mockrec: Program, record_of: Callable[[str], dict[str, Any]], tmp_path: Path
+) -> None:
+    set_of_one = descriptor_pb2.FileDescriptorSet()
+    file = set_of_one.file.add(name="a.proto", package="a", syntax="proto3")
+    file.message_type.add(name="Item").field.add(name="sku", number=1, type=9, label=1, json_name="sku")
+    method = file.service.add(name="B").method.add(name="C", input_type=".a.Item", output_type=".a.Item")
+    (tmp_path / "a.pb").write_bytes(set_of_one.SerializeToString())
+    request = {
+        **record_of("request"),
+        "url": f"http://a.test/a.B/{method.name}",
+        "headers": {"content-type": "application/grpc"},
+        "body": {"size": 9, "text": "\0\0\0\0\x04\n\x02x1"},
+    }
+    session = tmp_path / "s.jsonl"
+    session.write_text("".join(f"{json.dumps(one)}\n" for one in (record_of("session-started"), request)))
+    plain = mockrec("show", session, request["id"]).out
+    assert 'message 0: {"1": "x1"}' in plain
+    named = mockrec("show", session, request["id"], "--protobuf", tmp_path / "a.pb").out
+    assert 'message 0: {"sku": "x1"}' in named
+    missing = mockrec("show", session, "--protobuf", tmp_path / "none.pb")
+    assert missing.code == 2
+    assert "none.pb: No such file" in missing.err.replace("\n", "")

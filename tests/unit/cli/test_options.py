@@ -7,6 +7,8 @@ import typer
 
 from mockrec.cli import printing
 from mockrec.cli.options import OutputShape, _set_quiet, _set_verbose, duration, file_mode, port, server_url, size
+from mockrec.cli.run import event_types
+from mockrec.formats.schema.lifecycle import DEFAULT_EVENTS
 
 
 @pytest.mark.parametrize(
@@ -121,3 +123,8 @@ def test_a_server_beyond_ascii_has_the_name_that_dns_has() -> None:
     assert server_url("http://Straße.test:81") == ("http", "xn--strae-oqa.test", 81)
     with pytest.raises(typer.BadParameter, match="no name that a host can have"):
         server_url("http://\u0300a.test")
+
+
+def test_default_may_be_one_of_several_events() -> None:
+    assert event_types("default") == "default"
+    assert event_types("default, response-body-data,request") == (*DEFAULT_EVENTS, "response-body-data")

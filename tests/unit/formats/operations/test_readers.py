@@ -8,7 +8,13 @@ from typing import Any
 import pytest
 
 from mockrec.formats.operations.message import OperationMessage
-from mockrec.formats.operations.readers import facts_of_response, operation_of, operation_of_websocket, recognise
+from mockrec.formats.operations.readers import (
+    facts_of_response,
+    operation_of,
+    operation_of_websocket,
+    recognise,
+    recognised,
+)
 from mockrec.formats.operations.spec import Operation
 
 JSON = {"content-type": "application/json"}
@@ -129,6 +135,10 @@ def test_errors_in_responses_are_facts() -> None:
 
     assert facts({"errors": [{"message": "no cart"}], "data": None}) == {"graphql.error": ("no cart",)}
     assert facts({"jsonrpc": "2.0", "id": 1, "error": {"code": -32601, "message": "x"}}) == {"rpc.error": (-32601,)}
+    gemini = {"error": {"code": 429, "message": "x", "status": "RESOURCE_EXHAUSTED"}}
+    assert facts(gemini) == {"llm.error": ("RESOURCE_EXHAUSTED",)}
+    assert facts({"error": {"code": 404, "message": "x"}}) == {}
+    assert facts({"error": {"code": 404, "status": "error"}}) == {}
 
 
 @pytest.mark.parametrize(
@@ -148,3 +158,27 @@ def test_errors_in_responses_are_facts() -> None:
 )
 def test_heads_tell_the_protocol(method: str, target: str, headers: dict[str, Any], protocol: str | None) -> None:
     assert recognise(method, target, headers) == protocol
+
+
+def test_the_question_whether_json_is_plain_hides_no_protocol() -> None:
+    """Every row's own answer, for the paths and fields that the rows look at."""
+    paths = ("graphql", "a.GQL", "rpc", "v1/jsonrpc", "json-rpc/", "mcp", "chat/completions", "v1/completions/")
+    more = (
+        "v1/responses",
+        "v1/embeddings",
+        "models/x:generateContent",
+        "m:streamGenerateContent",
+        "orders",
+        "v1/messages",
+    )
+    fields: tuple[dict[str, str], ...] = (
+        {},
+        {"accept": "text/event-stream"},
+        {"accept": "application/graphql-response+json"},
+        *({name: "1"} for name in ("anthropic-version", "mcp-session-id", "mcp-protocol-version", "soapaction")),
+    )
+    for path in (*paths, *more):
+        for one in fields:
+            head: tuple[str, str, dict[str, str]] = ("POST", f"/{path}", {**JSON, **one})
+            found = recognised(*head)
+            assert recognise(*head) == (None if found is None else found.name)

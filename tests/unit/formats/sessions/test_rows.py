@@ -219,3 +219,45 @@ def test_a_row_names_its_operation_or_says_why_it_has_none(record_of: Callable[[
     assert rows_with('{"query": "query Cart { cart }"}').operation == "query Cart"
     malformed = rows_with('{"query": "query Cart { cart"}')
     assert (malformed.operation, malformed.note) == ("", "the GraphQL document ends inside a definition")
+
+
+@pytest.mark.parametrize(
+    ("path", "request_type", "response", "note"),
+    [
+        (
+            "/graphql",
+            "application/json",
+            {"text": '{"data": null, "errors": [{"message": "no"}]}'},
+            "GraphQL error: no",
+        ),
+        ("/graphql", "application/json", {"text": '{"data": {"errors": []}}'}, ""),
+        ("/a.B/C", "application/grpc", {"trailers": {"grpc-status": "5", "grpc-message": "gone"}}, "NOT_FOUND: gone"),
+        ("/a.B/C", "application/grpc", {"trailers": {"grpc-status": "0"}}, ""),
+        ("/a.B/C", "application/grpc", {"trailers": {"grpc-status": "13"}}, "INTERNAL"),
+        ("/a.B/C", "application/grpc", {"text": "\0\0\0\0\x09a"}, "frame 1 is cut: 1 of 9 bytes"),
+        (
+            "/rpc",
+            "application/json",
+            {"text": '{"jsonrpc": "2.0", "error": {"code": -32601}}'},
+            "JSON-RPC error -32601",
+        ),
+    ],
+)
+def test_a_row_says_how_a_call_failed(
+    record_of: Callable[[str], dict[str, Any]], path: str, request_type: str, response: dict[str, Any], note: str
+) -> None:
+    body = '{"jsonrpc": "2.0", "method": "a"}' if path == "/rpc" else '{"query": "{a}"}'
+    request = {
+        **record_of("request"),
+        "url": f"https://example.test{path}",
+        "headers": {"content-type": request_type},
+        "body": {"size": len(body), "text": body if request_type == "application/json" else ""},
+    }
+    answer = {
+        **record_of("response"),
+        "headers": {"content-type": request_type},
+        "trailers": response.get("trailers", {}),
+        "body": {"size": 1, "text": response.get("text", "")},
+    }
+    (row,) = rows_of(enumerate([request, answer], 1))
+    assert row.note == note
