@@ -15,13 +15,12 @@ from mockrec.cli.filter_output import (
     FilterOptions,
     RowShape,
     Table,
-    fields_of,
     open_out,
     shape_of,
     write_copy,
     write_lines,
-    write_rows,
 )
+from mockrec.cli.filter_rows import fields_of, write_rows
 from mockrec.cli.many import exit_if_skipped, skipped_sessions, warn_of_all
 from mockrec.cli.options import Engine, FileMode, Force, Quiet, Verbose, Wide, output_name, refuse_inputs
 from mockrec.cli.progress import Progress
