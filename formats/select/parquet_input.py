@@ -127,17 +127,19 @@ class ParquetInput:
 
     def columns(self, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """See `AnyInput`. Columns that are null in a whole file may be missing; repeating texts are dictionaries."""
+        last = None
         for file, groups in self._open(_DICTIONARIES):
             for first in range(0, len(groups), _SCANNED_GROUPS):
                 some = groups[first : first + _SCANNED_GROUPS]
                 start = 0
                 for batch in self._batches(file, some, [*names, "type"] if "type" not in names else list(names)):
                     self._scanned = file, some, start, batch.num_rows
+                    last = _plain(batch, "type")[-1].as_py() if batch.num_rows else last
                     yield batch
                     start += batch.num_rows
                 self._scanned = None
                 self._progress(sum(file.parquet.metadata.row_group(group).total_byte_size for group in some))
-        self._note_end()
+        self._set_end(last)
 
     def rows_again(self) -> Iterator[pa.RecordBatch]:
         """See `AnyInput`."""
@@ -349,6 +351,10 @@ class ParquetInput:
         for file, groups in self._open():
             for batch in self._batches(file, groups[-1:], ["type"]):
                 last = _plain(batch, "type")[-1].as_py() if batch.num_rows else last
+        self._set_end(last)
+
+    def _set_end(self, last: str | None) -> None:
+        """Note the type of the last record."""
         self.cut_off = "" if last == "session-ended" else "it has no session-ended record at its end"
 
 
