@@ -115,9 +115,10 @@ def selected(
                     yield _lines(rows)
                     rows = []
             (session,) = selection.inputs
-            if session.cut_off or session.problems or getattr(session, "notes", ()):
-                note = {"cutOff": session.cut_off, "problems": list(session.problems)}
-                rows.append(_note(source, {**note, "notes": list(getattr(session, "notes", ()))}))
+            if session.cut_off or session.problems or getattr(session, "notes", []):
+                note: dict[str, Any] = {"cutOff": session.cut_off, "problems": list(session.problems)}
+                notes: list[str] = list(getattr(session, "notes", []))
+                rows.append(_note(source, {**note, "notes": notes}))
         finally:
             selection.close()
     except SessionError as error:
