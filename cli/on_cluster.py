@@ -98,7 +98,7 @@ def diff_on_cluster(
     with engine(name) as cluster:
         return [
             ComparedPair(**{**result, "pair": SessionPair(**result["pair"])})
-            for result in cluster.run(f"{__name__}:compare_task", given)
+            for result in cluster.run(f"{__name__}:compare_task", given, at_once=PER_TASK)
         ]
 
 

@@ -29,7 +29,7 @@ from mockrec.formats.fleet.skipped import Skipped
 from mockrec.formats.fleet.tables import events_of, fleet_schema, with_keys
 from mockrec.formats.parquet.arrow_schema import footer
 from mockrec.formats.parquet.atomic_file import AtomicFile
-from mockrec.formats.parquet.exchange_rows import ExchangeAggregator
+from mockrec.formats.parquet.exchange_columns import ExchangeTable
 from mockrec.formats.parquet.files import GROUP_ROWS, file_system, new_writer
 from mockrec.formats.parquet.files_of_store import FoundSession
 from mockrec.formats.parquet.paths import EVENTS_FOLDER, EXCHANGES_FOLDER, is_uri, part_name, part_number, session_name
@@ -187,12 +187,13 @@ class _Part:
                 first = next(batches, None)
                 identity = None if first is None else _identity(first)
                 rows = 0
-                aggregator = ExchangeAggregator()
+                made = ExchangeTable()
                 for batch in chain(() if first is None else (first,), batches):
-                    aggregator.add(batch)
+                    made.add(batch)
                     events.add(with_keys(_with_identity(batch, identity), session, events.schema))
                     rows += batch.num_rows
-                exchanges.add(with_keys(aggregator.take(last=True), session, exchanges.schema))
+                for batch in made.take(last=True):
+                    exchanges.add(with_keys(batch, session, exchanges.schema))
                 done.append(CompactedSession(str(session), self._part.sizes[number], identity, rows))
             if not done:
                 events.discard()

@@ -32,8 +32,8 @@ class SparkEngine:
     def __init__(self, session: Any) -> None:
         self.session = session
 
-    def run(self, name: str, arguments: Sequence[Any]) -> list[Any]:
-        """Run a task of `tasks.py` for each of the arguments. Return the results in their order."""
+    def run(self, name: str, arguments: Sequence[Any], *, at_once: int = 1) -> list[Any]:
+        """Call a function of `tasks.py` with each argument, `at_once` in a task. Return the results in order."""
         if not arguments:
             return []
         folder = os.getcwd()
@@ -46,7 +46,7 @@ class SparkEngine:
                     result = tasks.run(name, task)
                     yield pa.RecordBatch.from_pydict({"n": [number], "result": [result]}, schema=_RESULT)
 
-        frame = self._spread(rows).mapInArrow(work, "n long, result binary")
+        frame = self._spread(rows, at_once).mapInArrow(work, "n long, result binary")
         found = dict(zip(*(column.to_pylist() for column in self._arrow(frame).columns), strict=True))
         return [orjson.loads(found[number]) for number in range(len(arguments))]
 
@@ -92,9 +92,9 @@ class SparkEngine:
         rows = self.session.table(_whole(view)).where(f"{tasks.ERROR} is null")
         rows.drop(tasks.ERROR).createOrReplaceTempView(view)
 
-    def _spread(self, rows: pa.Table) -> Any:
-        """Return rows as a data frame, `PER_TASK` in a partition."""
-        return self.session.createDataFrame(rows).repartition(max(2, -(-rows.num_rows // PER_TASK)))
+    def _spread(self, rows: pa.Table, at_once: int = PER_TASK) -> Any:
+        """Return rows as a data frame, `at_once` in a partition."""
+        return self.session.createDataFrame(rows).repartition(max(2, -(-rows.num_rows // at_once)))
 
     def _arrow(self, frame: Any) -> pa.Table:
         with _failures():

@@ -24,7 +24,8 @@ from mockrec.formats.fleet.patterns import keys_of
 from mockrec.formats.fleet.skipped import Skipped
 from mockrec.formats.parquet.arrow_schema import EVENTS, EXCHANGES, SCHEMAS
 from mockrec.formats.parquet.columns import TableMaker
-from mockrec.formats.parquet.exchange_rows import COLUMNS, ExchangeAggregator
+from mockrec.formats.parquet.exchange_columns import ExchangeTable
+from mockrec.formats.parquet.exchange_rows import COLUMNS
 from mockrec.formats.parquet.files_of_store import FoundSession, StoredFile
 from mockrec.formats.parquet.paths import EXCHANGES_FOLDER
 from mockrec.formats.parquet.table_files import table_files
@@ -212,16 +213,16 @@ class _Converted:
 
 def rows_of(session: str, table: str) -> Iterator[pa.RecordBatch]:
     """Yield the rows of one session of any format. Raises `SessionError`."""
-    aggregator = ExchangeAggregator() if table == "exchanges" else None
-    for batch in events_of(session, None if aggregator is None else list(COLUMNS)):
-        if aggregator is None:
+    made = ExchangeTable() if table == "exchanges" else None
+    for batch in events_of(session, None if made is None else list(COLUMNS)):
+        if made is None:
             yield batch
             continue
-        aggregator.add(batch)
-        if aggregator.waiting >= _BATCH_ROWS:
-            yield aggregator.take()
-    if aggregator is not None:
-        yield aggregator.take(last=True)
+        made.add(batch)
+        if made.waiting >= _BATCH_ROWS:
+            yield from made.take()
+    if made is not None:
+        yield from made.take(last=True)
 
 
 def readable_rows(session: str, table: str) -> Iterator[pa.RecordBatch]:

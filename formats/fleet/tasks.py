@@ -115,10 +115,10 @@ def selected(
                     yield _lines(rows)
                     rows = []
             (session,) = selection.inputs
-            notes: Sequence[str] = getattr(session, "notes", ())
-            if session.cut_off or session.problems or notes:
-                note = {"cutOff": session.cut_off, "problems": list(session.problems), "notes": list(notes)}
-                rows.append(_note(source, note))
+            if session.cut_off or session.problems or getattr(session, "notes", []):
+                note: dict[str, Any] = {"cutOff": session.cut_off, "problems": list(session.problems)}
+                notes: list[str] = list(getattr(session, "notes", []))
+                rows.append(_note(source, {**note, "notes": notes}))
         finally:
             selection.close()
     except SessionError as error:

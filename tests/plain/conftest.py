@@ -1,7 +1,8 @@
 """mockrec as README installs it: no extra, no NumPy, no pandas, and of the tests' own packages only pytest.
 
 `.ci/run` makes such environments, of the oldest and the newest Python that it finds, and runs this folder in them
-(`pytest tests/plain`). In any other environment the two packages are hidden from the program (`absent/`).
+(`pytest tests/plain`). In any other environment these packages and those of the
+extras `sql` and `spark` are hidden from the program (`absent/`).
 """
 
 from __future__ import annotations

@@ -68,3 +68,17 @@ def test_sessions_in_python(python: str, recorded: Path) -> None:
     requests, tables, error = python.splitlines()
     assert (requests, tables) == (str(len(PATHS) - 1), f"{len(PATHS)} {records}")
     assert "needs pandas: install it with `pip install 'mockrec[pandas]'`" in error
+
+
+@pytest.mark.parametrize(
+    ("extra", "command"),
+    [
+        ("sql", ["sql", "select 1"]),
+        ("spark", ["stats", "--engine=spark=sc://127.0.0.1:1"]),
+        ("spark", ["filter", "--engine=spark=sc://127.0.0.1:1"]),
+        ("spark", ["sql", "select 1", "--engine=spark=sc://127.0.0.1:1"]),
+    ],
+)
+def test_what_is_missing_is_named(mockrec: Run, recorded: Path, tmp_path: Path, extra: str, command: list[str]) -> None:
+    done = mockrec(tmp_path, *command, recorded / FORMATS[0], code=2)
+    assert f"install it with `pip install 'mockrec[{extra}]'`" in done.stderr

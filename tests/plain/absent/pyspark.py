@@ -1,0 +1,3 @@
+"""Stands where pyspark would be found: mockrec does not install it, so nothing may need it."""
+
+raise ImportError("pyspark is not here")
