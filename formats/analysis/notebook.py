@@ -81,9 +81,9 @@ def _event_batches(path: str | PathLike[str], where: str | None, table: str) -> 
     """The rows of the events table; for the table `exchanges` only the columns that it is made of."""
     selection = _select(path, where, records=False)
     try:
-        if where is None and table == "exchanges":
-            from mockrec.formats.parquet.exchange_rows import COLUMNS
+        from mockrec.formats.parquet.exchange_rows import COLUMNS
 
+        if where is None and table == "exchanges":
             (session,) = selection.inputs
             batches = session.columns(COLUMNS)
             if batches is not None:
@@ -92,7 +92,7 @@ def _event_batches(path: str | PathLike[str], where: str | None, table: str) -> 
         # Imported here: a Parquet session needs no lines.
         from mockrec.formats.parquet.columns import TableMaker
 
-        maker = TableMaker()
+        maker = TableMaker(COLUMNS if table == "exchanges" else None)
         for lines in _blocks(selection, whole=where is None):
             yield maker.table(lines)
     finally:

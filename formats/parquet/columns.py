@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from functools import cache
 from itertools import accumulate, chain
 from operator import attrgetter
 from typing import Any
@@ -20,6 +21,9 @@ from mockrec.formats.text.json import dump
 
 _CANONICAL = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9]\.[0-9]{6}Z$"
 
+_ALWAYS_EXACT = ("text", "texts", "int", "flag")
+"""Kinds of columns whose values the decoder has checked."""
+
 
 class _InexactError(Exception):
     """A value would not come back from its column exactly: each line has to be checked."""
@@ -28,49 +32,61 @@ class _InexactError(Exception):
 class TableMaker:
     """Makes batches of rows of one session's lines."""
 
-    def __init__(self) -> None:
+    def __init__(self, names: Collection[str] | None = None) -> None:
+        """`names`: only these columns are made, for a reader that needs no others; None: all."""
+        self._names = None if names is None else frozenset(names)
         self._reader = RowReader()
 
     def table(self, lines: bytes) -> pa.RecordBatch:
         """Whole lines as a batch of rows, in order. Raises `RecordError` for a line that is no object."""
         with no_collection():
             try:
-                return _batch(self._reader.read(lines))
+                return _batch(self._reader.read(lines), self._names)
             except _InexactError:
-                return _batch(read_exactly(lines), exact=True)
+                return _batch(read_exactly(lines), self._names, exact=True)
 
 
-def _batch(rows: RowBatch, *, exact: bool = False) -> pa.RecordBatch:
+def _batch(rows: RowBatch, names: frozenset[str] | None, *, exact: bool = False) -> pa.RecordBatch:
     """The columns of rows. With `exact`, all values were checked before; otherwise raises `_InexactError` for one that
     breaks rule 5, 6 or 7 of `row_reader.py`."""
     count = len(rows.rows)
     arrays: dict[str, pa.Array] = {}
-    for name, values in _merged(rows).items():
+    for name, values in _merged(rows, names).items():
         if values.count(None) < count:
             kind = all_columns()[name].kind
             if kind == "number" and not exact:
                 _check_numbers(values)
             arrays[name] = _MAKE.get(kind, _plain)(name, values)
     for name, numbers in (("rawHeaders", rows.headers), ("rawTrailers", rows.trailers)):
-        if any(numbers):
+        if (names is None or name in names) and any(numbers):
             arrays[name] = _pairs(name, rows.header_lists.pairs).take(pa.array(numbers, pa.int32()))
     for name, header in FROM_HEADERS.items():
-        arrays[name] = _header_column(rows.header_lists.tables, header).take(pa.array(rows.headers, pa.int32()))
+        if names is None or name in names:
+            arrays[name] = _header_column(rows.header_lists.tables, header).take(pa.array(rows.headers, pa.int32()))
     if any(rows.extras.values()):
         arrays[EXTRA] = _extra_column(rows.extras, count)
+    schema = EVENTS if names is None else _schema_of(names)
     return pa.RecordBatch.from_arrays(
-        [arrays[field.name] if field.name in arrays else pa.nulls(count, field.type) for field in EVENTS],
-        schema=EVENTS,
+        [arrays[field.name] if field.name in arrays else pa.nulls(count, field.type) for field in schema],
+        schema=schema,
     )
 
 
-def _merged(rows: RowBatch) -> dict[str, list[Any]]:
+@cache
+def _schema_of(names: frozenset[str]) -> pa.Schema:
+    return pa.schema([field for field in EVENTS if field.name in names])
+
+
+def _merged(rows: RowBatch, names: frozenset[str] | None) -> dict[str, list[Any]]:
     """The values of each column. Of several keys that share a column, a row has at most one."""
     merged: dict[str, list[Any]] = {}
     objects = {key: list(map(attrgetter(key), rows.rows)) for key in rows.kind.absent}
     for path in rows.kind.paths:
         column = COLUMN_BY_PATH[path]
         if column.kind == "pairs":
+            continue
+        # Other kinds are made in any case: one inexact value decides about the whole batch.
+        if names is not None and column.name not in names and column.kind in _ALWAYS_EXACT:
             continue
         values = list(map(attrgetter(path[-1]), objects[path[0]] if len(path) == 2 else rows.rows))
         if column.name in merged:

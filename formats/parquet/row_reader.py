@@ -44,6 +44,8 @@ Extra = dict[str, Any]
 EXACT = 2**53
 """From this number on, a float cannot represent every integer."""
 _TIMESTAMP = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9]\.[0-9]{6}Z")
+_TRAILERS = attrgetter("rawTrailers", "trailers")
+_NO_TRAILERS = (None, None)
 _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
@@ -163,7 +165,11 @@ def _have_exact_keys(rows: RowBatch) -> bool:
     """Whether all rows of a batch follow rules 2 to 4. Sets the numbers of their headers and trailers."""
     number = rows.header_lists.number
     rows.headers = [number(row.rawHeaders, row.headers) for row in rows.rows]
-    rows.trailers = [number(row.rawTrailers, row.trailers) for row in rows.rows]
+    trailers = list(map(_TRAILERS, rows.rows))
+    if trailers.count(_NO_TRAILERS) == len(trailers):
+        rows.trailers = [0] * len(trailers)
+    else:
+        rows.trailers = [number(*both) for both in trailers]
     if min(rows.headers, default=0) < 0 or min(rows.trailers, default=0) < 0:
         return False
     tests = {kind: _is_misplaced(rows.kind, kind or "") for kind in {row.type for row in rows.rows}}

@@ -14,6 +14,7 @@ from pyarrow.fs import FileType, LocalFileSystem
 
 from mockrec.formats.parquet.columns import TableMaker
 from mockrec.formats.parquet.exchange_columns import ExchangeTable
+from mockrec.formats.parquet.exchange_rows import COLUMNS
 from mockrec.formats.parquet.files import GROUP_ROWS, file_system
 from mockrec.formats.parquet.journal import refuse_live_journal
 from mockrec.formats.parquet.paths import EVENTS_FOLDER, EXCHANGES_FOLDER, check_name, is_data_set, part_name
@@ -34,7 +35,7 @@ class TableSink:
     def __init__(self, name: str, consumer: FileTables | DataSetTables) -> None:
         self.name = name
         self._tables = consumer
-        self._maker = TableMaker()
+        self._maker = TableMaker(consumer.columns)
         self._waiting: list[bytes] = []
         self._size = 0
         self._failure: OutputError | None = None
@@ -106,6 +107,8 @@ class FileTables:
     def __init__(self, filesystem: Any, path: str, table: str, file_mode: int) -> None:
         self._file = TableFile(filesystem, path, table, file_mode=file_mode)
         self._aggregator = ExchangeTable() if table == "exchanges" else None
+        self.columns = None if self._aggregator is None else COLUMNS
+        """The columns of the events that are needed; None: all."""
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Add events."""
@@ -133,6 +136,9 @@ class FileTables:
 
 class DataSetTables:
     """Parts of both tables in a folder: `events/part-000001.parquet`, `exchanges/part-000001.parquet` and so on."""
+
+    columns = None
+    """See `FileTables`."""
 
     def __init__(self, filesystem: Any, folder: str, file_mode: int) -> None:
         self.part = 1

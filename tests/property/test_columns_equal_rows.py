@@ -20,7 +20,7 @@ from mockrec.formats.fleet.statistics import add_sessions
 from mockrec.formats.parquet.arrow_schema import EXCHANGES, REPEATING
 from mockrec.formats.parquet.columns import TableMaker
 from mockrec.formats.parquet.exchange_columns import ExchangeTable
-from mockrec.formats.parquet.exchange_rows import ExchangeAggregator
+from mockrec.formats.parquet.exchange_rows import COLUMNS, ExchangeAggregator
 from mockrec.formats.parquet.files import new_writer
 from mockrec.formats.parquet.lines import lines_of
 from mockrec.formats.query.parser import parse
@@ -62,6 +62,15 @@ def test_exchanges_equal_those_made_record_by_record(seed: int, size: int, encod
         assert batch.schema == EXCHANGES
         found += batch.to_pylist()
     assert found == expected
+
+
+@_SETTINGS
+@given(st.integers(0, 2**32))
+def test_columns_that_are_made_alone_are_those_of_the_whole_table(seed: int) -> None:
+    data = lines(random_session(seed))
+    some = TableMaker(COLUMNS).table(data)
+    assert some.schema.names == list(COLUMNS)
+    assert some.equals(TableMaker().table(data).select(COLUMNS))
 
 
 def _one_by_one(data: bytes) -> bytes:
