@@ -7,6 +7,13 @@ from mockrec.cli import early
 early.begin()  # a Ctrl-C during these imports must not print a traceback
 
 import gc  # noqa: E402
+
+_COLLECT_AFTER = 100_000
+"""New objects between two garbage collections, until a command sets its own: a start creates many, and all of them
+stay. A collection among them takes as long as thirty imports."""
+
+gc.set_threshold(_COLLECT_AFTER)
+
 import os  # noqa: E402
 import sys  # noqa: E402
 from collections.abc import Iterator, Sequence  # noqa: E402
@@ -22,9 +29,6 @@ from mockrec.formats.files.outfile import STDOUT_NAME  # noqa: E402
 from mockrec.formats.schema.errors import OutputError  # noqa: E402
 
 early.end()
-
-_COLLECT_AFTER = 50_000
-"""New objects between two garbage collections: a start creates many, and all of them stay."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -27,6 +27,7 @@ app = typer.Typer(
     help="Show, export or explain the CA that clients have to trust.",
     invoke_without_command=True,
     rich_markup_mode=None,
+    add_completion=False,
     pretty_exceptions_enable=False,
 )
 

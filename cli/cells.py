@@ -7,6 +7,7 @@ import unicodedata
 
 MOST = 200
 """Most columns of a cell. A longer text is cut, because one long body would widen every line of its table."""
+_SCHEME = re.compile(r"(?:https?|wss?)://")
 _ENCODED = re.compile(r"(?:%[89A-Fa-f][0-9A-Fa-f])+")
 
 
@@ -62,6 +63,12 @@ def cut_middle(text: str, most: int) -> str:
         return cut(text, most)
     tail = _end(text, (most - 1) // 2)
     return f"{cut(text, most - width(tail))}{tail}"
+
+
+def cut_url(url: str, most: int) -> str:
+    """Cut a URL to a number of columns: its scheme says least, and is left out before the middle is."""
+    found = _SCHEME.match(url) if width(url) > most else None
+    return cut_middle(url if found is None else url[found.end() :], most)
 
 
 def _end(text: str, most: int) -> str:

@@ -25,12 +25,12 @@ is named with the reason."""
 DEFECT: Final = 70
 """A defect in mockrec. The message names a file with the traceback, and where to report it."""
 COMMAND_NOT_RUN: Final = 125
-"""`run -- COMMAND`: a failure of mockrec itself, whichever of the above. Every other code is COMMAND's own, 128+N when
-signal N ended it."""
+"""With COMMAND (`run` and `replay --serve`): a failure of mockrec itself, whichever of the above. Every other code is
+COMMAND's own, 128+N when signal N ended it, or the 1 of `--strict`."""
 NOT_EXECUTABLE: Final = 126
-"""`run -- COMMAND`: COMMAND is there and cannot be executed."""
+"""With COMMAND: COMMAND is there and cannot be executed."""
 NOT_FOUND: Final = 127
-"""`run -- COMMAND`: there is no such COMMAND."""
+"""With COMMAND: there is no such COMMAND."""
 INTERRUPTED: Final = 130
 """Interrupted by Ctrl-C: any command that had not done its work; a `run` only before it was ready."""
 READER_GONE: Final = 141

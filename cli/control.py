@@ -76,10 +76,8 @@ def scope_output(
     """Return the outputs without that for scopes (`-o 'cassettes/{scope}.jsonl'`), and the settings with it. Raises
     BadParameter."""
     own = [path for path in outputs if PLACEHOLDER in path]
-    if not own:
+    if control is None or not own:
         return outputs, control
-    if control is None:
-        raise typer.BadParameter(f"{PLACEHOLDER} is the name of a scope, and scopes need --control", param_hint="-o")
     if len(own) > 1:
         raise typer.BadParameter(f"one output can have {PLACEHOLDER} in its name, not {len(own)}", param_hint="-o")
     if is_uri(own[0]):

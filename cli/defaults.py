@@ -8,7 +8,7 @@ A configuration file comes with a checkout, so it cannot set what weakens protec
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -20,7 +20,7 @@ CONFIG_VARIABLE: Final = "MOCKREC_CONFIG"
 FORBIDDEN: Final = frozenset(
     {
         "redact", "insecure", "open", "host", "trust", "control", "force", "to", "upstream", "ca-cert", "ca-key",
-        "password",
+        "password", "engine", "ready-file", "file-mode",
     }
 )  # fmt: skip
 """Options that a configuration file cannot set. COMMAND and arguments are no options, so it cannot set them either."""
@@ -55,13 +55,28 @@ class Defaults:
     """The parameters whose value is the configuration file's."""
 
 
-def defaults_of(command: str, parameters: Iterable[Any], environment: Mapping[str, str]) -> Defaults:
-    """Return the defaults of a command (`run`, `ca export`). Raises InvalidDefault."""
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What a configuration file may name at its top."""
+
+    commands: Set[str]
+    options: Set[str]
+    """The long names of all options of all commands."""
+
+
+def defaults_of(
+    command: str, parameters: Iterable[Any], environment: Mapping[str, str], known: Callable[[], Names] | None = None
+) -> Defaults:
+    """Return the defaults of a command (`run`, `ca export`). `known` returns what a configuration file may name at its
+    top. Raises InvalidDefault."""
     found = Defaults()
     options = {option_name(one): one for one in parameters if one.param_type_name == "option"}
     file = config_file(environment)
     if file is not None:
-        for name, value in _settings(file, command, options).items():
+        table = _table(file)
+        if known is not None:
+            _check_names(file, table, known())
+        for name, value in _settings(file, table, command, options).items():
             parameter = options[name]
             found.values[parameter.name] = _checked(file, command, name, parameter, value)
             found.sources[parameter.name] = file.name
@@ -115,9 +130,20 @@ def _mentions_us(file: Path) -> bool:
         return False
 
 
-def _settings(file: Path, command: str, options: Mapping[str, Any]) -> dict[str, Any]:
+def _check_names(file: Path, table: Mapping[str, Any], known: Names) -> None:
+    """Raise InvalidDefault for a table that is of no command, or an option that no command has."""
+    for name, value in table.items():
+        of_kind = known.commands if isinstance(value, dict) else known.options | known.commands
+        if name.replace("_", "-") in of_kind:
+            continue
+        near = difflib.get_close_matches(name, of_kind, 1)
+        hint = f'; did you mean "{near[0]}"?' if near else ""
+        what = "there is no such command" if isinstance(value, dict) else "no command has such an option"
+        raise InvalidDefault(f"{file}: {name}: {what}{hint}")
+
+
+def _settings(file: Path, table: Mapping[str, Any], command: str, options: Mapping[str, Any]) -> dict[str, Any]:
     """Return option → value: those for all commands that have them, and those of the command's own table."""
-    table = _table(file)
     known = command.split()[0]
     found = {
         name.replace("_", "-"): value
@@ -178,8 +204,17 @@ def _checked(file: Path, command: str, name: str, parameter: Any, value: Any) ->
         return value
     if parameter.multiple:
         values = value if isinstance(value, list) else [value]
-        return [_text(place, one) for one in values]
-    return _text(place, value)
+        return [_file_of_checkout(place, name, _text(place, one)) for one in values]
+    return _file_of_checkout(place, name, _text(place, value))
+
+
+def _file_of_checkout(place: str, name: str, value: str) -> str:
+    """Return the value, unless it sends what is recorded to a store that the checkout names."""
+    if name == "output" and "://" in value:
+        raise InvalidDefault(
+            f"{place}: a configuration file comes with a checkout, so it cannot name a store ({value}); use --output"
+        )
+    return value
 
 
 def _text(place: str, value: Any) -> str:

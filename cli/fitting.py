@@ -23,10 +23,12 @@ class Fit:
     """Columns whose texts are cut in the middle; others are cut at the end."""
     optional: Sequence[int] = ()
     """Columns that are left out if the others do not fit, the first one first."""
+    hidden: frozenset[int] = frozenset()
+    """Columns that are left out in any case, because no row has a text there."""
 
     def columns(self, widths: Sequence[int]) -> dict[int, int]:
         """Return the columns that are shown, each with its width."""
-        shown = dict(enumerate(widths))
+        shown = {column: one for column, one in enumerate(widths) if column not in self.hidden}
         for column in self.optional:
             least = sum(min(one, self.shrink.get(at, one)) + GAP for at, one in shown.items()) - GAP
             if least <= self.width:
@@ -52,5 +54,5 @@ class Fit:
     def cut(self, column: int, text: str, width: int) -> str:
         """Cut a text to the width of its column."""
         if column in self.middle:
-            return cells.cut_middle(text, width)
+            return cells.cut_url(text, width)
         return cells.cut(text, width) if column in self.shrink else text

@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperCommand, TyperOption
 
 from mockrec.cli import printing
-from mockrec.cli.defaults import Defaults, InvalidDefault, defaults_of, option_name, variable_of
+from mockrec.cli.defaults import Defaults, InvalidDefault, Names, defaults_of, option_name, variable_of
 from mockrec.cli.help_tables import COMMON_GROUPS, EXAMPLES, GROUPS, WORDS
 from mockrec.cli.misplaced import command_hint, is_installed, quotes_hint
 from mockrec.cli.options import invocation
@@ -32,6 +32,16 @@ class Described:
     default: str
     """The default in words; empty if it is not worth showing."""
     is_argument: bool
+
+
+def _names(root: Any) -> Names:
+    """Return all commands, and all options of commands and of their sub-commands."""
+    commands = list(root.commands.values())
+    commands += [inner for one in commands for inner in getattr(one, "commands", {}).values()]
+    options = {
+        option_name(parameter) for one in commands for parameter in one.params if parameter.param_type_name == "option"
+    }
+    return Names(root.commands.keys(), options)
 
 
 class Command(TyperCommand):
@@ -93,7 +103,7 @@ class Command(TyperCommand):
 
     def _defaults(self, ctx: Any) -> Defaults:
         try:
-            return defaults_of(command_of(ctx), self.params, os.environ)
+            return defaults_of(command_of(ctx), self.params, os.environ, lambda: _names(ctx.find_root().command))
         except InvalidDefault as error:
             raise typer.BadParameter(printing.escape(str(error)), ctx) from None
 

@@ -38,7 +38,7 @@ GROUPS: Final[dict[str, tuple[tuple[str, tuple[str, ...]], ...]]] = {
             "With --to",
             (
                 "to", "pace", "concurrency", "header", "settings", "keep_host", "timeout", "repeat", "only", "no_chain",
-                "compare", "dry_run", "trust", "insecure",
+                "compare", "dry_run", "shape", "trust", "insecure",
             ),
         ),
         (
@@ -88,6 +88,10 @@ EXAMPLES: Final[dict[str, tuple[tuple[str, str], ...]]] = {
     "show": (
         ("list the exchanges", "mockrec show session.jsonl"),
         ("one in full, by the beginning of its id", "mockrec show session.jsonl 01a22a91-22e4"),
+    ),
+    "report": (
+        ("one HTML file that shows a session", "mockrec report session.jsonl -o report.html"),
+        ("only failures", "mockrec report session.jsonl 'status >= 500' -o failures.html"),
     ),
     "watch": (
         ("a session that is being recorded", "mockrec watch session.jsonl"),

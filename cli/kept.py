@@ -39,14 +39,15 @@ def keeping(settings: RunSettings) -> Iterator[RunSettings]:
 
 def add_to_cassettes(run: Run, settings: RunSettings, ending: Ending) -> Ending:
     """Add the exchanges without a recording to their cassettes, if the run has succeeded. Return the ending of the run,
-    which a cassette that cannot be written makes a failure."""
+    which a cassette that cannot be written makes a failure; what was recorded stays in its temporary folder then."""
+    has_failed = ending.exit_code != 0
     wanted: dict[str, set[str]] = {}
     for cassette in run.recorded:
         wanted.setdefault(cassette.path, set()).update(cassette.passed_on)
     for path, identities in wanted.items():
         if not identities:
             continue
-        if ending.exit_code != 0:
+        if has_failed:
             printing.warn(
                 f"{printing.escape(path)}: stays as it was, because the run failed;"
                 f" {printing.plural(len(identities), 'exchange')} not added"
@@ -59,7 +60,16 @@ def add_to_cassettes(run: Run, settings: RunSettings, ending: Ending) -> Ending:
             printing.fail(printing.escape(str(error)))
             code = error.exit_code if settings.command is None else COMMAND_NOT_RUN
             ending = Ending("recording failed", code)
+    if not has_failed and ending.exit_code != 0 and settings.kept_log is not None:
+        kept = _save(Path(settings.kept_log))
+        printing.warn(f"what was recorded is kept in {printing.escape(str(kept))}")
     return ending
+
+
+def _save(log: Path) -> Path:
+    """Keep the log: its folder gets another name, so that it is not removed at the end. Return the log's new path."""
+    folder = log.parent
+    return folder.rename(folder.with_name(f"mockrec-kept-{folder.name.removeprefix('mockrec-')}")) / log.name
 
 
 def _add(path: str, identities: set[str], log: str, file_mode: int, cassettes: list[Cassette]) -> None:

@@ -31,9 +31,10 @@ def nothing_received(command: Sequence[str]) -> Iterator[str]:
     major = _node_version() if _runs_node(command) else None
     if major is not None and major < _READS_VARIABLES:
         yield (
-            f"Node {major} ignores proxy variables (Node {_READS_VARIABLES} and later read them); for fetch, add this"
-            " line to a file proxy.mjs, and start Node with --import ./proxy.mjs: import {EnvHttpProxyAgent,"
-            " setGlobalDispatcher} from 'undici'; setGlobalDispatcher(new EnvHttpProxyAgent())"
+            f"Node {major} ignores proxy variables (Node {_READS_VARIABLES} and later read them); for fetch,"
+            " `npm install undici`, write this line to a file proxy.mjs, and start Node with --import ./proxy.mjs:"
+            " import {EnvHttpProxyAgent, setGlobalDispatcher} from 'undici';"
+            " setGlobalDispatcher(new EnvHttpProxyAgent())"
         )
         return
     yield (

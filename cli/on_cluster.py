@@ -113,11 +113,13 @@ def compare_task(task: Any) -> Any:
 
 
 @contextmanager
-def sql_on_cluster(name: str, query: str, sessions: Sequence[str]) -> Iterator[pa.RecordBatchReader]:
+def sql_on_cluster(name: str, query: str, sessions: Sequence[str], skipped: Skipped) -> Iterator[pa.RecordBatchReader]:
     """Context with the rows that answer a query in Spark's SQL."""
     views = [view for view in VIEWS if re.search(rf"\b{view}\b", query, re.IGNORECASE)]
     with engine(name) as cluster:
-        yield cluster.query(query, sessions, views)
+        rows, errors = cluster.query(query, sessions, views)
+        _add_errors(skipped, errors)
+        yield rows.to_reader()
 
 
 def _refuse_key(expression: str | None) -> None:

@@ -106,24 +106,25 @@ def file_mode(value: str | int) -> int:
     raise typer.BadParameter(f"expected a file mode such as 0600 or 0640, got {value!r}")
 
 
-def one_output_each(given: list[str] | None) -> tuple[str, ...]:
-    """Return the outputs of `-o`; empty without it and for `none`."""
+def one_output_each(given: list[str] | None, *, keeps_scope: bool = False) -> tuple[str, ...]:
+    """Return the outputs of `-o`; empty without it and for `none`. `keeps_scope`: see `output_name`."""
     given = given or []
     if given == ["none"]:
         return ()
     if "none" in given:
         raise typer.BadParameter("none cannot be given with other outputs", param_hint="-o")
-    given = [output_name(path) for path in given]
+    given = [output_name(path, keeps_scope=keeps_scope) for path in given]
     doubled = next((path for number, path in enumerate(given) if path in given[:number]), None)
     if doubled is not None:
         raise typer.BadParameter(f"{doubled} is given twice", param_hint="-o")
     return tuple(given)
 
 
-def output_name(name: str) -> str:
+def output_name(name: str, *, keeps_scope: bool = False) -> str:
     """Return the name of an output with values for its placeholders, and make the folders that these stand for.
 
-    Raises `OutputError` for a placeholder without a value.
+    `keeps_scope`: `{scope}` stays, because the recorder has scopes of its own (`--control`). Raises `OutputError` for a
+    placeholder without a value.
     """
     from mockrec.formats.parquet.paths import is_uri
     from mockrec.formats.sessions.output_names import filled, has_placeholders
@@ -133,8 +134,9 @@ def output_name(name: str) -> str:
     import os  # imported here, because most names have no placeholders
     import time
 
-    made = filled(name, os.environ, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
-    if not is_uri(made):
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    made = filled(name, os.environ, now, keeps=("scope",) if keeps_scope else ())
+    if not is_uri(made) and not (keeps_scope and "{scope}" in made):
         try:
             Path(made).parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:

@@ -15,7 +15,7 @@ import anyio
 import typer
 
 from mockrec.cli import control, interrupts, printing
-from mockrec.cli.codes import COMMAND_NOT_RUN, DEFECT, READER_GONE
+from mockrec.cli.codes import COMMAND_NOT_RUN, DEFECT, NOT_EXECUTABLE, NOT_FOUND, READER_GONE
 from mockrec.cli.live_view import LiveView
 from mockrec.cli.nothing_received import print_nothing_received
 from mockrec.cli.options import duration
@@ -150,7 +150,8 @@ def _record(settings: RunSettings, choices: RunOptions) -> int:
             group.cancel_scope.cancel()
         ending = _failed(ending, run, live)  # again: an output may have failed at the last record
         live.summary(shown_outputs(settings), run.rules)
-        if settings.command is not None and _nothing_received(run, live):
+        was_run = ending.exit_code not in (COMMAND_NOT_RUN, NOT_EXECUTABLE, NOT_FOUND)
+        if settings.command is not None and was_run and _nothing_received(run, live):
             print_nothing_received(settings.command)
         print_replays(run.replays)
         if settings.kept_log is not None:

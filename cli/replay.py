@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mockrec.cli.arguments import parse
 from mockrec.cli.control import Cassettes, ControlPort, UseControl, control_settings, for_cassettes, scope_output
 from mockrec.cli.options import (
+    As,
     EventTypes,
     FileMode,
     Force,
     Insecure,
     MaxBodySize,
     Output,
+    OutputShape,
     Quiet,
     SessionPath,
     TrustedCas,
@@ -34,17 +35,12 @@ from mockrec.cli.report import RunReport, later_report
 
 if TYPE_CHECKING:
     from mockrec.engine.config import RecordSettings
-    from mockrec.engine.replay.send.send import SendSettings
 
 _SENDING = (
     "only", "no_chain", "compare", "pace", "concurrency", "header", "settings", "keep_host", "timeout", "repeat",
-    "dry_run",
+    "dry_run", "shape",
 )  # fmt: skip
 _RECORDING = ("output", "output_format", "events", "max_body_size", "redact", "report")
-_OWN_FIELDS = frozenset({
-    "connection", "content-encoding", "content-length", "keep-alive", "proxy-connection", "te", "transfer-encoding",
-    "upgrade",
-})  # fmt: skip
 _SERVING = (
     "host", "ports", "ready_file", "match", "ignore", "after_last", "latency", "strict", "strict_match", "on_miss",
     "max_age", "refresh", "upstream", "receipt", "isolate", "no_proxy", "use_control", "control_port", "cassettes",
@@ -110,6 +106,7 @@ def replay(
         bool, typer.Option("--diff", help="Compare what comes back with the session, and exit 1 on a difference.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be sent.")] = False,
+    shape: As = OutputShape.text,
     trust: TrustedCas = None,
     insecure: Insecure = False,
     to_rules: Annotated[
@@ -248,7 +245,7 @@ def replay(
         return
     _refuse(context, _SENDING if serve else _SERVING, "--serve" if serve else "--to")
     check_word("--redact", redact, ("default", "none"))
-    outputs = one_output_each(output)
+    outputs = one_output_each(output, keeps_scope=use_control)
     refuse_inputs(outputs, (session,))
     record = _record_settings(events, max_body_size, redact)
     if dry_run and report is not None:
@@ -284,11 +281,14 @@ def replay(
     assert to is not None
     if compare and repeat > 1:
         raise typer.BadParameter("each exchange can be compared with one answer, not with several", param_hint="--diff")
+    if shape is OutputShape.json and "-" in outputs:
+        raise typer.BadParameter("the session would stand in the midst of what --as json prints", param_hint="-o -")
+    from mockrec.cli.send_settings import send_settings
     from mockrec.cli.sending import send
 
     raise typer.Exit(
         send(
-            _send_settings(
+            send_settings(
                 session,
                 to=to,
                 pace=pace,
@@ -311,72 +311,8 @@ def replay(
             dry_run=dry_run,
             compare=compare,
             report=later,
+            shape=shape,
         )
-    )
-
-
-def _send_settings(
-    session: str,
-    *,
-    to: list[str],
-    pace: str,
-    concurrency: int | None,
-    headers: list[str],
-    settings: list[str],
-    keep_host: bool,
-    timeout: float,
-    repeat: int,
-    only: str | None,
-    chain: bool,
-    trusted: list[Path],
-    insecure: bool,
-    outputs: tuple[str, ...],
-    output_format: str | None,
-    force: bool,
-    file_mode: int,
-    record: RecordSettings,
-) -> SendSettings:
-    from mockrec.engine.replay.send.pace import parse_pace
-    from mockrec.engine.replay.send.send import SendSettings
-    from mockrec.engine.replay.send.target import parse_to
-    from mockrec.engine.replay.session.selectors import parse_setting
-    from mockrec.formats.files.outfile import is_pipe
-
-    for option, wanted in (("--repeat", repeat > 1), ("--only", only is not None)):
-        if wanted and (session == "-" or is_pipe(session)):
-            raise typer.BadParameter("what is read from stdin or a pipe cannot be read again", param_hint=option)
-    if timeout <= 0:
-        raise typer.BadParameter("expected more than no time at all", param_hint="--timeout")
-    option = "--to"
-    try:
-        servers = parse_to(to, server_url)
-        option = "--pace"
-        paced = parse_pace(pace)
-        option = "--set"
-        set_values = tuple(parse_setting(text) for text in settings)
-        option = "--header"
-        fields = tuple(_header(text) for text in headers)
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint=option) from None
-    return SendSettings(
-        session=session,
-        servers=servers,
-        pace=paced,
-        concurrency=concurrency,
-        headers=fields,
-        settings=set_values,
-        keep_host=keep_host,
-        timeout=timeout,
-        repeat=repeat,
-        chain=chain,
-        only=parse(only),
-        trusted_cas=tuple(str(path) for path in trusted),
-        insecure=insecure,
-        record=record,
-        outputs=outputs,
-        output_format=output_format,
-        force=force,
-        file_mode=file_mode,
     )
 
 
@@ -398,15 +334,3 @@ def _refuse(context: typer.Context, names: tuple[str, ...], mode: str) -> None:
         source = context.get_parameter_source(parameter.name or "")
         if parameter.name in names and source is not None and source.name == "COMMANDLINE":
             raise typer.BadParameter(f"it means nothing with {mode}", param_hint=parameter.opts[0])
-
-
-def _header(text: str) -> tuple[str, str]:
-    """`Name: value` → the pair. Raises ValueError."""
-    from mockrec.formats.text.syntax import BREAKS_VALUE, TOKEN
-
-    name, colon, value = text.partition(":")
-    if not colon or not TOKEN.fullmatch(name) or BREAKS_VALUE.search(value):
-        raise ValueError(f"expected a header such as 'Authorization: Bearer abc', got {text!r}")
-    if name.lower() in _OWN_FIELDS:
-        raise ValueError(f"{name} belongs to the body or the connection, and is what these are; it cannot be set")
-    return name, value.strip()

@@ -325,7 +325,7 @@ def _settings(
         unmatched = rule_file.unmatched if rule_file.path else "passthrough"
         if not rule_file.path and reverse_target is not None and not is_loopback(server.host.strip("[]").lower()):
             unmatched = "reject"  # a reverse proxy for one server must not be an open proxy
-    outputs, control = scope_output(_outputs(output), control, force=force)
+    outputs, control = scope_output(_outputs(output, keeps_scope=control is not None), control, force=force)
     if control is not None and control.cassettes is not None:
         recorded = for_cassettes(recorded)
     return RunSettings(
@@ -387,9 +387,9 @@ def event_types(text: str) -> str | tuple[str, ...]:
     return names
 
 
-def _outputs(given: list[str] | None) -> tuple[str, ...]:
+def _outputs(given: list[str] | None, *, keeps_scope: bool) -> tuple[str, ...]:
     if not given:
         import time
 
         return (time.strftime("session-%Y%m%d-%H%M%S.jsonl"),)
-    return one_output_each(given)
+    return one_output_each(given, keeps_scope=keeps_scope)

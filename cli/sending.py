@@ -19,10 +19,12 @@ from anyio.abc import TaskStatus
 from mockrec.cli import interrupts, printing
 from mockrec.cli.codes import DEFECT
 from mockrec.cli.defects import report_defect
+from mockrec.cli.options import OutputShape
 from mockrec.cli.pipes import await_readers
 from mockrec.cli.reading import warn_of
 from mockrec.cli.recording import is_stdout_gone
 from mockrec.cli.report import LaterReport
+from mockrec.cli.send_summary import request_line, summary_line
 from mockrec.cli.signals import Signals
 from mockrec.engine.process import has_uvloop
 from mockrec.engine.recording.ending import Ending
@@ -38,14 +40,21 @@ _TOLD = 20
 _PROGRESS_SECONDS = 0.5
 
 
-def send(settings: SendSettings, *, dry_run: bool, compare: bool = False, report: LaterReport | None = None) -> int:
+def send(
+    settings: SendSettings,
+    *,
+    dry_run: bool,
+    compare: bool = False,
+    report: LaterReport | None = None,
+    shape: OutputShape = OutputShape.text,
+) -> int:
     """Send a session and return the exit code. `compare`: compare the new responses with the recorded ones."""
     if compare and not dry_run:
-        return _compared(settings, report)
-    return _send(settings, dry_run=dry_run, report=report)
+        return _compared(settings, report, shape)
+    return _send(settings, dry_run=dry_run, report=report, shape=shape)
 
 
-def _compared(settings: SendSettings, later: LaterReport | None) -> int:
+def _compared(settings: SendSettings, later: LaterReport | None, shape: OutputShape) -> int:
     """Send it, record the responses (in a temporary file without -o), and compare."""
     if settings.is_read_once:
         raise typer.BadParameter("what is read from stdin or a pipe cannot be read again", param_hint="--diff")
@@ -63,7 +72,7 @@ def _compared(settings: SendSettings, later: LaterReport | None) -> int:
             return code
         sent = _only_sent(settings.session, again, Path(folder))
         names = settings.session, kept or "what came back"
-        return max(code, _compare(sent, _with_recorded_values(again, renamed, Path(folder)), names))
+        return max(code, _compare(sent, _with_recorded_values(again, renamed, Path(folder)), names, shape))
 
 
 def _with_recorded_values(again: str, renamed: Renamed, folder: Path) -> str:
@@ -112,7 +121,7 @@ def _only_sent(session: str, again: str, folder: Path) -> str:
     return str(path) if left_out else session
 
 
-def _compare(session: str, again: str, names: tuple[str, str]) -> int:
+def _compare(session: str, again: str, names: tuple[str, str], shape: OutputShape) -> int:
     """Compare the files and print them under these names."""
     from mockrec.cli.diff_text import report
     from mockrec.formats.diff.collect import Filters
@@ -122,8 +131,13 @@ def _compare(session: str, again: str, names: tuple[str, str]) -> int:
 
     result = compare_sessions(session, again, DiffOptions(), Filters(), None)
     result.a.name, result.b.name = names
-    for line in report(result, verbose=False):
-        printing.data(line)
+    if shape is OutputShape.json:
+        from mockrec.formats.diff.report.json import report as json_report
+
+        printing.data(json_report(result).rstrip("\n"))
+    else:
+        for line in report(result, verbose=False):
+            printing.data(line)
     return 1 if result.failed(Severity.changed) else 0
 
 
@@ -134,6 +148,7 @@ def _send(
     temporary: Sequence[str] = (),
     renamed: Renamed | None = None,
     report: LaterReport | None = None,
+    shape: OutputShape = OutputShape.text,
 ) -> int:
     """Send it and return the exit code. `temporary`: temporary outputs; `renamed` receives the chained values."""
     defects: list[BaseException] = []
@@ -147,7 +162,8 @@ def _send(
     if renamed is not None:
         replay.chained.renamed = renamed
     if dry_run:
-        _print_survey(replay.look(_print_one))
+        as_json = shape is OutputShape.json
+        _print_survey(replay.look(lambda *each: printing.data(request_line(*each)) if as_json else _print_one(*each)))
         _print_reading(replay)
         return 0
     if not settings.is_read_once:
@@ -177,6 +193,8 @@ def _send(
             group.cancel_scope.cancel()
         ending = settle(ending)  # once more: an output may have failed with the last record
         _report(replay, temporary)
+        if shape is OutputShape.json:
+            printing.data(summary_line(replay, temporary))
         if settings.is_read_once:
             _print_reading(replay)
         if replay.failure is not None and not is_stdout_gone(replay.failure):

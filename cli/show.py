@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice, pairwise
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -104,13 +104,14 @@ def _list(session: Session, shape: OutputShape, limit: int | None, *, wide: bool
         named = any(row.operation for row in first)
         rows = chain(first, rows)
         chosen, length = (islice(rows, limit), None) if width is None else _with_short_ids(rows, limit)
+        blank = frozenset[int]() if isinstance(chosen, Iterator) else _blank_columns(chosen, named=named)
         least = {column + (named and column >= _DURATION_COLUMN): size for column, size in _LEAST.items()}
         printing.table(
             (*_HEADER[:_DURATION_COLUMN], "OPERATION", *_HEADER[_DURATION_COLUMN:]) if named else _HEADER,
             (_cells(row, length, readable=width is not None, named=named) for row in chosen),
             right=frozenset({_DURATION_COLUMN + named}),
             whole="--as json" if width is None else "--wide",
-            fit=None if width is None else Fit(width, least, frozenset({_URL_COLUMN})),
+            fit=None if width is None else Fit(width, least, frozenset({_URL_COLUMN}), hidden=blank),
             colour=_colour,
         )
     for _ in rows:
@@ -119,7 +120,7 @@ def _list(session: Session, shape: OutputShape, limit: int | None, *, wide: bool
     printing.note(f"{_summary(kinds)}{more}")
 
 
-def _with_short_ids(rows: Iterator[Row], limit: int | None) -> tuple[Iterable[Row], int | None]:
+def _with_short_ids(rows: Iterator[Row], limit: int | None) -> tuple[Sequence[Row] | Iterator[Row], int | None]:
     """Return the rows to list, and the length at which the beginnings of all ids differ; None: ids stay whole."""
     held = list(islice(rows, _MOST_SHORTENED))
     if len(held) == _MOST_SHORTENED:
@@ -127,6 +128,13 @@ def _with_short_ids(rows: Iterator[Row], limit: int | None) -> tuple[Iterable[Ro
     ids = sorted({row.id for row in held if row.id})
     same = max((_common(a, b) for a, b in pairwise(ids)), default=0)
     return held[:limit], max(_SHORTEST_ID, same + 1)
+
+
+def _blank_columns(rows: Iterable[Row], *, named: bool) -> frozenset[int]:
+    """Return which of the columns for rules and notes have no text; `named`: there is a column for operations."""
+    rows = list(rows)
+    columns = {_RULE_COLUMN: any(row.rule for row in rows), _NOTE_COLUMN: any(row.note for row in rows)}
+    return frozenset(column + named for column, has_texts in columns.items() if not has_texts)
 
 
 def _common(a: str, b: str) -> int:

@@ -21,6 +21,8 @@ from mockrec.cli.unfinished import whole_or_none
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from mockrec.formats.fleet.skipped import Skipped
+
 
 class Shape(StrEnum):
     """`--as` of rows."""
@@ -75,7 +77,7 @@ def sql(
     skipped = skipped_sessions(allowed=any(map(is_many, sessions)))
     with ExitStack() as stack:
         rows = stack.enter_context(
-            answer(query, found, skipped) if engine is None else _on_cluster(engine, query, found)
+            answer(query, found, skipped) if engine is None else _on_cluster(engine, query, found, skipped)
         )
         if chosen is Shape.parquet:
             _write_parquet(output, rows, force=force, file_mode=file_mode)
@@ -94,11 +96,13 @@ def sql(
     exit_if_skipped(skipped)
 
 
-def _on_cluster(engine: str, query: str, sessions: list[str]) -> AbstractContextManager[pa.RecordBatchReader]:
+def _on_cluster(
+    engine: str, query: str, sessions: list[str], skipped: Skipped
+) -> AbstractContextManager[pa.RecordBatchReader]:
     # Imported here: only a cluster needs it.
     from mockrec.cli.on_cluster import sql_on_cluster
 
-    return sql_on_cluster(engine, query, sessions)
+    return sql_on_cluster(engine, query, sessions, skipped)
 
 
 def _shape_of(output: str, shape: Shape | None) -> Shape:

@@ -28,8 +28,20 @@ REFRESH_SECONDS = 0.2
 _MOST_LINES = 500
 """Lines of one exchange that are shown."""
 _COLOURS = {1: "blue", 2: "green", 3: "cyan", 4: "yellow", 5: "red"}
-_WIDTHS = (6, 7, 0, 9, 14, 24)
-"""Of status, method, URL (what is left), duration, rule, note."""
+_NAMES = ("STATUS", "METHOD", "URL", "DURATION", "RULE", "NOTE")
+_LEAST_URL = 10
+_WIDE = 120
+"""Columns from which on the keys are named in full."""
+
+
+def column_widths(width: int) -> tuple[int, ...]:
+    """Return the widths of status, method, URL, duration, rule and note on a screen of `width` columns: most is the
+    URL's, and on a narrow screen the rule and the note get little."""
+    rule, note = min(20, width // 10), min(40, width // 5)
+    others = (6, 7, 9, rule, note)
+    status, method, duration, rule, note = others
+    url = max(_LEAST_URL, width - sum(others) - len(others))
+    return status, method, url, duration, rule, note
 
 
 def row_line(one: Watched, width: int) -> list[tuple[str, str]]:
@@ -37,15 +49,15 @@ def row_line(one: Watched, width: int) -> list[tuple[str, str]]:
     row = one.row
     status = "…" if row.status is None and one.is_open else str(row.status or row.kind.partition("-")[0])
     colour = "red" if one.has_failed else _COLOURS.get((row.status or 0) // 100, "dim")
-    room = max(10, width - sum(_WIDTHS) - 5)
+    widths = column_widths(width)
+    method = "WS" if row.method == "CONNECT" and row.url.startswith(("ws://", "wss://")) else row.method
     texts = (
-        (status, colour), (printing.escape(row.method), ""), (printing.escape_url(row.url), ""),
+        (status, colour), (printing.escape(method), ""), (printing.escape_url(row.url), ""),
         (printing.duration(row.duration), ""), (printing.escape(row.rule), "dim"), (printing.escape(row.note), "dim"),
     )  # fmt: skip
     line = []
-    for (text, style), columns in zip(texts, _WIDTHS, strict=True):
-        most = columns or room
-        cut = cells.cut_middle(text, most) if not columns else cells.cut(text, most)
+    for name, (text, style), most in zip(_NAMES, texts, widths, strict=True):
+        cut = cells.cut_url(text, most) if name == "URL" else cells.cut(text, most)
         line.append((cells.pad(cut, most) + " ", style))
     return line
 
@@ -141,11 +153,7 @@ class WatchApp(App[str]):
         self._rate = (time.monotonic(), 0, 0.0)
 
     def compose(self) -> ComposeResult:
-        head = "".join(
-            cells.pad(name, columns) + " "
-            for name, columns in zip(("STATUS", "METHOD", "URL", "DURATION", "RULE", "NOTE"), _WIDTHS, strict=True)
-        )
-        yield Static(head, id="head", markup=False)
+        yield Static("", id="head", markup=False)
         yield ExchangeTable()
         yield VerticalScroll(Static("", id="text", markup=False), id="detail")
         yield Input(value=self.expression, placeholder="status >= 500 and path startswith /api", id="filter")
@@ -162,9 +170,7 @@ class WatchApp(App[str]):
 
     def on_resize(self) -> None:
         self._shown_changes = -1
-        room = max(10, self.size.width - sum(_WIDTHS) - 5)
-        names = ("STATUS", "METHOD", "URL", "DURATION", "RULE", "NOTE")
-        parts = [cells.pad(name, one or room) for name, one in zip(names, _WIDTHS, strict=True)]
+        parts = [cells.pad(name, one) for name, one in zip(_NAMES, column_widths(self.size.width), strict=True)]
         self.query_one("#head", Static).update(Text(" ".join(parts)))
 
     def look(self) -> None:
@@ -194,6 +200,8 @@ class WatchApp(App[str]):
             words.append(f"filter: {self.expression}")
         words.append("follows" if self.table.follows else "paused")
         keys = "/ filter  ⏎ show  e errors first  f follow  q quit"
+        if self.size.width < _WIDE:
+            keys = "/ ⏎ e f q"
         text = self._problem or f"{printing.escape(' · '.join(words))}  │  {keys}"
         self.query_one("#status", Static).update(Text(cells.cut(text, max(1, self.size.width))))
 

@@ -15,10 +15,11 @@ import anyio
 from mockrec.engine import clock
 from mockrec.engine.transport.byte_stream import ByteStream
 from mockrec.engine.wire.parts import Fault
-from mockrec.engine.wire.websocket.connection import CloseFrame, Fragment, Ping, Pong, WebSocket, WsFault
+from mockrec.engine.wire.websocket.parts import CloseFrame, Fragment, Ping, Pong, WsFault
 
 if TYPE_CHECKING:
     from mockrec.engine.exchange.exchange import Exchange
+    from mockrec.engine.wire.websocket.connection import WebSocket
 
 Part = Fragment | Ping | Pong | CloseFrame
 CLOSING_SECONDS = 5.0

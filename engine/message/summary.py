@@ -7,31 +7,9 @@ from typing import Final, NamedTuple, TypeVar
 
 from mockrec.engine import clock
 from mockrec.engine.message.state import ExchangeState
+from mockrec.formats.schema.upstream_failures import failure_code, failure_words
 
-_FAILED: Final = "passthrough-error:"
 _MOST_CAUSE: Final = 600
-_KINDS: Final = {
-    "ENOTFOUND": "dns",
-    "EAI_AGAIN": "dns",
-    "EPROTO": "tls",
-    "ECONNREFUSED": "connect",
-    "EHOSTUNREACH": "connect",
-    "ENETUNREACH": "connect",
-    "EADDRNOTAVAIL": "connect",
-    "ETIMEDOUT": "timeout",
-    "ECONNRESET": "reset",
-    "EPIPE": "reset",
-    "ERR_PROXY_FAILED": "proxy",
-}
-"""Code of an upstream error → the part of the way to the server that failed."""
-_PLAIN: Final = {
-    "ENOTFOUND": "no such host",
-    "EAI_AGAIN": "no name server answers",
-    "ECONNREFUSED": "refused",
-    "ECONNRESET": "by the server",
-    "ETIMEDOUT": "no answer in time",
-}
-"""Code of an upstream error → a short sentence, where the kind says the rest."""
 
 AnyExchange = TypeVar("AnyExchange", bound=ExchangeState)
 
@@ -62,10 +40,15 @@ class ExchangeSummary(NamedTuple):
 
 def summary_of(exchange: AnyExchange, shown: Shown[AnyExchange]) -> ExchangeSummary:
     """Return the summary of a finished exchange."""
-    end = exchange.aborted_at or exchange.response_sent_at or exchange.started_at
+    end = (
+        exchange.aborted_at or exchange.response_sent_at or (clock.now() if exchange.websocket else exchange.started_at)
+    )
+    method, status = exchange.head.method, exchange.response_head.status if exchange.response_head is not None else 0
+    if exchange.websocket and method == "CONNECT":  # RFC 8441: an upgrade, not a tunnel
+        method, status = "WS", 101 if status == 200 else status
     return ExchangeSummary(
-        shown(f"{exchange.head.method} {exchange.target.path}", exchange),
-        exchange.response_head.status if exchange.response_head is not None else 0,
+        shown(f"{method} {exchange.target.path}", exchange),
+        status,
         exchange.aborted_at is not None,
         end - exchange.started_at,
         "" if exchange.unmatched or exchange.rule is None else exchange.rule.rule.id,
@@ -78,11 +61,9 @@ def summary_of(exchange: AnyExchange, shown: Shown[AnyExchange]) -> ExchangeSumm
 
 def _cause_of(exchange: ExchangeState) -> str:
     """Return the kind of a failure and a sentence about it: `dns: its name cannot be resolved`."""
-    code = next((tag.partition(":")[2] for tag in exchange.tags if tag.startswith(_FAILED)), None)
+    code = failure_code(exchange.tags)
     own = exchange.prepared
     text = own.body[:_MOST_CAUSE].decode("utf-8", "replace").split("\n")[0] if own is not None and own.is_own else ""
     if code is None:
         return "" if exchange.aborted_at is None else exchange.abort_reason or "the client disconnected"
-    kind = _KINDS.get(code, "server")
-    sentence = text.partition(": ")[2].removesuffix(f" [{code}]")
-    return f"{kind}: {_PLAIN.get(code) or sentence or code}"
+    return failure_words(code, text.partition(": ")[2].removesuffix(f" [{code}]"))

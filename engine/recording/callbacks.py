@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import orjson
@@ -16,12 +16,14 @@ from mockrec.engine.config import RecordSettings
 from mockrec.engine.recording.envelope import session_envelope
 from mockrec.engine.usercode.calls import call
 from mockrec.engine.usercode.failure import Failure, UserError, described
-from mockrec.formats.schema.events import Event, parse_event
+
+if TYPE_CHECKING:
+    from mockrec.formats.schema.events import Event
 
 MOST_WAITING = 10_000
 """Events in the queue above which traffic waits."""
 
-Callback = Callable[[Event], Any]
+Callback = Callable[["Event"], Any]
 
 
 class Callbacks:
@@ -83,6 +85,9 @@ class Callbacks:
         return len(self._waiting) + self._calling
 
     async def _run(self) -> None:
+        # Imported where there are callbacks: to define the classes of all events takes a tenth of a start.
+        from mockrec.formats.schema.events import parse_event
+
         while True:
             if not self._waiting:
                 self._idle.set()

@@ -18,7 +18,7 @@ from mockrec.engine.redaction.backlog import AT_ONCE, Backlog, BacklogOwner, Too
 from mockrec.engine.redaction.redactor import Redactor
 from mockrec.engine.redaction.secret_map import SecretMap
 from mockrec.engine.redaction.secret_scope import SecretScope
-from mockrec.formats.schema.events import DEFAULT_EVENTS, EVENT_TYPES
+from mockrec.formats.schema.lifecycle import DEFAULT_EVENTS, EVENT_TYPES
 
 ALWAYS = frozenset({"session-started", "session-ended", "gap"})
 """Event types that are recorded even if `record.events` does not list them: they delimit the session and its gaps."""

@@ -11,7 +11,7 @@ from typing import Any, Final
 import anyio
 
 from mockrec.engine import clock
-from mockrec.engine.recording.envelope import Record, envelope
+from mockrec.engine.recording.envelope import envelope
 from mockrec.engine.recording.event_log import EventLog
 from mockrec.engine.recording.logged_exchange import LoggedExchange
 from mockrec.formats.operations.grpc.descriptors import Descriptors
@@ -22,7 +22,8 @@ from mockrec.formats.operations.grpc.scanner import KEPT, MessageScanner, Scanne
 
 _MOST_AT_ONCE: Final = 64
 """Records for one piece of a body. An empty message has five bytes: 64 KiB of them would hold up the event loop."""
-
+_MOST_DECODED_AT_ONCE: Final = KEPT
+"""Bytes of messages that are decoded for one piece of a body: some 20 ms of work, while others wait."""
 
 _MOST_HEARD: Final = 10_000
 """Messages that wait for a reader of `heard`."""
@@ -116,14 +117,18 @@ class GrpcLog:
         protobuf = is_protobuf(_text(headers.get("content-type")))
         encoding = _text(headers.get("grpc-encoding"))
         now = clock.now()
+        left = _MOST_DECODED_AT_ONCE
         for place, message in enumerate(found[:_MOST_AT_ONCE]):
             record = envelope(f"grpc-message-{direction}", exchange.id, exchange.client.connection_id, now)
             record["index"] = before + place
             record["size"] = message.size
             if message.is_compressed:
                 record["compressed"] = True
-            if message.data is not None:
-                record["message"] = _decoded(message, encoding, decoder, protobuf=protobuf)
+            plain = _decompressed(message, encoding, left)
+            if plain is not None:
+                left -= len(plain.data)
+                value = plain.value(decoder, protobuf=protobuf)
+                record["message"] = value if isinstance(value, dict) else {"value": value}
             if place == _MOST_AT_ONCE - 1 and len(found) > _MOST_AT_ONCE:
                 record["followedBy"] = len(found) - _MOST_AT_ONCE
             record["eventTimestamp"] = now
@@ -136,13 +141,15 @@ class GrpcLog:
         return self._descriptors.decoder(method_of(exchange.target.path), side)
 
 
-def _decoded(message: ScannedMessage, encoding: str, decoder: Decoder | None, *, protobuf: bool) -> Record:
-    """Return a short message as JSON. A bomb is cut off by the bound of the decompressor."""
-    assert message.data is not None
-    frame = Frame(int(message.is_compressed), message.data)
-    data, problem = Decompressor(encoding, 4 * KEPT).message(frame)
-    value = GrpcMessage(data, message.is_compressed, problem).value(decoder, protobuf=protobuf)
-    return value if isinstance(value, dict) else {"value": value}
+def _decompressed(message: ScannedMessage, encoding: str, most: int) -> GrpcMessage | None:
+    """Return a message whose bytes, decompressed, are at most `most`; None for a longer one."""
+    if message.data is None or (message.data and most <= 0):
+        return None
+    decompressor = Decompressor(encoding, KEPT)
+    data, problem = decompressor.message(Frame(int(message.is_compressed), message.data))
+    if decompressor.is_exceeded or len(data) > most:
+        return None
+    return GrpcMessage(data, message.is_compressed, problem)
 
 
 def _text(value: Any) -> str:

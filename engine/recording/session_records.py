@@ -16,7 +16,7 @@ from mockrec.engine.rules.language.load import Loaded
 from mockrec.engine.rules.matching.select import RuleSet
 from mockrec.engine.rules.model import RuleFile
 from mockrec.formats.operations.grpc.descriptors import stored
-from mockrec.formats.schema.events import EVENT_TYPES, SCHEMA_VERSION
+from mockrec.formats.schema.lifecycle import EVENT_TYPES, SCHEMA_VERSION
 from mockrec.formats.schema.version import mockrec_version
 from mockrec.formats.text.ci import service_of
 

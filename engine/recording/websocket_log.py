@@ -12,7 +12,7 @@ from mockrec.engine.recording.exchange_records import add_outcome, response_reco
 from mockrec.engine.recording.lines import websocket_message_line
 from mockrec.engine.recording.logged_exchange import LoggedExchange
 from mockrec.engine.recording.record_cache import RecordCache
-from mockrec.engine.wire.websocket.connection import CloseFrame
+from mockrec.engine.wire.websocket.parts import CloseFrame
 from mockrec.formats.files.jsonl import encode_value
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from mockrec.formats.content.codings import MAGIC
-from mockrec.formats.operations.grpc.frames import COMPRESSED, TRAILERS, Decompressor, Frame, split_frames
+from mockrec.formats.operations.grpc.frames import LARGEST_SUM, TRAILERS, Decompressor, Frame, split_frames
 from mockrec.formats.operations.grpc.media import GrpcKind
 from mockrec.formats.operations.grpc.wire_format import (
     DEEPEST,
@@ -35,16 +35,18 @@ class LongMessageError(Exception):
 def redacted_grpc(data: bytes, kind: GrpcKind, redact: Redact, most: int | None = None) -> bytes:
     """Redact a body of gRPC, or the beginning of one; return the same object if it holds no secret.
 
-    `most`: the bytes of decompressed messages. Raises LongMessageError if there are more.
+    `most`: the bytes of decompressed messages. Raises LongMessageError if there are more. Without it, they are searched
+    up to the bound of those who read them, and the rest as it is.
     """
-    left = most
+    left = LARGEST_SUM if most is None else most
     found = split_frames(data, kind)
     changed = False
     out = bytearray()
     for frame in found.frames:
-        plain = _decompressed(frame, left)
-        if left is not None and frame.flags & COMPRESSED:
-            left = max(0, left - len(plain))
+        plain, size = _decompressed(frame, left)
+        if size > left and most is not None:
+            raise LongMessageError
+        left = max(0, left - size)
         new = redact(plain) if frame.is_trailers else redacted_message(plain, redact)
         flags, message = frame.flags, frame.data
         if new is not plain:
@@ -57,18 +59,16 @@ def redacted_grpc(data: bytes, kind: GrpcKind, redact: Redact, most: int | None 
     return base64.b64encode(bytes(out)) if kind is GrpcKind.WEB_TEXT else bytes(out)
 
 
-def _decompressed(frame: Frame, most: int | None) -> bytes:
+def _decompressed(frame: Frame, most: int) -> tuple[bytes, int]:
     """Return the message of a frame, decompressed if it begins as gzip or zlib does: the header field that names the
-    coding is not known here. One that cannot be decompressed is returned as it is."""
-    if not frame.flags & COMPRESSED:
-        return frame.data
+    coding is not known here; and how much was decompressed, which is more than `most` if it was too long. One that
+    cannot be decompressed is returned as it is."""
+    if not frame.is_compressed:
+        return frame.data, 0
     coding = "gzip" if frame.data.startswith(MAGIC["gzip"]) else "deflate"
-    if most is None:
-        return Decompressor(coding).message(frame)[0]
-    plain, problem = Decompressor(coding, most).message(frame)
-    if problem:
-        raise LongMessageError
-    return plain
+    decompressor = Decompressor(coding, most)
+    plain, problem = decompressor.message(frame)
+    return plain, most + 1 if decompressor.is_exceeded else (0 if problem else len(plain))
 
 
 @dataclass(slots=True)

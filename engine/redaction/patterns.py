@@ -7,7 +7,8 @@ words; the policy decides whether a name is secret.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final, Protocol
+from functools import cached_property
+from typing import Any, Final, Protocol
 
 import re2
 
@@ -53,13 +54,13 @@ def _pairs() -> list[str]:
 
 
 class Patterns:
-    """The expressions, compiled once for a policy."""
+    """The expressions for a policy. All but `any`, which sees every text, are compiled when they are first used."""
 
     def __init__(self, names: Iterable[str] = ()) -> None:
         """`names`: secret names in addition to the default list."""
         ends = [*WORDS, *FIELDS, *_pairs()]
-        word = f"(?i:{'|'.join([*ends, *map(_utf8, names)])})"
-        with_headers = f"(?i:{word}|cookie|authorization)"
+        self._word = word = f"(?i:{'|'.join([*ends, *map(_utf8, names)])})"
+        self._with_headers = with_headers = f"(?i:{word}|cookie|authorization)"
         self.any = compiled(
             rf'{with_headers}{_TAIL}{{0,8}}(?:[=:]|"\s?,\s?\\*"|\s\\*["/]|{ENCODED})'
             rf'|(?i:name)=\\*"?[^"\\\s;]*{word}[^A-Za-z"\\]{{0,8}}\\*"?[^\\\r\n]*(?:\r?\n|(?:\\r)?\\n)'
@@ -71,31 +72,55 @@ class Patterns:
             r'|\b[A-Z]{3,10} (?://)?[^/?#\s@:"]+:[^/?#\s@"]+@|\A\x05[^\x20-\xff]|"\\u0005\\u00'
         )
         """Matches in every text that contains a secret, and seldom in others."""
-        self.part = compiled(
-            rf'(?i:name)=(?:"([^"\r\n]*{word}[^A-Za-z"]{{0,8}})"|([^";\s]*{word}[^A-Za-z";\s]{{0,8}}))[^\r\n]*'
+
+    @cached_property
+    def part(self) -> Any:
+        """The head of a part of a multipart form, up to its value."""
+        return compiled(
+            rf'(?i:name)=(?:"([^"\r\n]*{self._word}[^A-Za-z"]{{0,8}})"|([^";\s]*{self._word}[^A-Za-z";\s]{{0,8}}))[^\r\n]*'
             r"\r?\n(?:[^\r\n]+\r?\n)*\r?\n"
         )
-        """The head of a part of a multipart form, up to its value."""
-        self.json = compiled(rf'(\\*)"([^"\\]*{word}[^A-Za-z"\\=:]{{0,8}})(\\*)"\s*:\s*')
+
+    @cached_property
+    def json(self) -> Any:
         """`"name":`, up to its value: backslashes, name, backslashes."""
-        self.quoted = compiled(
-            rf"['\"]([^'\"\\\r\n]*{word}[^A-Za-z'\"\\=:]{{0,8}})['\"]\s*(?::\s*[bu]?'|=>\s*['\"])"
-            rf'|[(,{{\s]([\w]*{word}[0-9_]{{0,8}})\s*:\s*"'
-        )
+        return compiled(rf'(\\*)"([^"\\]*{self._word}[^A-Za-z"\\=:]{{0,8}})(\\*)"\s*:\s*')
+
+    @cached_property
+    def quoted(self) -> Any:
         """`'name': '`, up to its value, and `(name: "` as in GraphQL."""
-        self.element = compiled(rf"<((?:[\w.\-]*:)?[\w.\-]*{word}[0-9_\-]{{0,8}})(?:\s[^<>]*)?>")
+        return compiled(
+            rf"['\"]([^'\"\\\r\n]*{self._word}[^A-Za-z'\"\\=:]{{0,8}})['\"]\s*(?::\s*[bu]?'|=>\s*['\"])"
+            rf'|[(,{{\s]([\w]*{self._word}[0-9_]{{0,8}})\s*:\s*"'
+        )
+
+    @cached_property
+    def element(self) -> Any:
         """`<name>`, up to its value."""
-        self.tag = compiled(r"<(?i:input|meta|button)[\s/](?:[^<>\"']|\"[^\"]*\"|'[^']*')*>")
+        return compiled(rf"<((?:[\w.\-]*:)?[\w.\-]*{self._word}[0-9_\-]{{0,8}})(?:\s[^<>]*)?>")
+
+    @cached_property
+    def tag(self) -> Any:
         """A tag with a name and a value as attributes; see `markup.py`."""
-        self.pair = compiled(rf"((?i:[\w.\-$%\[\]]*){word}{_TAIL.replace('{}', '{}<>')}{{0,8}}?)=")
+        return compiled(r"<(?i:input|meta|button)[\s/](?:[^<>\"']|\"[^\"]*\"|'[^']*')*>")
+
+    @cached_property
+    def pair(self) -> Any:
         """`name=`, up to its value."""
-        self.line = compiled(rf"(?m)(?:^[ \t]*|[\s{{,;\"'])((?:[\w.\-]*){with_headers}[0-9_\-]{{0,8}})[ \t]*:[ \t]*")
+        return compiled(rf"((?i:[\w.\-$%\[\]]*){self._word}{_TAIL.replace('{}', '{}<>')}{{0,8}}?)=")
+
+    @cached_property
+    def line(self) -> Any:
         """`Name: `, up to its value: a field of a raw head, YAML, a message."""
-        self.explanation = compiled(
-            rf"((?i:cookie|set-cookie) [^\s:]+|\b[\w.\-$\[\]']*{with_headers}[^A-Za-z\s=:]{{0,8}})"
+        return compiled(rf"(?m)(?:^[ \t]*|[\s{{,;\"'])((?:[\w.\-]*){self._with_headers}[0-9_\-]{{0,8}})[ \t]*:[ \t]*")
+
+    @cached_property
+    def explanation(self) -> Any:
+        """A condition in the explanation of a rule: `header x-api-key "…"`, `cookie sid: expected "…", found "…"`."""
+        return compiled(
+            rf"((?i:cookie|set-cookie) [^\s:]+|\b[\w.\-$\[\]']*{self._with_headers}[^A-Za-z\s=:]{{0,8}})"
             r'(?:: expected\b| (?:including )?"((?:[^"\\]|\\.)*)(?:"|\z))'
         )
-        """A condition in the explanation of a rule: `header x-api-key "…"`, `cookie sid: expected "…", found "…"`."""
 
 
 USER: Final = compiled(r'://([^/?#\s"\'<>\\]*)@')

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mockrec.engine.config import TlsSettings
 from mockrec.engine.errors import ConfigError
-from mockrec.engine.tls.authority import Authority
-from mockrec.engine.tls.trust import ca_folder, ensure_ca, load_ca
+from mockrec.engine.tls.own_ca import ca_files, ca_folder, is_usable
+
+if TYPE_CHECKING:
+    from mockrec.engine.tls.authority import Authority
 
 
 class RunAuthority:
@@ -30,7 +33,7 @@ class RunAuthority:
             self.load()
             return
         try:
-            certificate, key = ensure_ca(ca_folder(os.environ))
+            certificate, key = _own_ca()
         except ConfigError as error:
             self.problem = error
         else:
@@ -40,6 +43,20 @@ class RunAuthority:
         """Read the certificate and the key. Raises ConfigError."""
         if self.certificate is None:
             raise self.problem or ConfigError("there is no certificate authority")
+        from mockrec.engine.tls.authority import Authority
+        from mockrec.engine.tls.trust import load_ca
+
         settings = self._settings
         pair = load_ca(Path(self.certificate), Path(self.key))
         return Authority(pair, key_type=settings.key_type, key_length=settings.key_length)
+
+
+def _own_ca() -> tuple[Path, Path]:
+    """Return the paths of the certificate and the key of the user's own CA, which is made if missing. Raises
+    ConfigError."""
+    folder = ca_folder(os.environ)
+    if is_usable(folder):
+        return ca_files(folder)
+    from mockrec.engine.tls.trust import ensure_ca
+
+    return ensure_ca(folder)

@@ -26,7 +26,6 @@ from mockrec.engine.steps.upstream_options import options_of
 from mockrec.engine.steps.webhook_delivery import Webhooks
 from mockrec.engine.tls.client import ClientContexts
 from mockrec.engine.tls.keylog import KeyLog
-from mockrec.engine.tls.server import ServerContexts, alpn_selector
 from mockrec.engine.transport.connector import Connector
 from mockrec.engine.transport.local_addresses import LocalEndpoints
 from mockrec.engine.upstream.client import UpstreamClient
@@ -36,6 +35,7 @@ from mockrec.engine.usercode.calls import own_call
 
 if TYPE_CHECKING:
     from mockrec.engine.replay.serve.cassette import Cassette
+    from mockrec.engine.tls.server import ServerContexts
 
 _LEAST_MATCHED = 10 * 1024 * 1024
 """Bytes of a body that matchers see at least, even if the log keeps less of it."""
@@ -90,7 +90,11 @@ class Responder:
 
     def _compile(self, loaded: Loaded, handlers: Handlers) -> tuple[RuleSet, Replays]:
         """Compile rules, and open the sessions that they replay."""
-        replays = Replays(self.websocket, keeps_exchanges=self.settings.kept_log is not None)
+        replays = Replays(
+            self.websocket,
+            is_local=self.endpoints.is_local,
+            keeps_exchanges=self.settings.kept_log is not None,
+        )
         self._all_replays.append(replays)
         rules = compile_rules(loaded.rule_file.rules, self._compile_context(handlers, replays))
         self._check_rules(rules)
@@ -150,6 +154,8 @@ class Responder:
 
     def server_contexts(self) -> ServerContexts:
         """The server side of TLS. Raises ConfigError if there is no authority."""
+        from mockrec.engine.tls.server import ServerContexts, alpn_selector
+
         settings = self.settings
         return ServerContexts(self.ca.load(), settings.tls, alpn_selector(settings.server.http2), self._key_log)
 

@@ -9,6 +9,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from mockrec.engine.rules.language.load import Loaded
+from mockrec.engine.run.prefetch import prefetch
 from mockrec.engine.run.run import Run, kept_types
 from mockrec.engine.run.server import Server
 from mockrec.engine.run.settings import Hooks, RunSettings
@@ -62,6 +63,7 @@ class SingleProcessRun(Run):
         await self._server.start(serving)
         if self._control is not None:
             await self._control.start(serving)
+        self._background.start_soon(prefetch)  # begins when the caller first waits: it has told that it is ready then
         return True
 
     async def listen_also(self, sock: socket.socket) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import anyio
 
@@ -18,7 +19,6 @@ from mockrec.engine.recording.connection_log import ConnectionTimes, FailureCaus
 from mockrec.engine.server import tunnel
 from mockrec.engine.server.context import ServerContext
 from mockrec.engine.server.http1 import Http1Connection
-from mockrec.engine.server.http2 import Http2Connection
 from mockrec.engine.server.proxy_auth import AUTH_REQUIRED, socks_authenticator
 from mockrec.engine.server.refusal import http1_refusal
 from mockrec.engine.server.relay import relay
@@ -30,6 +30,9 @@ from mockrec.engine.wire.parts import Fault, ResponseHead
 from mockrec.engine.wire.sniff import sniff
 from mockrec.engine.wire.socks.server import SocksServer
 from mockrec.engine.wire.urls import DEFAULT_PORTS
+
+if TYPE_CHECKING:
+    from mockrec.engine.server.http2 import Http2Connection
 
 NO_DESTINATION = "UNKNOWN_PROTOCOL_NO_DESTINATION"
 NO_PORT = "UNKNOWN_PROTOCOL_NO_DESTINATION_PORT"
@@ -132,6 +135,8 @@ class Connection:
             elif protocol in ("socks4", "socks5"):
                 first = self._enter(await self._negotiate_socks(first))
             elif protocol == "h2" and self._context.http2:
+                from mockrec.engine.server.http2 import Http2Connection
+
                 http2 = Http2Connection(
                     self._stream, self._context, self._client, self._connection_context, self, self._serve_tunnel
                 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 
@@ -17,12 +17,14 @@ from mockrec.engine.config import TlsSettings
 from mockrec.engine.errors import ConfigError
 from mockrec.engine.message.target_uri import ConnectionContext
 from mockrec.engine.recording.connection_log import FailureCause
-from mockrec.engine.tls.server import ServerContexts
 from mockrec.engine.transport.byte_stream import ByteStream
 from mockrec.engine.transport.tls import TlsError, TlsStream
 from mockrec.engine.upstream.resolve import is_address
 from mockrec.engine.wire.client_hello import ClientHello, NeedMore, read_client_hello
 from mockrec.engine.wire.urls import normal_hostname
+
+if TYPE_CHECKING:
+    from mockrec.engine.tls.server import ServerContexts
 
 _CERTIFICATE_ALERT = re.compile(r"certificate|unknown ca", re.IGNORECASE)
 _SHORTEST_WINDOW = 100.0

@@ -11,7 +11,6 @@ import os
 import stat
 from collections.abc import Callable
 from dataclasses import dataclass
-from email.utils import formatdate, parsedate_to_datetime
 from typing import BinaryIO, Final
 from urllib.parse import unquote_to_bytes
 
@@ -168,6 +167,8 @@ def _open(name: bytes, at: int) -> int:
 
 async def _send(exchange: Exchange, step: Reply, found: FoundFile) -> None:
     """Respond with a file, a part of it, or 304. Raises ValueError for a head that cannot be sent."""
+    from email.utils import formatdate
+
     own = {name.lower() for name, _ in step.headers}
     fields = [
         ("Content-Type", content_type(found.name)),
@@ -260,6 +261,8 @@ def wanted_range(ask: Callable[[str], str], found: FoundFile) -> tuple[int, int]
 
 
 def _seconds(date: str) -> int | None:
+    from email.utils import parsedate_to_datetime
+
     try:
         return int(parsedate_to_datetime(date).timestamp()) if date else None
     except (TypeError, ValueError, OverflowError):

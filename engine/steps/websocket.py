@@ -21,8 +21,8 @@ from mockrec.engine.steps.plan import StepHandler
 from mockrec.engine.steps.reply import json_bytes, reply_handler
 from mockrec.engine.steps.spec import StepSpec
 from mockrec.engine.steps.template_scope import TemplateScopes
-from mockrec.engine.wire.websocket.connection import CloseFrame, Fragment, Ping, WebSocket
 from mockrec.engine.wire.websocket.handshake import BAD_VERSION, check_upgrade, negotiate, offered_protocols
+from mockrec.engine.wire.websocket.parts import CloseFrame, Fragment, Ping
 from mockrec.formats.text.json import parse
 
 _VERSIONS = ("Sec-WebSocket-Version", "13")
@@ -36,6 +36,8 @@ async def accepted(
 
     `protocol`: agree to this subprotocol if it is offered, and to no other; empty: to none.
     """
+    from mockrec.engine.wire.websocket.connection import WebSocket
+
     wrong = check_upgrade(exchange.head)
     if wrong:
         status = 426 if wrong == BAD_VERSION else 400

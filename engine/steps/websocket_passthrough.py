@@ -22,7 +22,6 @@ from mockrec.engine.upstream.request_loop import open_websocket
 from mockrec.engine.upstream.stream import UpstreamStream
 from mockrec.engine.wire.odd_fields import odd_tags
 from mockrec.engine.wire.parts import Data, End, Part, ResponseHead
-from mockrec.engine.wire.websocket.connection import WebSocket
 from mockrec.engine.wire.websocket.handshake import without_others
 
 _HTTP1_FIELDS = frozenset({"sec-websocket-accept", "connection", "upgrade"})
@@ -138,6 +137,8 @@ class WebSocketPassthrough:
             fields = [pair for pair in fields if pair[0].lower() not in _HTTP1_FIELDS]
         try:
             pipe, first = await exchange.accept_websocket(fields)
+            from mockrec.engine.wire.websocket.connection import WebSocket
+
             codec = WebSocket("server", deflate=server.deflate, message_limit=settings.message, check_text=False)
             session = WebSocketSession(exchange, pipe, codec, first, settings.logged)
             with settings.open.hold(session):

@@ -16,8 +16,8 @@ from mockrec.engine.transport.byte_stream import ByteStream
 from mockrec.engine.upstream.errors import RESET, UpstreamError
 from mockrec.engine.upstream.stream import UpstreamStream
 from mockrec.engine.wire.parts import Part, ResponseHead
-from mockrec.engine.wire.websocket.connection import CloseFrame, Fragment, Ping, Pong, WebSocket, WsFault
 from mockrec.engine.wire.websocket.handshake import Deflate, agreed
+from mockrec.engine.wire.websocket.parts import CloseFrame, Fragment, Ping, Pong, WsFault
 
 _UNEXPECTED = 1011
 _BAD_GATEWAY = 1014  # registered with IANA for exactly this
@@ -31,6 +31,8 @@ class ServerEnd:
         self._pipe = pipe
         self.deflate = deflate
         """The compression that the server has agreed to."""
+        from mockrec.engine.wire.websocket.connection import WebSocket
+
         self.codec = codec = WebSocket("client", deflate=deflate, message_limit=message_limit, check_text=False)
         self.stuck = False
         """Whether a write is under way that the server has not taken yet."""
@@ -107,7 +109,7 @@ class SocketRelay:
                 try:
                     await self._server_to_client()
                 except WebSocketLost:
-                    pass
+                    await self._client_lost()
                 self._closing(group.cancel_scope)
 
             def left() -> None:
@@ -118,7 +120,7 @@ class SocketRelay:
             try:
                 await self._client_to_server(left)
             except WebSocketLost:
-                await self._server.close(_UNEXPECTED)
+                await self._client_lost()
             self._closing(group.cancel_scope)
         if self._exchange.finished:
             return
@@ -132,6 +134,11 @@ class SocketRelay:
                 await session.close(close.code, close.reason)
             except WebSocketLost:
                 pass
+
+    async def _client_lost(self) -> None:
+        """Tell the server that the client has disconnected. Either task may notice that first; it ends the other."""
+        if self._session.client_close is None:
+            await self._server.close(_UNEXPECTED)
 
     def _closing(self, scope: anyio.CancelScope) -> None:
         """Give the other side some time for its close frame, after that of one side."""

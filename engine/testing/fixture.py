@@ -16,6 +16,10 @@ from mockrec.testing.recorder import Recorder
 _TARGET = re.compile(r"(?:([!#$%&'*+.^_`|~0-9A-Za-z-]+) +)?(\S+)")
 _MOST_SHOWN = 10
 _MOST_CLAUSES = 10
+_MOST_COMPARED = 50
+"""Exchanges that are compared with an expression by their texts; more keep their order."""
+_LONGEST = 200
+"""Characters of each that are compared."""
 _CLAUSE = re.compile(r"""("(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|\[[^\]]*\]|\([^()]*\))|(\s+and\s+|\s*&&\s*)""")
 
 
@@ -127,7 +131,8 @@ class Mockrec:
         if len(found) == times or (times is None and found):
             return found
         wanted = "a request" if times is None else f"{times} request{'' if times == 1 else 's'}"
-        raise AssertionError(f"expected {wanted} that match: {where}\n{self._instead(where, found)}")
+        verb = "matches" if times in (None, 1) else "match"
+        raise AssertionError(f"expected {wanted} that {verb}: {where}\n{self._instead(where, found)}")
 
     def assert_not_called(self, where: str | None = None) -> None:
         """Fail if a request matched; without an expression, if there was any."""
@@ -144,7 +149,8 @@ class Mockrec:
         if not others:
             return "no request was made"
         missing = self._missing(where)
-        others.sort(key=lambda one: len(missing.get(one.id, ())))
+        near = {one.id: _likeness(where, one) for one in others[:_MOST_COMPARED]}
+        others.sort(key=lambda one: (len(missing.get(one.id, ())), -near.get(one.id, 0.0)))
         lines = [f"got none; {len(others)} other{'' if len(others) == 1 else 's'}, nearest first:"]
         for number, exchange in enumerate(others[:_MOST_SHOWN], 1):
             differs = missing.get(exchange.id, [])
@@ -171,6 +177,14 @@ class Mockrec:
                 if identity not in matching:
                     missing.setdefault(identity, []).append(part)
         return missing
+
+
+def _likeness(where: str, exchange: Exchange) -> float:
+    """Return how much of an expression stands in the request's method and path, from 0 to 1."""
+    from difflib import SequenceMatcher  # imported here, because most tests pass
+
+    text = f"{exchange.request.method} {exchange.request.path}"
+    return SequenceMatcher(None, where[:_LONGEST], text[:_LONGEST], autojunk=False).ratio()
 
 
 def _clauses(where: str) -> Iterator[str]:

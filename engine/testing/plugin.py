@@ -105,8 +105,17 @@ def _options(config: pytest.Config) -> list[str]:
     if worker and _SCOPE not in record:
         name, dot, extension = path.name.partition(".")
         path = path.with_name(f"{name}.{worker}{dot}{extension}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return ["-o", str(path), "--force", "--unmatched", "passthrough"]
+    if "{" not in record:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    # Braces in the path of the folder are no placeholders; those in the option are.
+    folder = str(config.invocation_params.dir)
+    output = str(path) if not str(path).startswith(folder) else _braced(folder) + str(path)[len(folder) :]
+    return ["-o", output, "--force", "--unmatched", "passthrough"]
+
+
+def _braced(text: str) -> str:
+    """Return the name of an output in which no brace begins a placeholder."""
+    return text.replace("{", "{{").replace("}", "}}")
 
 
 def _cassettes(config: pytest.Config) -> Path:
@@ -129,18 +138,24 @@ def _scope_options(request: pytest.FixtureRequest) -> dict[str, str]:
             raise pytest.UsageError(
                 f"{request.node.nodeid}: the marker mockrec has no {name}; expected {', '.join(_MARKER_OPTIONS)}"
             )
+    on_miss = config.getoption("--mockrec-on-miss")
     if "cassette" in given:
         given["cassette"] = str(Path(request.path.parent, given["cassette"]))
     elif config.getoption("--mockrec-replay"):
         given["cassette"] = str(Path(config.invocation_params.dir, config.getoption("--mockrec-replay")))
-        on_miss = given.get("on_miss") or config.getoption("--mockrec-on-miss")
-        if on_miss == "record" and _SCOPE not in given["cassette"] and "PYTEST_XDIST_WORKER" in os.environ:
-            raise pytest.UsageError(
-                "with pytest-xdist, tests that record need a file each: --mockrec-replay 'cassettes/{scope}.jsonl'"
-            )
-    if config.getoption("--mockrec-on-miss") and "cassette" in given:
-        given.setdefault("on_miss", config.getoption("--mockrec-on-miss"))
+    if on_miss and "cassette" in given:
+        given.setdefault("on_miss", on_miss)
+    if given.get("on_miss") == "record" and _SCOPE not in given.get("cassette", _SCOPE) and _has_other_workers():
+        raise pytest.UsageError(
+            f"{request.node.nodeid}: with workers of pytest-xdist, tests that record need a file each, such as"
+            " 'cassettes/{scope}.jsonl'; or record without -n"
+        )
     return {_MARKER_OPTIONS[name]: str(value) for name, value in given.items() if value is not None}
+
+
+def _has_other_workers() -> bool:
+    """Whether this process is one of several workers of pytest-xdist."""
+    return "PYTEST_XDIST_WORKER" in os.environ and os.environ.get("PYTEST_XDIST_WORKER_COUNT") != "1"
 
 
 @pytest.fixture(scope="session")

@@ -5,17 +5,24 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
-
-from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import load_pem_private_key, pkcs12
-from OpenSSL import SSL, crypto
+from typing import TYPE_CHECKING, Any
 
 from mockrec.engine.errors import ConfigError
+from mockrec.engine.late import Late
 from mockrec.engine.transport.tls import reason_of
 from mockrec.formats.files.small_file import read_small
 from mockrec.formats.text.hostnames import to_ascii
+
+if TYPE_CHECKING:
+    from cryptography import exceptions, x509
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.serialization import pkcs12
+    from OpenSSL import SSL, crypto
+else:  # a start is a tenth shorter without them
+    exceptions, x509 = Late("cryptography.exceptions"), Late("cryptography.x509")
+    serialization = Late("cryptography.hazmat.primitives.serialization")
+    pkcs12 = Late("cryptography.hazmat.primitives.serialization.pkcs12")
+    SSL, crypto = Late("OpenSSL.SSL"), Late("OpenSSL.crypto")
 
 _LEGACY_SERVER_CONNECT = 0x4
 _OLD_CIPHERS = b"ALL:@SECLEVEL=0"
@@ -251,7 +258,7 @@ def _present(context: SSL.Context, files: Mapping[str, str]) -> None:
         else:
             chain = list(_certificates(files["cert"], "clientCertificates"))
             path = files.get("key") or files["cert"]
-            key = load_pem_private_key(read_small(path), passphrase)
+            key = serialization.load_pem_private_key(read_small(path), passphrase)
         if key is None or chain[0] is None:
             raise ConfigError(f"upstream.clientCertificates: {path} holds no certificate with its key")
         context.use_certificate(chain[0])
@@ -262,7 +269,7 @@ def _present(context: SSL.Context, files: Mapping[str, str]) -> None:
         context.check_privatekey()
     except OSError as error:
         raise ConfigError(f"upstream.clientCertificates: cannot read {path}: {error.strerror or error}") from None
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+    except (ValueError, TypeError, exceptions.UnsupportedAlgorithm) as error:
         raise ConfigError(f"upstream.clientCertificates: cannot use {path}: {error}") from None
     except SSL.Error as error:
         reason = reason_of(error)

@@ -13,9 +13,7 @@ import os
 import re
 import shlex
 import socket
-import sys
 import tempfile
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -36,6 +34,8 @@ from cryptography.x509.oid import NameOID
 
 from mockrec.engine import clock
 from mockrec.engine.errors import ConfigError
+from mockrec.engine.tls.own_ca import ORGANIZATION, ca_files
+from mockrec.engine.tls.own_ca import ca_folder as ca_folder
 from mockrec.engine.tls.permissions import Exposed, check_given, check_own
 from mockrec.formats.files.small_file import read_small
 
@@ -79,32 +79,9 @@ def now() -> datetime:
     return datetime.fromtimestamp(clock.wall(clock.now()) / 1000, UTC)
 
 
-def ca_folder(env: Mapping[str, str]) -> Path:
-    """The folder of this user's CA; it is not created. Raises ConfigError."""
-    if env.get("MOCKREC_CA_DIR"):
-        return Path(env["MOCKREC_CA_DIR"])
-    if sys.platform == "win32":
-        local = env.get("LOCALAPPDATA")
-        return (Path(local) if local else _home(env) / "AppData" / "Local") / "mockrec"
-    if sys.platform == "darwin":
-        return _home(env) / "Library" / "Application Support" / "mockrec"
-    data = env.get("XDG_DATA_HOME", "")
-    # "All paths must be absolute. If … relative, … consider the path invalid and ignore it." (XDG Base Directory)
-    return (Path(data) if os.path.isabs(data) else _home(env) / ".local" / "share") / "mockrec"
-
-
-def _home(env: Mapping[str, str]) -> Path:
-    if env.get("HOME"):
-        return Path(env["HOME"])
-    try:
-        return Path.home()
-    except RuntimeError:
-        raise ConfigError("there is no home folder for the CA; give a folder with MOCKREC_CA_DIR") from None
-
-
 def ensure_ca(folder: Path) -> tuple[Path, Path]:
     """Return the paths of `ca.pem` and `ca.key` in `folder`, which are created if missing. Raises ConfigError."""
-    cert, key = folder / "ca.pem", folder / "ca.key"
+    cert, key = ca_files(folder)
     try:
         _check_own(folder)  # before anything is created in it, too
         try:
@@ -179,7 +156,7 @@ def _self_signed(key: PrivateKey) -> x509.Certificate:
     room = _NAME_LENGTH - len(_COMMON_NAME.format(""))
     name = x509.Name(
         [
-            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "mockrec"),
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, ORGANIZATION),
             x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, owner[:_NAME_LENGTH]),
             x509.NameAttribute(NameOID.COMMON_NAME, _COMMON_NAME.format(owner[:room])),
         ]

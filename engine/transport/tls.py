@@ -7,11 +7,17 @@ one such stream over another.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import anyio
-from OpenSSL import SSL
 
+from mockrec.engine.late import Late
 from mockrec.engine.transport.byte_stream import ByteStream
+
+if TYPE_CHECKING:
+    from OpenSSL import SSL
+else:
+    SSL = Late("OpenSSL.SSL")
 
 _PIECE = 65536
 _RECORD_OVERHEAD = 64

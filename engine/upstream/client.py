@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING, cast
 
 import anyio
 from anyio.abc import TaskGroup
@@ -16,12 +17,14 @@ from mockrec.engine.offload.pool import Helpers
 from mockrec.engine.upstream.dialer import Dialer
 from mockrec.engine.upstream.errors import NO_COMMON_PROTOCOL, PROXY_FAILED, UpstreamError
 from mockrec.engine.upstream.http1 import Http1UpstreamConnection
-from mockrec.engine.upstream.http2 import Http2UpstreamConnection
-from mockrec.engine.upstream.http2_stream import Http2UpstreamStream
 from mockrec.engine.upstream.pool import Dialing, Pool
 from mockrec.engine.upstream.protocols import NEVER
 from mockrec.engine.upstream.route import HTTP2, HTTP2_ONLY, Route, UpstreamTransport
 from mockrec.engine.upstream.stream import UpstreamStream
+
+if TYPE_CHECKING:
+    from mockrec.engine.upstream.http2 import Http2UpstreamConnection
+    from mockrec.engine.upstream.http2_stream import Http2UpstreamStream
 
 ReverseTarget = tuple[str, str, int]
 """Protocol, host and port of the origin server behind a reverse proxy."""
@@ -144,11 +147,11 @@ class UpstreamClient:
             dialing.error = error
             raise
         finally:
-            if not isinstance(stream, Http2UpstreamStream):
+            if stream is None or not stream.transport.is_http2:
                 over()
-        if isinstance(stream, Http2UpstreamStream):
+        if stream.transport.is_http2:
             assert self._group is not None
-            self._group.start_soon(self._announce, stream, route, over)
+            self._group.start_soon(self._announce, cast("Http2UpstreamStream", stream), route, over)
         return stream
 
     async def _announce(self, stream: Http2UpstreamStream, route: Route, over: Callable[[], None]) -> None:
@@ -212,6 +215,8 @@ class UpstreamClient:
         return connection
 
     def _http2(self, pool: Pool, route: Route, transport: UpstreamTransport) -> Http2UpstreamConnection:
+        from mockrec.engine.upstream.http2 import Http2UpstreamConnection
+
         assert self._group is not None
         connection = Http2UpstreamConnection(transport, self._group, partial(self._forget_http2, pool, route))
         self._note_timeouts(route)
@@ -220,6 +225,8 @@ class UpstreamClient:
         return connection
 
     def _stream(self, connection: Http2UpstreamConnection) -> Http2UpstreamStream:
+        from mockrec.engine.upstream.http2_stream import Http2UpstreamStream
+
         stream = Http2UpstreamStream(connection, self._watched.discard)
         self._watched.add(stream)
         return stream

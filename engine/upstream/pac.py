@@ -10,7 +10,6 @@ import socket
 import time
 from pathlib import Path
 from typing import Any
-from urllib.request import ProxyHandler, build_opener
 
 from mockrec.engine.upstream.options import ProxyAddress, read_proxy
 
@@ -87,6 +86,8 @@ def _interpreter(source: str) -> Any:
 
 def _read(source: str) -> str:
     if re.match(r"https?://", source):
+        from urllib.request import ProxyHandler, build_opener
+
         with build_opener(ProxyHandler({})).open(source, timeout=_FETCH_SECONDS) as answer:
             data: bytes = answer.read(_MOST_BYTES + 1)
     else:

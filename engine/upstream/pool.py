@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import anyio
 
 from mockrec.engine.upstream.errors import UpstreamError
 from mockrec.engine.upstream.http1 import Http1UpstreamConnection
-from mockrec.engine.upstream.http2 import Http2UpstreamConnection
+
+if TYPE_CHECKING:
+    from mockrec.engine.upstream.http2 import Http2UpstreamConnection
 
 _MOST_IDLE = 32
 """HTTP/1 connections that are kept for one client."""

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from mockrec.engine.upstream.errors import unsendable
 from mockrec.engine.upstream.headers import without
 from mockrec.engine.upstream.route import Route
-from mockrec.engine.wire.http1.client import EncodedRequest
-from mockrec.engine.wire.http2.fields import plain_fields
 from mockrec.engine.wire.parts import header_table
 from mockrec.engine.wire.urls import DEFAULT_PORTS
+
+if TYPE_CHECKING:
+    from mockrec.engine.wire.http1.client import EncodedRequest
 
 _PSEUDO = (":method", ":scheme", ":authority", ":path")
 
@@ -59,6 +61,8 @@ class UpstreamRequest:
     def for_http2(self) -> list[list[str]]:
         """The fields for a server that speaks HTTP/2: pseudo-fields first, in the client's order, no `Host`, and no
         fields of an HTTP/1 connection (8.2.2). Raises UpstreamError."""
+        from mockrec.engine.wire.http2.fields import plain_fields
+
         values = {":method": self.method, ":scheme": self.protocol, ":authority": self.authority, ":path": self.target}
         order = [name for name in self.pseudo if name in values]
         order += [name for name in _PSEUDO if name not in order]

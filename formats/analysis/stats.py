@@ -154,8 +154,8 @@ class Stats:
     _named: dict[str, Operation] = field(default_factory=dict)
     """The operations of open exchanges."""
     _slowest: list[tuple[float, int, Mapping[str, Any]]] = field(default_factory=list)
-    _noted: int = 0
-    """How many exchanges were compared with the slowest ones."""
+    position: int = 0
+    """Of the last record that was counted: of equally slow exchanges, the one that ended first comes first."""
 
     def add(self, lines: Iterable[SelectedLine]) -> None:
         """Add lines of a session."""
@@ -163,8 +163,8 @@ class Stats:
         for line in lines:
             try:
                 record = decode(line.raw)
-            except msgspec.ValidationError:
-                # A value of the wrong type: the record is counted; `verify` reports the fault.
+            except (msgspec.ValidationError, RecursionError):
+                # A value of the wrong type or nested too deeply: the record is counted; `verify` reports the fault.
                 self.records[_kind(line.raw)] += 1
                 continue
             has_id = type(record.id) is str
@@ -185,9 +185,10 @@ class Stats:
     def add_records(self, records: Sequence[StatsRecord]) -> None:
         """Add decoded lines of a session, in which no operation starts or ends."""
         self.records.update(map(_type_of, records))
-        if stamps := [stamp for record in records if type(stamp := record.timestamp) is str]:
+        if stamps := [stamp for record in records if type(stamp := record.timestamp) is str and stamp]:
             self.add_times(min(stamps), max(stamps))
         for record in records:
+            self.position += 1
             self.count(record)
 
     def count(self, record: StatsRecord) -> None:
@@ -227,6 +228,7 @@ class Stats:
     def add_ranked(self, exchanges: Iterable[Mapping[str, Any]]) -> None:
         """Add the result of `ranked`."""
         for exchange in exchanges:
+            self.position += 1
             self.note_slow(exchange, exchange["duration"])
 
     @property
@@ -352,20 +354,18 @@ class Stats:
         if timed and type(record.duration) in (int, float):
             endpoint.durations.append(record.duration)
             slowest = self._slowest
-            if len(slowest) < SLOWEST or record.duration > slowest[0][0]:
+            if len(slowest) < SLOWEST or record.duration >= slowest[0][0]:
                 named = {"id": record.id, "method": record.method, "url": record.url, "status": status}
                 self.note_slow(named, record.duration)
 
     def note_slow(self, named: Mapping[str, Any], duration: float) -> None:
-        """Keep an exchange if it is one of the slowest so far. Of equally slow ones the first are kept."""
+        """Keep the exchange at `position` if it is one of the slowest so far; of equally slow ones, the first."""
         slowest = self._slowest
-        if len(slowest) == SLOWEST and duration <= slowest[0][0]:
+        rank = (float(duration), -self.position)
+        if len(slowest) == SLOWEST and rank <= slowest[0][:2]:
             return
         exchange = {key: value for key, value in named.items() if value is not None} | {"duration": duration}
-        self._noted += 1
-        # The number keeps the order among equals, and dicts from being compared.
-        entry = (float(duration), -self._noted, exchange)
-        (heapq.heappush if len(slowest) < SLOWEST else heapq.heapreplace)(slowest, entry)
+        (heapq.heappush if len(slowest) < SLOWEST else heapq.heapreplace)(slowest, (*rank, exchange))
 
     def _endpoint(self, record: StatsRecord) -> EndpointStats:
         return self.endpoint(self._key(record))
@@ -433,10 +433,6 @@ def _whole(value: Any) -> int:
     return value if type(value) is int and value > 0 else 0
 
 
-class _Kind(msgspec.Struct):
-    type: Any = None
-
-
 def _kind(raw: bytes) -> str:
-    kind = msgspec.json.decode(raw, type=_Kind).type
+    kind = orjson.loads(raw).get("type")
     return kind if isinstance(kind, str) else "unknown"

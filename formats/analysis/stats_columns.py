@@ -9,13 +9,14 @@ only of requests that may have one.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mockrec.formats.analysis.operation_columns import TEXTS, rows_may_have_operation
 from mockrec.formats.analysis.stats import MAX_ENDPOINTS, NEEDED, SLOWEST, Stats, StatsRecord, place_of
 from mockrec.formats.parquet import arrays
 from mockrec.formats.parquet.arrow_schema import EVENTS
@@ -44,34 +45,49 @@ _ZERO, _NO_TIME = arrays.integer(0), pa.scalar(0.0)
 _FALSE = arrays.flag(False)
 
 
+Again = Callable[[Sequence[str] | None], Iterable[pa.RecordBatch]]
+"""Returns rows with these columns, or with all that their lines need."""
+
+
 class ColumnStats:
     """Adds batches of one session in order."""
 
     names = tuple(dict.fromkeys([EXTRA, "type", *(name for path in _PATHS for name in columns_for(path))]))
     """The columns that a batch needs, as far as the file has them."""
+    all_names = tuple(dict.fromkeys([*names, *TEXTS, *(name for path in NEEDED for name in columns_for(path))]))
+    """The columns that it needs if there is no `again`."""
 
     def __init__(self, stats: Stats) -> None:
         self._stats = stats
         self._decode = msgspec.json.Decoder(StatsRecord).decode
 
-    def add(self, batch: pa.RecordBatch, again: Callable[[], Iterable[pa.RecordBatch]] | None = None) -> None:
-        """Add rows of the events table. `again` gives the same rows with all columns, if `batch` does not have them."""
-        whole = again or (lambda: (batch,))
+    def add(self, batch: pa.RecordBatch, again: Again | None = None) -> None:
+        """Add rows of the events table. `again` gives the same rows with other columns, if `batch` has not all."""
+        if not self.add_plain(batch, again):
+            for part in (batch,) if again is None else again(None):
+                self._stats.add(SelectedLine(line, 0, 0) for line in lines_of(part).split(b"\n") if line)
+
+    def add_plain(self, batch: pa.RecordBatch, again: Again | None = None) -> bool:
+        """Do the same by columns, or do nothing and return False if rows have to be added one by one."""
         kinds = _column(batch, "type")
         rows = pc.indices_nonzero(pc.equal(kinds, _RESPONSE))
         endpoints = self._endpoints(batch, rows)
         singles = self._singles(batch, kinds)
-        if endpoints is None or singles is None or self._may_have_operations(batch, kinds, whole):
-            for part in whole():
-                self._stats.add(SelectedLine(line, 0, 0) for line in lines_of(part).split(b"\n") if line)
-            return
+        if endpoints is None or singles is None:
+            return False
+        if self._may_have_operations(batch, kinds, lambda: (batch,) if again is None else again(TEXTS)):
+            return False
         self._count_records(batch, kinds)
+        before = self._stats.position
         self._responses(batch, rows, *endpoints)
-        for record in singles:
+        for row, record in singles:
+            self._stats.position = before + row + 1
             self._stats.count(record)
+        self._stats.position = before + batch.num_rows
+        return True
 
-    def _singles(self, batch: pa.RecordBatch, kinds: pa.Array) -> list[StatsRecord] | None:
-        """The records that are counted one by one; None if all of the batch have to be."""
+    def _singles(self, batch: pa.RecordBatch, kinds: pa.Array) -> list[tuple[int, StatsRecord]] | None:
+        """The records that are counted one by one, with their rows; None if all of the batch have to be."""
         extra = batch.schema.get_field_index(EXTRA)
         if kinds.null_count or (extra >= 0 and batch.column(extra).null_count < batch.num_rows):
             return None
@@ -79,12 +95,13 @@ class ColumnStats:
         if not len(rows):
             return []
         try:
-            return [self._decode(line) for line in lines_of(batch.take(rows)).splitlines()]
+            records = [self._decode(line) for line in lines_of(batch.take(rows)).splitlines()]
+            return list(zip(arrays.plain(rows), records, strict=True))
         except msgspec.ValidationError:
             return None
 
     def _may_have_operations(
-        self, batch: pa.RecordBatch, kinds: pa.Array, whole: Callable[[], Iterable[pa.RecordBatch]]
+        self, batch: pa.RecordBatch, kinds: pa.Array, texts: Callable[[], Iterable[pa.RecordBatch]]
     ) -> bool:
         if self._stats.may_have_operations(b""):
             return True
@@ -96,9 +113,9 @@ class ColumnStats:
         if not pc.any(candidates, min_count=0).as_py():
             return False
         start = 0
-        for part in whole():
+        for part in texts():
             rows = pc.indices_nonzero(candidates.slice(start, part.num_rows))
-            if len(rows) and self._stats.may_have_operations(lines_of(part.take(rows))):
+            if len(rows) and rows_may_have_operation(part, rows):
                 return True
             start += part.num_rows
         return False
@@ -144,7 +161,11 @@ class ColumnStats:
         sizes = _sizes(_column(batch, "bodySize").take(rows))
         status, duration = _column(batch, "statusCode").take(rows), _column(batch, "duration").take(rows)
         table = pa.table({"endpoint": numbers, "status": status, "size": sizes, "duration": duration})
-        grouped = table.group_by(["endpoint", "status"]).aggregate([([], "count_all"), ("size", "sum")]).to_pydict()
+        grouped = (
+            table.group_by(["endpoint", "status"], use_threads=False)
+            .aggregate([([], "count_all"), ("size", "sum")])
+            .to_pydict()
+        )
         for number, code, count, size in zip(
             *(grouped[name] for name in ("endpoint", "status", "count_all", "size_sum")), strict=True
         ):
@@ -184,6 +205,7 @@ class ColumnStats:
 
     def _slowest(self, batch: pa.RecordBatch, rows: pa.Array, durations: pa.Array) -> None:
         """Note the slowest responses of the batch; no other can be one of the slowest of all."""
+        before = self._stats.position
         # The sort is stable: of equally slow ones the first come first, and nulls last.
         order = pc.array_sort_indices(durations, order="descending").slice(0, SLOWEST)
         for index in sorted(order.to_pylist()):
@@ -192,6 +214,7 @@ class ColumnStats:
                 row = rows[index].as_py()
                 named = {name: _column(batch, name)[row].as_py() for name in ("id", "method", "url", "statusCode")}
                 named["status"] = named.pop("statusCode")
+                self._stats.position = before + row + 1
                 self._stats.note_slow(named, duration)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from sys import intern
 from typing import TYPE_CHECKING, Any
 
 from msgspec import UNSET
@@ -108,7 +109,7 @@ class DigestBuilder:
         if entry is None and self._exchanges.is_late("request", record.id):
             return
         digest = Digest(record.id, "open", record.method or "?", record.url)
-        self._place(digest, record.tags)
+        self._place(digest, record.tags, record.scope)
         if body.size:
             digest.request_body = hash(body.text) or 1
         if parts_may_have_operation(record.url, bytes(record.headers), body.text):
@@ -197,7 +198,7 @@ class DigestBuilder:
             begun.request_seen = True
         elif type(entry) is Initiated:
             digest = Digest(entry.id, "open", entry.method or "?", entry.url)
-            self._place(digest, entry.tags)
+            self._place(digest, entry.tags, entry.scope)
             begun = _OpenDigest(digest)
         else:
             begun = _OpenDigest(self._start(entry))  # type: ignore[arg-type]
@@ -208,13 +209,14 @@ class DigestBuilder:
         digest = Digest(
             text_of(record.get("id")), "open", text_of(record.get("method")) or "?", text_of(record.get("url"))
         )
-        self._place(digest, _list(record.get("tags")))
+        self._place(digest, _list(record.get("tags")), text_of(record.get("scope")))
         if self._options.pair_header:
             digest.marker = text_of(fields_of(record.get("headers")).get(self._options.pair_header))
         return digest
 
-    def _place(self, digest: Digest, tags: Sequence[Any]) -> None:
+    def _place(self, digest: Digest, tags: Sequence[Any], scope: str) -> None:
         digest.host, digest.target = host_of(digest.url)
+        digest.scope = intern(scope)
         for tag in tags:
             if isinstance(tag, str) and tag.startswith(_REPLAY):
                 digest.replay_of = tag[len(_REPLAY) :]

@@ -37,6 +37,7 @@ class Initiated(msgspec.Struct, gc=False, tag_field="type", tag="request-initiat
     method: str
     url: str
     tags: list[str] = []
+    scope: str = ""
 
 
 class PlainRequest(msgspec.Struct, gc=False, tag_field="type", tag="request"):
@@ -47,6 +48,7 @@ class PlainRequest(msgspec.Struct, gc=False, tag_field="type", tag="request"):
     url: str
     body: PlainBody
     tags: list[str] = []
+    scope: str = ""
     headers: msgspec.Raw = msgspec.Raw(b"{}")
 
     def record(self) -> dict[str, Any]:
@@ -70,6 +72,7 @@ class PlainResponse(msgspec.Struct, gc=False, tag_field="type", tag="response"):
     method: str = ""
     url: str = ""
     tags: list[str] = []
+    scope: str = ""
 
     def record(self) -> dict[str, Any]:
         """Return the record as `decode` returns it."""
@@ -102,6 +105,7 @@ class _Needed(TypedDict, total=False):
     url: Any
     headers: Any
     tags: Any
+    scope: Any
     body: Any
     content: Any
     isBinary: Any

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import orjson
 
@@ -53,10 +54,8 @@ class ClusterSelection:
         """The lines in the order of their timestamps; those of one session in file order."""
         kept: set[tuple[int, int]] = set()
         for row in self._engine.lines(self._paths, self._expression, records=self._records):
-            if row["error"] is not None:
-                self._skipped.add(SessionError(*orjson.loads(row["error"])))
-                continue
-            if row["number"] < 0:
+            if row["note"] is not None:
+                self._note(self.inputs[row["source"]], orjson.loads(row["note"]))
                 continue
             unit = (row["source"], row["unit"])
             if unit[1] != SESSION and unit not in kept:
@@ -65,3 +64,13 @@ class ClusterSelection:
                 self.found += 1
                 kept.add(unit)
             yield SelectedLine(bytes(row["line"]), row["unit"], row["source"])
+
+    def _note(self, session: AnyInput, note: dict[str, Any]) -> None:
+        """Note what a task says of a session, as if it had been read here."""
+        if "error" in note:
+            self._skipped.add(SessionError(*note["error"]))
+            return
+        session.cut_off = note["cutOff"]
+        session.problems.extend(note["problems"])
+        if note["notes"]:
+            getattr(session, "notes", []).extend(note["notes"])

@@ -88,6 +88,9 @@ def plan(sessions: Sequence[str], output: str, skipped: Skipped, part_size: int 
     made = CompactPlan(output)
     inside = f"{output.partition('?')[0].rstrip('/')}/"
     known, number = _existing(output)
+    by_size: dict[int, list[CompactedSession]] = {}
+    for one in chain.from_iterable(known.values()):
+        by_size.setdefault(one.size, []).append(one)
     waiting: list[tuple[Any, str, int]] = []
     for session in sessions:
         if session.partition("?")[0].rstrip("/") + "/" == inside or session.startswith(inside):
@@ -96,9 +99,13 @@ def plan(sessions: Sequence[str], output: str, skipped: Skipped, part_size: int 
             skipped.add(SessionError(session, f"it is still being recorded by {who}"))
             continue
         size = _size_of(session)
-        before = known.get(str(session))
-        if before is not None and before.size == size:
-            made.done[str(session)] = before
+        before = known.get(str(session)) or _under_another_name(session, by_size.get(size, ()))
+        if same := [one for one in before if one.size == size]:
+            made.done[str(session)] = same[-1]
+            continue
+        if before and _readable_id(session) in {one.session_id for one in before}:
+            # Its old rows cannot be taken out of a part, and both would be counted.
+            skipped.add(SessionError(session, f"it has changed since it was compacted; {output} has it as it was"))
             continue
         waiting.append((sorted(keys_of(session).items()), session, size))
     for _, session, size in sorted(waiting, key=lambda one: (one[0], one[1])):
@@ -108,6 +115,32 @@ def plan(sessions: Sequence[str], output: str, skipped: Skipped, part_size: int 
         made.parts[-1].sessions.append(session)
         made.parts[-1].sizes.append(size)
     return made
+
+
+def _under_another_name(session: str, known: Sequence[CompactedSession]) -> Sequence[CompactedSession]:
+    """Return a session that the output has under a name from another folder: `ci/s.jsonl` for `../ci/s.jsonl`.
+
+    `known` are those of the same size.
+    """
+    parts = _parts_of(session)
+    for one in known:
+        own = _parts_of(one.name)
+        length = min(len(parts), len(own))
+        if parts[-length:] == own[-length:] and one.session_id and _readable_id(session) == one.session_id:
+            return [one]
+    return ()
+
+
+def _readable_id(session: str) -> str | None:
+    try:
+        return _id_of(session)
+    except (*_ERRORS, SessionError):
+        return None  # reported when it is read as a whole
+
+
+def _parts_of(session: str) -> list[str]:
+    bare = session.partition("?")[0] if is_uri(session) else os.path.normpath(session)
+    return [part for part in bare.rstrip("/").split("/") if part not in ("", ".", "..")]
 
 
 def write_part(
@@ -257,9 +290,9 @@ def _identity(batch: pa.RecordBatch) -> str | None:
     return None
 
 
-def _existing(output: str) -> tuple[dict[str, CompactedSession], int]:
-    """Return the sessions that an output has, and the number of its last part. Raises `OutputError`."""
-    known: dict[str, CompactedSession] = {}
+def _existing(output: str) -> tuple[dict[str, list[CompactedSession]], int]:
+    """Return the sessions that an output has by name, and the number of its last part. Raises `OutputError`."""
+    known: dict[str, list[CompactedSession]] = {}
     last = 0
     try:
         filesystem, inner = file_system(output)
@@ -273,7 +306,7 @@ def _existing(output: str) -> tuple[dict[str, CompactedSession], int]:
             if _SESSIONS not in metadata:
                 raise OutputError(output, f"{info.base_name} in it is a recording; name a folder of its own")
             for name, size, identity, rows in orjson.loads(metadata[_SESSIONS]):
-                known[name] = CompactedSession(name, size, identity, rows)
+                known.setdefault(name, []).append(CompactedSession(name, size, identity, rows))
     except _ERRORS as error:
         raise OutputError(output, (getattr(error, "strerror", None) or str(error)).partition("\n")[0]) from None
     return known, last

@@ -19,6 +19,11 @@ from mockrec.formats.select.selection import open_input
 from mockrec.formats.sessions.blocks import Progress, no_progress
 from mockrec.formats.sessions.units import SESSION
 
+_FEW = 256 * 1024
+"""Bytes of selected lines of one session that are taken in its first reading."""
+_TAKEN = 64 * 1024 * 1024
+"""Bytes of such lines of all sessions."""
+
 
 @dataclass(slots=True)
 class _Judged:
@@ -29,6 +34,8 @@ class _Judged:
     verdicts: Any
     start: str
     """The timestamp of its first record; no line comes before it in the merge."""
+    taken: list[SelectedLine] | None
+    """The selected lines, if they are few; None: they are read when their time has come."""
 
 
 class ManySelection:
@@ -79,15 +86,36 @@ class ManySelection:
     def __iter__(self) -> Iterator[SelectedLine]:
         """The lines in the order of their timestamps; those of one session in file order."""
         judged: list[_Judged] = []
+        room = _TAKEN
         for source, session in enumerate(self._read(kept=KEPT)):
             try:
-                start = _start(session)
-                verdicts = None if self._plan.records else session.judge(self._plan)
+                one = self._judge(session, source, room)
             except SessionError as error:
                 self._skipped.add(error)
                 continue
-            judged.append(_Judged(session, source, verdicts, start))
+            if one.taken is not None:
+                room -= sum(len(line.raw) for line in one.taken)
+                release(self._paths[source])
+            judged.append(one)
         yield from self._limited(judged)
+
+    def _judge(self, session: AnyInput, source: int, room: int) -> _Judged:
+        """The first reading. Lines that are few are taken at once, while the file is open; `room`: bytes for them."""
+        with session.opened():
+            start = _start(session)
+            verdicts = None if self._plan.records else session.judge(self._plan)
+            judged = _Judged(session, source, verdicts, start, None)
+            if verdicts is None or self._limit is not None or not session.reads_columns:
+                return judged
+            taken: list[SelectedLine] = []
+            left = min(room, _FEW)
+            for line in session.take(verdicts, source):
+                left -= len(line.raw)
+                if left < 0:
+                    return judged
+                taken.append(line)
+            judged.taken = taken
+        return judged
 
     def _read(self, kept: int = 0) -> Iterator[AnyInput]:
         for source, _ in enumerate(fetched(self._paths, kept=kept)):
@@ -110,6 +138,10 @@ class ManySelection:
             yield line
 
     def _lines(self, one: _Judged) -> Iterator[SelectedLine]:
+        if one.taken is not None:
+            yield from one.taken
+            one.taken = None
+            return
         try:
             if one.verdicts is None:
                 yield from one.session.match(self._plan, one.source)

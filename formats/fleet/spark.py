@@ -19,7 +19,7 @@ from mockrec.formats.schema.errors import FormatError
 
 PER_TASK = 16
 """Sessions of a task: small enough to be repeated quickly, large enough to pay for its start."""
-_LINES = "key string, source long, number long, unit long, line binary, error string"
+_LINES = "key string, source long, number long, unit long, line binary, note string"
 
 
 class EngineError(FormatError):
@@ -67,18 +67,30 @@ class SparkEngine:
             for row in frame.toLocalIterator():
                 yield row.asDict()
 
-    def query(self, query: str, sessions: Sequence[str], views: Sequence[str]) -> pa.RecordBatchReader:
-        """Return the rows that answer a query in Spark's SQL."""
-        from mockrec.formats.fleet.tables import fleet_schema
-
+    def query(self, query: str, sessions: Sequence[str], views: Sequence[str]) -> tuple[pa.Table, list[Any]]:
+        """Return the rows that answer a query in Spark's SQL, and the errors of sessions that were skipped."""
         given = pa.table({"session": [orjson.dumps(tasks.described(session)) for session in sessions]})
+        errors: dict[str, None] = {}
         with _failures():
             for view in views:
-                own = fleet_schema(view, sessions)
-                schema = pa.schema([field.with_type(_without_extension(field.type)) for field in own])
-                frame = self._spread(given).mapInArrow(_table_work(view, schema, os.getcwd()), _ddl(schema))
-                frame.createOrReplaceTempView(view)
-            return self.session.sql(query).toArrow().to_reader()
+                self._create_view(view, given, sessions)
+            found = self.session.sql(query).toArrow()
+            for view in views:
+                frame = self.session.sql(f"select {tasks.ERROR} from {_whole(view)} where {tasks.ERROR} is not null")
+                errors |= dict.fromkeys(frame.toArrow().column(0).to_pylist())
+        return found, [orjson.loads(error) for error in sorted(errors)]
+
+    def _create_view(self, view: str, given: pa.Table, sessions: Sequence[str]) -> None:
+        """Create a view of the rows of sessions. They are cached, because their errors are asked for afterwards."""
+        from mockrec.formats.fleet.tables import fleet_schema
+
+        own = [field.with_type(_without_extension(field.type)) for field in fleet_schema(view, sessions)]
+        schema = pa.schema([*own, pa.field(tasks.ERROR, pa.string())])
+        frame = self._spread(given).mapInArrow(_table_work(view, schema, os.getcwd()), _ddl(schema))
+        frame.createOrReplaceTempView(_whole(view))
+        self.session.catalog.cacheTable(_whole(view))
+        rows = self.session.table(_whole(view)).where(f"{tasks.ERROR} is null")
+        rows.drop(tasks.ERROR).createOrReplaceTempView(view)
 
     def _spread(self, rows: pa.Table) -> Any:
         """Return rows as a data frame, `PER_TASK` in a partition."""
@@ -90,6 +102,11 @@ class SparkEngine:
 
 
 _RESULT = pa.schema([("n", pa.int64()), ("result", pa.binary())])
+
+
+def _whole(view: str) -> str:
+    """Return the name of the view with the errors of sessions."""
+    return f"mockrec_{view}"
 
 
 def _table_work(view: str, schema: pa.Schema, folder: str) -> Any:

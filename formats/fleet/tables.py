@@ -224,6 +224,26 @@ def rows_of(session: str, table: str) -> Iterator[pa.RecordBatch]:
         yield aggregator.take(last=True)
 
 
+def readable_rows(session: str, table: str) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of one session of which all can be read. Raises `SessionError` before the first row.
+
+    A session with many rows is read twice.
+    """
+    rows: list[pa.RecordBatch] = []
+    count = 0
+    batches = rows_of(session, table)
+    for batch in batches:
+        rows.append(batch)
+        count += batch.num_rows
+        if count >= 4 * _BATCH_ROWS:
+            rows.clear()
+            for _ in batches:
+                pass
+            yield from rows_of(session, table)
+            return
+    yield from rows
+
+
 def events_of(
     session: str, columns: list[str] | None = None, change: Callable[[bytes], bytes] | None = None
 ) -> Iterator[pa.RecordBatch]:

@@ -31,10 +31,13 @@ LINES = pa.schema(
         ("number", pa.int64()),
         ("unit", pa.int64()),
         ("line", pa.binary()),
-        ("error", pa.string()),
+        ("note", pa.string()),
     ]
 )
-"""Rows of `selected`: the lines of sessions, each with what orders it among those of all others."""
+"""Rows of `selected`: the lines of sessions, each with what orders it among those of all others. `note` is
+JSON about a session, in a row without a line: its `error`, or `cutOff`, `problems` and `notes`."""
+ERROR = "mockrec_error"
+"""The last column of `table_rows`: JSON of the error of a session, null in its rows."""
 _ROWS = 1_024
 
 
@@ -111,12 +114,20 @@ def selected(
                 if len(rows) == _ROWS:
                     yield _lines(rows)
                     rows = []
+            (session,) = selection.inputs
+            notes: Sequence[str] = getattr(session, "notes", ())
+            if session.cut_off or session.problems or notes:
+                note = {"cutOff": session.cut_off, "problems": list(session.problems), "notes": list(notes)}
+                rows.append(_note(source, note))
         finally:
             selection.close()
     except SessionError as error:
-        text = orjson.dumps([error.file, error.message, error.line]).decode()
-        rows.append(("", source, -1, 0, b"", text))
+        rows.append(_note(source, {"error": [error.file, error.message, error.line]}))
     yield _lines(rows)
+
+
+def _note(source: int, note: dict[str, Any]) -> tuple[Any, ...]:
+    return "", source, -1, 0, b"", orjson.dumps(note).decode()
 
 
 def _lines(rows: Sequence[tuple[Any, ...]]) -> pa.RecordBatch:
@@ -129,18 +140,21 @@ def _lines(rows: Sequence[tuple[Any, ...]]) -> pa.RecordBatch:
 def table_rows(description: Sequence[Any], table: str, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     """Yield the rows of a session with the columns of `schema`, which has texts where the table has JSON.
 
-    A session that cannot be read gives no rows.
+    A session that cannot be read gives one row instead, with its error in the last column (`ERROR`).
     """
-    from mockrec.formats.fleet.tables import rows_of, with_keys
+    from mockrec.formats.fleet.tables import readable_rows, with_keys
 
     session = restored(description)
     try:
-        for batch in rows_of(session, table):
-            made = with_keys(batch, session, pa.schema([field.with_type(_own(batch, field)) for field in schema]))
+        for batch in readable_rows(session, table):
+            whole = pa.schema([field.with_type(_own(batch, field)) for field in schema][:-1])
+            made = with_keys(batch, session, whole)
             arrays = [array.storage if isinstance(array, pa.ExtensionArray) else array for array in made.columns]
-            yield pa.RecordBatch.from_arrays(arrays, schema=schema)
-    except SessionError:
-        return
+            yield pa.RecordBatch.from_arrays([*arrays, pa.nulls(batch.num_rows, pa.string())], schema=schema)
+    except SessionError as error:
+        text = orjson.dumps([error.file, error.message, error.line]).decode()
+        nulls = [pa.nulls(1, field.type) for field in schema][:-1]
+        yield pa.RecordBatch.from_arrays([*nulls, pa.array([text], pa.string())], schema=schema)
 
 
 def _own(batch: pa.RecordBatch, field: pa.Field) -> pa.DataType:

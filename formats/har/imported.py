@@ -15,7 +15,7 @@ from mockrec.formats.har.imported_repairs import EntryRepairs, Repairs
 from mockrec.formats.har.imported_values import moment_of
 from mockrec.formats.har.pages import PAGE_BYTES, PAGES_BYTES
 from mockrec.formats.har.spool import LineSpool
-from mockrec.formats.schema.events import EVENT_TYPES, SCHEMA_VERSION
+from mockrec.formats.schema.lifecycle import EVENT_TYPES, SCHEMA_VERSION
 from mockrec.formats.schema.version import mockrec_version
 
 Record = dict[str, Any]

@@ -47,21 +47,23 @@ def recognised(method: str, target: str, headers: Headers) -> ProtocolSpec | Non
     return next((row for row in PROTOCOLS if row.recognise(method, target, headers)), None)
 
 
-_HINTS: Final = tuple({hint: None for row in PROTOCOLS for hint in row.hints})
-_LINE_HINTS: Final = (
+HINTS: Final = tuple({hint: None for row in PROTOCOLS for hint in row.hints})
+"""Texts of which one is in each record that may have an operation."""
+LINE_HINTS: Final = (
     b'"operation":{"protocol"',
-    *(orjson.dumps(hint)[1:-1] for hint in _HINTS),
+    *(orjson.dumps(hint)[1:-1] for hint in HINTS),
 )
+"""The same as they are in lines."""
 
 
 def may_have_operation(line: bytes) -> bool:
     """Return whether the log's line of a request may have an operation: False for nearly all others, unparsed."""
-    return any(hint in line for hint in _LINE_HINTS)
+    return any(hint in line for hint in LINE_HINTS)
 
 
 def parts_may_have_operation(url: str, headers: bytes, text: str) -> bool:
     """Do the same with the URL, the JSON of the header fields and the body's text."""
-    return any(hint in text or hint in url or hint.encode() in headers for hint in _HINTS)
+    return any(hint in text or hint in url or hint.encode() in headers for hint in HINTS)
 
 
 def operation_of(message: OperationMessage) -> Operation | None:

@@ -83,23 +83,35 @@ class EventsFile:
         self.name = name
         self._remote = not isinstance(filesystem, pafs.LocalFileSystem)
         try:
-            # Neighbouring columns are read in one request to a store: otherwise each of a hundred costs a round trip.
-            self._file = pq.ParquetFile(
-                path,
-                filesystem=filesystem,
-                pre_buffer=self._remote,
-                read_dictionary=list(dictionaries) or None,
-                metadata=metadata,
-            )
+            try:
+                self._file = self._opened(path, filesystem, dictionaries, metadata)
+            except KeyError:
+                # pyarrow's, for a column that this file of an earlier version does not have.
+                self._file = self._opened(path, filesystem, (), metadata)
+                known = set(self._file.schema_arrow.names)
+                present = [name for name in dictionaries if name in known]
+                self._file = self._opened(path, filesystem, present, self._file.metadata)
         except FileNotFoundError:
             raise
         except _UNREADABLE as error:
             raise SessionError(name, f"this Parquet file cannot be read: {_first_line(error)}") from None
+        self.names = frozenset(self._file.schema_arrow.names)
+        """The columns of the table. Kept, because pyarrow builds the schema again for each access."""
         try:
             self._check()
         except SessionError:
             self.close()
             raise
+
+    def _opened(self, path: Any, filesystem: Any, dictionaries: Sequence[str], metadata: Any) -> Any:
+        # Neighbouring columns are read in one request to a store: otherwise each of a hundred costs a round trip.
+        return pq.ParquetFile(
+            path,
+            filesystem=filesystem,
+            pre_buffer=self._remote,
+            read_dictionary=list(dictionaries) or None,
+            metadata=metadata,
+        )
 
     def close(self) -> None:
         """Close the file."""
@@ -122,7 +134,6 @@ class EventsFile:
 
     def batches(self, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
         """The rows of the file, `READ_ROWS` at a time, with all columns of records or with `columns`."""
-        present = set(self._file.schema_arrow.names)
         wanted = [name for name in EVENTS.names if name not in FROM_HEADERS] if columns is None else columns
         # pyarrow frees buffers only after the last group that was requested, so groups of a store are read one by one.
         groups: list[list[int] | None] = [None]
@@ -130,7 +141,7 @@ class EventsFile:
             groups = [[number] for number in range(self._file.num_row_groups)]
         try:
             for group in groups:
-                named = [name for name in wanted if name in present]
+                named = [name for name in wanted if name in self.names]
                 yield from self._file.iter_batches(READ_ROWS, row_groups=group, columns=named)
         except _UNREADABLE as error:
             raise damaged(self.name, error) from None
@@ -150,7 +161,7 @@ class EventsFile:
                 self.name,
                 f"written by a newer mockrec: schema {version}, this one reads up to {TABLE_VERSION}",
             )
-        if not {"seq", "type"} <= set(self._file.schema_arrow.names):
+        if not {"seq", "type"} <= self.names:
             raise SessionError(self.name, "this Parquet file is no mockrec session: it has no columns seq and type")
 
 

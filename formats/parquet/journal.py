@@ -59,9 +59,7 @@ class JournalSink:
         """Append whole lines; they are given to the system at once. Raises `OutputError`."""
         if self._segment is None:
             self._check_folder()
-            self._segment = open_output(
-                self._journal / segment_name(self._number + 1), force=False, file_mode=self._file_mode
-            )
+            self._segment = self._open_segment()
             self._number += 1
         self._segment.write(data, lines=True)
         self._records += data.count(b"\n")
@@ -69,6 +67,14 @@ class JournalSink:
         if self._records >= SEGMENT_RECORDS or self._bytes >= SEGMENT_BYTES:
             self._end_segment()
             self._helper.convert(self._number)
+
+    def _open_segment(self) -> OutFile:
+        path = self._journal / segment_name(self._number + 1)
+        try:
+            return open_output(path, force=False, file_mode=self._file_mode)
+        except OutputError:
+            self._check_folder()  # it may have been removed since the last check
+            raise
 
     def sync_point(self, now: float | None = None) -> None:
         """Close a segment that is old enough; see `Sink`."""

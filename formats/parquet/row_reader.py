@@ -37,6 +37,7 @@ from mockrec.formats.parquet.fields import BODIES, FULL, NUMBERS, Path, RowType,
 from mockrec.formats.parquet.header_lists import HeaderLists
 from mockrec.formats.parquet.layout import DERIVED, forbidden_keys
 from mockrec.formats.schema.errors import RecordError
+from mockrec.formats.text.json import MAX_DEPTH, is_deeper
 
 Extra = dict[str, Any]
 
@@ -110,6 +111,8 @@ def take_apart(line: bytes) -> tuple[Any, Extra]:
         raise RecordError(f"expected a record, found {_excerpt(line)} ({error})") from None
     if not isinstance(record, dict):
         raise RecordError(f"expected an object, found {_excerpt(line)}")
+    if is_deeper(record, MAX_DEPTH):
+        raise RecordError(f"its values are nested more than {MAX_DEPTH} levels deep, found {_excerpt(line)}")
     kind = record.get("type")
     fields = {key: value for key, value in record.items() if key in FULL.keys}
     extra = {key: value for key, value in record.items() if key not in FULL.keys}

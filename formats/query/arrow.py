@@ -121,6 +121,7 @@ def _columns_at(path: tuple[str, ...]) -> list[tuple[Column, frozenset[str]]]:
     return [(column, frozenset(types)) for column, types in found.values()]
 
 
+@cache
 def columns_under(key: str) -> tuple[str, ...]:
     """All columns with values of a record's key."""
     if key in DERIVED:

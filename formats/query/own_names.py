@@ -12,7 +12,6 @@ from mockrec.formats.query.field import Field, FieldPath
 from mockrec.formats.query.values import FieldType
 from mockrec.formats.schema.body import Body
 from mockrec.formats.schema.codec import FreeData, Headers, LogObject, specs
-from mockrec.formats.schema.events import EVENT_CLASSES
 
 _KINDS = {str: FieldType.TEXT, int: FieldType.NUMBER, float: FieldType.NUMBER, bool: FieldType.BOOLEAN}
 
@@ -21,7 +20,7 @@ def own_field(text: str) -> Field | None:
     """The field of a record's own (dotted) name; None if no record type has it."""
     keys = text.split(".")
     kinds: set[FieldType] = set()
-    for cls in EVENT_CLASSES.values():
+    for cls in _event_classes():
         kinds |= _kinds(cls, keys)
     if not kinds:
         return None
@@ -29,6 +28,13 @@ def own_field(text: str) -> Field | None:
     if text == "timestamp":
         kind = FieldType.TIME
     return Field(text, kind, (FieldPath(_lowered(keys)),))
+
+
+def _event_classes() -> Iterable[type[LogObject]]:
+    # Imported here: to define these classes takes longer than the rest of the language, and few expressions need them.
+    from mockrec.formats.schema.events import EVENT_CLASSES
+
+    return EVENT_CLASSES.values()
 
 
 def _lowered(keys: list[str]) -> tuple[str, ...]:
@@ -74,7 +80,7 @@ def _body_kinds(keys: list[str]) -> set[FieldType]:
 
 def own_names() -> Iterable[str]:
     """Names of records' own fields, one and two keys deep."""
-    for cls in EVENT_CLASSES.values():
+    for cls in _event_classes():
         for spec in specs(cls):
             yield spec.key
             inner = spec.hint

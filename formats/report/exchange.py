@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from mockrec.formats.report.bodies import Bodies
-from mockrec.formats.report.extras import endpoint_of, operation_of, scope_of
+from mockrec.formats.report.extras import endpoint_of, operations_of, scope_of
 from mockrec.formats.schema.lenient import number_of, object_of, status_of, text_of
 from mockrec.formats.schema.lifecycle import CLOSED_TYPES, LIFECYCLE, MESSAGE_TYPES, Unit
+from mockrec.formats.schema.upstream_failures import failure_code, failure_kind
 
 Record = Mapping[str, Any]
 
@@ -25,6 +26,8 @@ MOST_MESSAGES = 2_000
 _MOST_EVENTS = 500
 _LONGEST_DATA = 50_000
 """Characters of the data of one rule-event."""
+_STEPS = ("dns", "connect", "tls")
+"""The way to a server."""
 _CHUNKS = ("request-body-data", "response-body-data")
 
 
@@ -50,7 +53,7 @@ class ReportExchange:
         "last",
         "messages",
         "method",
-        "operation",
+        "operations",
         "protocol",
         "request_size",
         "response_size",
@@ -72,7 +75,7 @@ class ReportExchange:
         self.id = identity
         self.kind = "exchange"
         """`exchange`, `websocket`, `tunnel` or `fault`."""
-        self.connection = self.method = self.url = self.destination = self.endpoint = self.operation = self.scope = ""
+        self.connection = self.method = self.url = self.destination = self.endpoint = self.scope = ""
         self.protocol = self.version = self.ip = ""
         self.status = 0
         self.duration: float | None = None
@@ -82,6 +85,7 @@ class ReportExchange:
         self.continued: dict[str, None] = {}
         self.tags: dict[str, None] = {}
         self.types: dict[str, None] = {}
+        self.operations: dict[str, None] = {}
         self.errors: dict[str, None] = {}
         """Code, name, message: what the field `error` compares."""
         self.first = self.last = 0
@@ -104,6 +108,8 @@ class ReportExchange:
         kind = text_of(record.get("type"))
         self.types[kind] = None
         self._note_common(record)
+        if not self.operations:
+            self.operations.update(dict.fromkeys(operations_of(record, self._folder)))
         row = LIFECYCLE.get(kind)
         if row is not None and (row.ends or row.unit is Unit.CONNECTION):
             self.ended = kind
@@ -143,7 +149,6 @@ class ReportExchange:
             self.last = max(self.last, moment)
         self.connection = self.connection or text_of(record.get("connectionId"))
         self.scope = self.scope or scope_of(record)
-        self.operation = self.operation or operation_of(record)
         self.endpoint = self.endpoint or endpoint_of(record)
         for key, values in (("matchedRuleId", self.rules), ("ruleId", self.rules)):
             if name := text_of(record.get(key)):
@@ -313,11 +318,13 @@ class ReportExchange:
         head = number_of(timing.get("headersSentTimestamp")) or number_of(timing.get("wsAcceptedTimestamp"))
         received = number_of(timing.get("bodyReceivedTimestamp"))
         total = self.duration if self.duration is not None else max(0.0, (self.last - self.first) / 1000)
-        dns, connect, tls = (number_of(upstream.get(key)) or 0.0 for key in ("dns", "connect", "tls"))
+        steps = [number_of(upstream.get(key)) or 0.0 for key in _STEPS]
         until_head = total if head is None else max(0.0, head - start)
         request = min(max(0.0, received - start), until_head) if received is not None else 0.0
-        wait = max(0.0, until_head - request - dns - connect - tls)
-        phases = [request, dns, connect, tls, wait, max(0.0, total - until_head)]
+        wait = max(0.0, until_head - request - sum(steps))
+        if (failed := failure_kind(failure_code(self.tags))) in _STEPS and not any(steps):
+            steps[_STEPS.index(failed)], wait = wait, 0.0  # all the time went into the step that failed
+        phases = [request, *steps, wait, max(0.0, total - until_head)]
         self.detail["phases"] = [round(phase, 2) for phase in phases]
 
     def _is_event_stream(self) -> bool:

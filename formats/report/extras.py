@@ -6,17 +6,31 @@ The one place of the report that reads these keys. A session without them has no
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
+
+from mockrec.formats.operations.readers import operation_of_record
+from mockrec.formats.schema.lifecycle import COMPLETE_TYPES
 
 Record = Mapping[str, Any]
 
+_NAMING = COMPLETE_TYPES | {"websocket-message-received"}
+"""Types of records that may name an operation."""
 
-def operation_of(record: Record) -> str:
-    """Return the name of the operation (`query Cart`); empty without one."""
+
+def operations_of(record: Record, folder: Path | None) -> tuple[str, ...]:
+    """Return the names of the operations that a request, or a message of a WebSocket, names (`query Cart`).
+
+    `folder` has the bodies that are in files of their own.
+    """
     found = record.get("operation")
-    if isinstance(found, Mapping):
-        found = found.get("name")
-    return found if isinstance(found, str) else ""
+    name = found.get("name") if isinstance(found, Mapping) else found
+    if isinstance(name, str):
+        return (name,)
+    if record.get("type") not in _NAMING:
+        return ()
+    operation = operation_of_record(record, folder)
+    return () if operation is None else operation.names
 
 
 def endpoint_of(record: Record) -> str:

@@ -26,6 +26,8 @@ from mockrec.formats.text.json import dump
 
 _STAY = 4_096
 """Ended exchanges that wait for late records: a request that was complete only after its response, a rule-event."""
+_LONGEST_OPERATION = 200
+"""Characters of the operation in the name of an endpoint."""
 _MOST_ENDPOINTS = 10_000
 _NO_CONTEXT = Context()
 _BEGINS = FIRST_TYPES | OPENED_TYPES
@@ -59,7 +61,7 @@ class ReportRow(Struct, gc=False):
     protocol: int
     version: int
     ip: int
-    operation: int
+    operations: int
     scope: int
     messages: int
     failed: bool
@@ -82,11 +84,12 @@ class Gathered:
         self.texts = {
             name: Names("")
             for name in (
-                "connection", "method", "url", "destination", "endpoint", "protocol", "version", "ip", "operation",
-                "scope",
+                "connection", "method", "url", "destination", "endpoint", "protocol", "version", "ip", "scope",
             )
         }  # fmt: skip
-        self.lists = {name: Names[tuple[str, ...]](()) for name in ("rules", "continued", "tags", "types", "errors")}
+        self.lists = {
+            name: Names[tuple[str, ...]](()) for name in ("rules", "continued", "tags", "types", "errors", "operations")
+        }
         self._current: dict[tuple[int, str], ReportExchange] = {}
         self._ended: deque[tuple[tuple[int, str], ReportExchange]] = deque()
 
@@ -180,4 +183,4 @@ def _derived_endpoint(exchange: ReportExchange) -> str:
     places = tuple(host(exchange.url, _NO_CONTEXT)) or (exchange.destination,)
     paths = tuple(path(exchange.url, _NO_CONTEXT))
     name = f"{exchange.method} {places[0]}{template(paths[0]) if paths else ''}".strip()
-    return f"{name} {exchange.operation}" if exchange.operation else name
+    return f"{name} {', '.join(exchange.operations)[:_LONGEST_OPERATION]}" if exchange.operations else name

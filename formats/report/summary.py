@@ -9,9 +9,12 @@ from typing import Any
 from mockrec.formats.report.exchange import ReportExchange, micros
 from mockrec.formats.report.extras import outcome_of, scope_of
 from mockrec.formats.schema.lenient import object_of, text_of
+from mockrec.formats.schema.upstream_failures import FAILED_TAG, failure_code, failure_words
 
 Record = Mapping[str, Any]
 
+NO_RULES = frozenset({"unmatched", "upstream"})
+"""Ids in the log of requests that were passed on without a rule."""
 MISSED = "replay-miss"
 """The tag of a request for which a replayed session had no recording."""
 _MOST = 200
@@ -32,7 +35,11 @@ class Summary:
         self.known_rules: dict[str, str] = {}
         """Id → explanation."""
         self.pending: dict[str, None] = {}
+        self.causes: Counter[str] = Counter()
+        """Code of an upstream error → exchanges that could not reach their server."""
         self.unmatched = 0
+        self.passed = 0
+        """Exchanges that no rule matched, and that were passed on."""
         self.missed = 0
         self.open = 0
         self.problems: list[str] = []
@@ -74,11 +81,15 @@ class Summary:
         elif not exchange.ended:
             self.open += 1
         answered = exchange.kind in ("exchange", "websocket")
-        for rule in exchange.rules:
+        rules = [rule for rule in exchange.rules if rule not in NO_RULES]
+        for rule in rules:
             self.rules[rule] += 1
-        if answered and not exchange.rules:
-            self.unmatched += 1
+        if answered and not rules:
+            self.unmatched += not exchange.rules
+            self.passed += bool(exchange.rules)
         self.missed += MISSED in exchange.tags
+        if (code := failure_code(exchange.tags)) is not None:
+            self.causes[code[:300]] += 1
 
     def to_json(self) -> dict[str, Any]:
         """Return the summary for the page."""
@@ -94,7 +105,11 @@ class Summary:
             "explanations": {rule: self.known_rules[rule] for rule in list(self.known_rules)[:1000]},
             "unusedRules": [rule for rule in self.known_rules if rule not in self.rules][:_MOST],
             "pendingRules": list(self.pending)[:_MOST],
+            "causes": [
+                [f"{FAILED_TAG}{code}", failure_words(code), count] for code, count in self.causes.most_common(_MOST)
+            ],
             "unmatched": self.unmatched,
+            "passed": self.passed,
             "missed": self.missed,
             "problems": self.problems,
             "outcomes": self.outcomes,

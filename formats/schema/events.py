@@ -16,10 +16,15 @@ from mockrec.formats.schema.check import check_object
 from mockrec.formats.schema.codec import read_object, write_object
 from mockrec.formats.schema.connection_events import *  # noqa: F403
 from mockrec.formats.schema.exchange_events import *  # noqa: F403
-from mockrec.formats.schema.lifecycle import DEFAULT_EVENTS, EVENT_TYPES, FIRST_TYPES, LIFECYCLE, TERMINAL_TYPES
+from mockrec.formats.schema.lifecycle import (
+    DEFAULT_EVENTS,
+    EVENT_TYPES,
+    FIRST_TYPES,
+    LIFECYCLE,
+    SCHEMA_VERSION,
+    TERMINAL_TYPES,
+)
 from mockrec.formats.schema.session_events import *  # noqa: F403
-
-SCHEMA_VERSION = 1
 
 EVENT_CLASSES: dict[str, type[Event]] = {name: registered[name] for name in LIFECYCLE}
 """Event type → its class, in the order of `LIFECYCLE`."""

@@ -110,6 +110,9 @@ def types_where(holds: Callable[[Lifecycle], bool]) -> frozenset[str]:
     return frozenset(name for name, row in LIFECYCLE.items() if holds(row))
 
 
+SCHEMA_VERSION: Final = 1
+"""`version` of the first record of a session."""
+
 EVENT_TYPES: Final = tuple(LIFECYCLE)
 DEFAULT_EVENTS: Final = tuple(name for name, row in LIFECYCLE.items() if row.by_default)
 """All but the three that repeat what `request` and `response` hold, at a cost."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import compress
 from pathlib import Path
@@ -69,11 +70,18 @@ class AnyInput(Protocol):
     def problems(self) -> list[str]:
         """What was left out, one sentence for each problem."""
 
+    @property
+    def reads_columns(self) -> bool:
+        """Whether a reading takes only the columns that it needs, so that a second one costs as much as the first."""
+
     def probe(self) -> None:
         """Raise `SessionError` if it is no session. A stream is not read for this."""
 
     def header(self) -> dict[str, Any] | None:
         """Its `session-started` record; None for a stream, which cannot be read ahead."""
+
+    def opened(self) -> AbstractContextManager[None]:
+        """Context for several readings in a row, so that a small file is opened once for all of them."""
 
     def judge(self, plan: Plan) -> Any:
         """The first reading: decide which exchanges are selected. Returns an `AnyVerdicts`."""
@@ -93,8 +101,11 @@ class AnyInput(Protocol):
     def columns(self, names: Sequence[str]) -> Iterator[Any] | None:
         """Columns of the events table of the whole session, in batches; None if it is no session in columns."""
 
-    def rows_again(self) -> Iterator[Any]:
-        """The rows of the last batch of `columns` with all columns that the caller needs, a few rows at a time."""
+    def rows_again(self, names: Sequence[str] | None = None) -> Iterator[Any]:
+        """The rows of the last batch of `columns` with other columns, a few rows at a time.
+
+        `names`: these columns, as far as they have values; None: all that the lines of `wanted` need.
+        """
 
     def close(self) -> None:
         """Remove the copy that was kept of a stream."""
@@ -102,6 +113,9 @@ class AnyInput(Protocol):
 
 class Input:
     """A session that is read line by line."""
+
+    reads_columns = False
+    """See `AnyInput`."""
 
     def __init__(self, path: str, progress: Progress = no_progress) -> None:
         self.blocks = Blocks(path, progress)
@@ -118,6 +132,10 @@ class Input:
     def header(self) -> dict[str, Any] | None:
         """See `AnyInput`."""
         return self.blocks.probe()
+
+    def opened(self) -> AbstractContextManager[None]:
+        """See `AnyInput`. Each reading opens the file."""
+        return nullcontext()
 
     def judge(self, plan: Plan) -> Verdicts:
         """See `AnyInput`."""
@@ -187,7 +205,8 @@ class Input:
         for block, (records, _) in answerer:
             if not records:
                 continue
-            if block.count(b"\n") != len(records):
+            if not block.endswith(b"\n") or block.count(b"\n") != len(records):
+                # Without blank lines and a torn last one, which are no records.
                 block = b"\n".join(lines_of(block, len(records), self.name)[: len(records)]) + b"\n"
             yield ([] if type(records[0]) is ProbedRecord else records), block
         self._note_end(answerer)
@@ -195,7 +214,7 @@ class Input:
     def columns(self, names: Sequence[str]) -> None:
         """See `AnyInput`: it is read by lines."""
 
-    def rows_again(self) -> Iterator[Any]:
+    def rows_again(self, names: Sequence[str] | None = None) -> Iterator[Any]:
         """See `AnyInput`: it has no columns."""
         return iter(())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,10 +25,10 @@ from mockrec.formats.query.checks import compile_any
 from mockrec.formats.query.extract import Context
 from mockrec.formats.query.plan import Plan
 from mockrec.formats.query.pruning import may_match, possible_tests
-from mockrec.formats.schema.errors import SessionError
 from mockrec.formats.schema.lifecycle import SESSION_TYPES
 from mockrec.formats.select.answers import ProbedRecord
 from mockrec.formats.select.inputs import SelectedLine
+from mockrec.formats.select.parquet_reader import SMALL_ROWS, ParquetReader
 from mockrec.formats.sessions.blocks import Progress, no_progress
 from mockrec.formats.sessions.units import SESSION, Units
 
@@ -57,6 +58,9 @@ class TableVerdicts:
 class ParquetInput:
     """A session in Parquet files; see `AnyInput`."""
 
+    reads_columns = True
+    """See `AnyInput`."""
+
     def __init__(self, path: str, files: Sequence[Path | StoredFile], progress: Progress = no_progress) -> None:
         self.name = path
         self.context = Context(Path(f"{session_name(path)}.bodies"))
@@ -64,9 +68,8 @@ class ParquetInput:
         self.problems: list[str] = []
         self.wanted: frozenset[tuple[str, ...]] | None = None
         """See `AnyInput`."""
-        self._files = files
+        self._reader = ParquetReader(path, files, progress)
         self._places: tuple[EventsFile, dict[str, int]] | None = None
-        self._filled: tuple[EventsFile, frozenset[str]] | None = None
         self._progress = progress
         self._scanned: tuple[EventsFile, list[int], int, int] | None = None
         """Of the last batch of `columns`: its file, its groups, its first row in them, and its number of rows."""
@@ -74,15 +77,19 @@ class ParquetInput:
     def close(self) -> None:
         """Do nothing: no file is open between two readings."""
 
+    def opened(self) -> AbstractContextManager[None]:
+        """See `AnyInput`."""
+        return self._reader.opened()
+
     def probe(self) -> None:
         """See `AnyInput`."""
-        for _ in self._open():
+        for _ in self._reader.files():
             return
 
     def header(self) -> dict[str, Any] | None:
         """See `AnyInput`."""
-        for file, groups in self._open():
-            for batch in self._batches(file, groups[:1], self._all(file), rows=1):
+        for file, groups in self._reader.files():
+            for batch in self._reader.batches(file, groups[:1], self._all(file), rows=1):
                 record = orjson.loads(self._lines_of(batch.slice(0, 1))[0])
                 return record if record.get("type") == "session-started" else None
         return None
@@ -98,7 +105,7 @@ class ParquetInput:
     def take(self, judged: TableVerdicts, source: int = 0) -> Iterator[SelectedLine]:
         """See `AnyInput`."""
         ids = arrays.texts(judged.ids)
-        for start, file, group in self._groups():
+        for start, file, group in self._reader.groups():
             if judged.of_record is not None:
                 units = judged.of_record[start : start + file.parquet.metadata.row_group(group).num_rows]
                 wanted = {row: unit for row, unit in enumerate(units) if judged.verdicts[unit]}
@@ -120,32 +127,43 @@ class ParquetInput:
 
     def copy(self) -> Iterator[bytes]:
         """See `AnyInput`."""
-        for _, file, group in self._groups():
-            for batch in self._batches(file, [group], self._all(file), rows=_WHOLE_ROWS):
+        for _, file, group in self._reader.groups():
+            for batch in self._reader.batches(file, [group], self._all(file), rows=_WHOLE_ROWS):
                 yield lines_of(batch, self.name)
         self._note_end()
 
     def columns(self, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """See `AnyInput`. Columns that are null in a whole file may be missing; repeating texts are dictionaries."""
-        for file, groups in self._open(_DICTIONARIES):
+        batch = None
+        for file, groups in self._reader.files(_DICTIONARIES):
             for first in range(0, len(groups), _SCANNED_GROUPS):
                 some = groups[first : first + _SCANNED_GROUPS]
                 start = 0
-                for batch in self._batches(file, some, [*names, "type"] if "type" not in names else list(names)):
+                for batch in self._reader.batches(file, some, list(dict.fromkeys([*names, "type"]))):
                     self._scanned = file, some, start, batch.num_rows
                     yield batch
                     start += batch.num_rows
                 self._scanned = None
                 self._progress(sum(file.parquet.metadata.row_group(group).total_byte_size for group in some))
-        self._note_end()
+        self._note_end(batch)
 
-    def rows_again(self) -> Iterator[pa.RecordBatch]:
+    def small_rows(self, names: Sequence[str]) -> list[pa.RecordBatch] | None:
+        """All rows with some columns, as `columns` gives them; None if they are many, or in several files."""
+        if not self._reader.has_one_file:
+            return None
+        with self._reader.opened():
+            file, groups = next(self._reader.files(_DICTIONARIES))
+            if len(groups) > 1 or file.parquet.metadata.num_rows > SMALL_ROWS:
+                return None
+            return list(self.columns(names))
+
+    def rows_again(self, names: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         """See `AnyInput`."""
         if self._scanned is None:
             return
         file, groups, start, count = self._scanned
         first = 0
-        for batch in self._batches(file, groups, self._all(file), rows=_WHOLE_ROWS):
+        for batch in self._reader.batches(file, groups, names or self._all(file), rows=_WHOLE_ROWS):
             skipped = max(0, start - first)
             part = batch.slice(skipped, max(0, min(batch.num_rows, start + count - first) - skipped))
             if part.num_rows:
@@ -160,14 +178,16 @@ class ParquetInput:
         answerer = BatchAnswerer(made, self.context)
         by_id: dict[str, int] = {}
         singles: dict[int, int] = {}
-        for start, file, group in self._groups():
+        batch = None
+        for start, file, group in self._reader.groups():
             if not self._possible(made, file, group):
+                batch = None
                 continue
-            (batch,) = self._batches(file, [group], made.columns) or (None,)
+            (batch,) = self._reader.batches(file, [group], made.columns) or (None,)
             found = answerer.answer(batch) if batch is not None else {}
             if not found:
                 continue
-            (named,) = self._batches(file, [group], ["type", "id"])
+            (named,) = self._reader.batches(file, [group], ["type", "id"])
             rows = arrays.integers(found)
             kinds = _plain(named, "type").take(rows).to_pylist()
             identities = _plain(named, "id").take(rows).to_pylist()
@@ -181,15 +201,16 @@ class ParquetInput:
         ids = [identity for identity, bits in by_id.items() if made.plan.decide(bits)]
         alone = [row for row, bits in singles.items() if made.plan.decide(bits)]
         numbers = {row: number for number, row in enumerate(alone, len(ids) + 1)}
-        self._note_end()
+        self._note_end(batch)
         return TableVerdicts(bytearray(b"\1") * (1 + len(ids) + len(alone)), None, ids, numbers)
 
     def _judge_all(self, made: ArrowPlan) -> TableVerdicts:
         answerer = BatchAnswerer(made, self.context)
         units = Units(made.plan.counted)
-        for _, file, group in self._groups():
+        batch = None
+        for _, file, group in self._reader.groups():
             columns = list(dict.fromkeys([*made.columns, "id"]))
-            for batch in self._batches(file, [group], columns):
+            for batch in self._reader.batches(file, [group], columns):
                 found = answerer.answer(batch)
                 kinds, identities = _plain(batch, "type").to_pylist(), _plain(batch, "id").to_pylist()
                 records = [
@@ -198,7 +219,7 @@ class ParquetInput:
                 ]
                 units.add(records, lambda record: record.bits)
         tests = {number: compile_any(made.plan.tests[number].checks) for number in made.plan.counted}
-        self._note_end()
+        self._note_end(batch)
         return TableVerdicts(units.judge(made.plan.decide, tests), units.of_record)
 
     def _matching(self, plan: Plan, *, session: bool) -> Iterator[tuple[int, EventsFile, int, dict[int, int]]]:
@@ -206,11 +227,11 @@ class ParquetInput:
         made = compile_arrow(plan)
         answerer = BatchAnswerer(made, self.context)
         always = plan.decide(0)
-        for start, file, group in self._groups():
+        for start, file, group in self._reader.groups():
             wanted: dict[int, int] = {}
             matching = always or may_match(plan.root, self._possible(made, file, group))
             columns = made.columns if matching else ["type"] if session else []
-            for batch in self._batches(file, [group], columns) if columns else ():
+            for batch in self._reader.batches(file, [group], columns) if columns else ():
                 if matching:
                     found = answerer.answer(batch)
                     rows = range(batch.num_rows) if always else found
@@ -233,7 +254,7 @@ class ParquetInput:
     def _wanted(self, file: EventsFile, group: int, start: int, ids: Any, judged: TableVerdicts) -> dict[int, int]:
         """The unit of each row of a group that belongs to a unit that matches."""
         wanted: dict[int, int] = {}
-        for batch in self._batches(file, [group], ["type", "id"]):
+        for batch in self._reader.batches(file, [group], ["type", "id"]):
             about = pc.is_in(_plain(batch, "type"), value_set=_SESSION_TYPES)
             wanted.update(dict.fromkeys(pc.indices_nonzero(about).to_pylist(), SESSION))
             if len(ids):
@@ -256,7 +277,7 @@ class ParquetInput:
         first = place = 0
         # Whole rows have bodies, so only a limited number is read at a time.
         at_once = _WHOLE_ROWS if self.wanted is None else None
-        for batch in self._batches(file, [group], self._all(file), rows=at_once):
+        for batch in self._reader.batches(file, [group], self._all(file), rows=at_once):
             of_batch = []
             while place < len(rows) and rows[place] < first + batch.num_rows:
                 of_batch.append(rows[place])
@@ -284,7 +305,7 @@ class ParquetInput:
 
     def _all(self, file: EventsFile) -> list[str]:
         """The columns of whole records, or of the paths that the caller needs."""
-        filled = self._names(file)
+        filled = self._reader.filled(file)
         if self.wanted is None:
             names = [name for name in EVENTS.names if name not in FROM_HEADERS]
         else:
@@ -294,62 +315,16 @@ class ParquetInput:
 
     # ── files and groups ───────────────────────────────────────────────────────────────────────────
 
-    def _open(self, dictionaries: Sequence[str] = ()) -> Iterator[tuple[EventsFile, list[int]]]:
-        for path in self._files:
-            try:
-                if isinstance(path, StoredFile):
-                    file = path.open(self.name, dictionaries)
-                else:
-                    file = EventsFile(str(path), None, str(path), dictionaries)
-            except FileNotFoundError as error:
-                raise SessionError(self.name, f"{path.name} has gone while the session was read") from error
-            try:
-                yield file, list(range(file.parquet.metadata.num_row_groups))
-            finally:
-                file.close()
-
-    def _groups(self) -> Iterator[tuple[int, EventsFile, int]]:
-        """Each row group: the number of its first row, its file, and its number in the file."""
-        start = 0
-        for file, groups in self._open():
-            for group in groups:
-                yield start, file, group
-                start += file.parquet.metadata.row_group(group).num_rows
-                self._progress(file.parquet.metadata.row_group(group).total_byte_size)
-
-    def _names(self, file: EventsFile) -> frozenset[str]:
-        """The columns of a file that have values. Kept, because pyarrow builds the schema again for each access."""
-        if self._filled is None or self._filled[0] is not file:
-            names = frozenset(file.parquet.schema_arrow.names)
-            self._filled = file, names - _empty(file, names)
-        return self._filled[1]
-
-    def _batches(
-        self, file: EventsFile, groups: list[int], columns: list[str], *, rows: int | None = None
-    ) -> list[pa.RecordBatch] | Iterator[pa.RecordBatch]:
-        """Read those of `columns` that have values, one batch for each group, or batches of at most `rows` rows."""
-        known = self._names(file)
-        present = [name for name in columns if name in known]
-        try:
-            if rows is not None:
-                return self._iterate(file, groups, present, rows)
-            table = file.parquet.read_row_groups(groups, columns=present, use_threads=True).combine_chunks()
-            return table.to_batches()  # type: ignore[no-any-return]
-        except (OSError, pa.ArrowException) as error:
-            raise SessionError(self.name, f"this Parquet file is damaged: {str(error).partition(chr(10))[0]}") from None
-
-    def _iterate(self, file: EventsFile, groups: list[int], columns: list[str], rows: int) -> Iterator[pa.RecordBatch]:
-        try:
-            yield from file.parquet.iter_batches(rows, row_groups=groups, columns=columns)
-        except (OSError, pa.ArrowException) as error:
-            raise SessionError(self.name, f"this Parquet file is damaged: {str(error).partition(chr(10))[0]}") from None
-
-    def _note_end(self) -> None:
-        last = None
-        for file, groups in self._open():
-            for batch in self._batches(file, groups[-1:], ["type"]):
-                last = _plain(batch, "type")[-1].as_py() if batch.num_rows else last
-        self.cut_off = "" if last == "session-ended" else "it has no session-ended record at its end"
+    def _note_end(self, last: pa.RecordBatch | None = None) -> None:
+        """Find out how the session ends. `last` has its last row, if that has been read."""
+        kind = None
+        if last is not None and last.num_rows:
+            kind = last.column("type")[-1].as_py()
+        else:
+            for file, groups in self._reader.files():
+                for batch in self._reader.batches(file, groups[-1:], ["type"]):
+                    kind = _plain(batch, "type")[-1].as_py() if batch.num_rows else kind
+        self.cut_off = "" if kind == "session-ended" else "it has no session-ended record at its end"
 
 
 def _places(made: ArrowPlan, file: EventsFile) -> dict[str, int]:
@@ -357,24 +332,9 @@ def _places(made: ArrowPlan, file: EventsFile) -> dict[str, int]:
 
     A list has leaves with other names. It is left out, so that it counts as a column with values.
     """
-    schema, names = file.parquet.metadata.schema, set(file.parquet.schema_arrow.names)
+    schema, names = file.parquet.metadata.schema, file.names
     leaves = {schema.column(number).path: number for number in range(len(schema))}
     return {name: leaves.get(name, -1) for name in made.columns if name in leaves or name not in names}
-
-
-def _empty(file: EventsFile, names: frozenset[str]) -> set[str]:
-    """Columns that are null in all row groups, according to their statistics."""
-    metadata = file.parquet.metadata
-    left = {
-        path: number for number in range(len(metadata.schema)) if (path := metadata.schema.column(number).path) in names
-    }
-    for index in range(metadata.num_row_groups):
-        group = metadata.row_group(index)
-        for name, number in list(left.items()):
-            statistics = group.column(number).statistics
-            if statistics is None or not statistics.has_null_count or statistics.null_count < group.num_rows:
-                del left[name]
-    return set(left) - {"type", "id"}
 
 
 def _plain(batch: pa.RecordBatch, name: str) -> pa.Array:

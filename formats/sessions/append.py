@@ -6,6 +6,7 @@ next number of a part, the new records, whose `seq` continues, and one `session-
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
 import stat
@@ -23,7 +24,7 @@ from mockrec.formats.files.frames import Sink
 from mockrec.formats.files.jsonl import encode_lines, load_record
 from mockrec.formats.files.part_names import numbered_parts
 from mockrec.formats.parquet.paths import is_uri
-from mockrec.formats.schema.errors import OutputBusyError, OutputError, SessionError
+from mockrec.formats.schema.errors import OutputBusyError, OutputError, OutputExistsError, SessionError
 from mockrec.formats.sessions.derived import BodyCarrier
 from mockrec.formats.sessions.inputs import open_part
 from mockrec.formats.sessions.outputs import format_of, open_sink
@@ -36,6 +37,8 @@ _BATCH = 256 * 1024
 _LOCK_SECONDS = 20.0
 """How long another program may be writing the session before this one gives up."""
 _PAUSE_SECONDS = 0.05
+_FOLDER = ".mockrec-"
+"""How the names of the folders begin in which new files are written."""
 _PARQUET = b"PAR1"
 _ZIP = b"PK\x03\x04"
 
@@ -79,6 +82,12 @@ def check_addable(path: str) -> None:
         raise SessionError(path, "its folder is not there, so no session can be recorded in it")
     if not os.access(folder, os.W_OK):
         raise SessionError(path, "its folder is not writable, so nothing can be added")
+    try:
+        os.lstat(path)
+    except FileNotFoundError:
+        pass
+    except OSError as error:  # a name that is too long, for example
+        raise SessionError(path, f"no file can have this name: {error.strerror or error}") from None
     if not os.path.exists(path) or os.path.getsize(path) == 0:
         return
     tool = _other_tool(path)
@@ -127,6 +136,20 @@ def add_to_session(path: str, addition: Addition, *, file_mode: int) -> int:
                 return lost
 
 
+def write_session(path: str, addition: Addition, *, file_mode: int, replaces: bool) -> int:
+    """Write the records as a session of their own, and return how many bodies could not be copied. `replaces`: a file
+    that is there is replaced when the new one is complete. Raises OutputError; a file that is there is as it was then.
+    """
+    real = os.path.realpath(path)
+    with _locked(real, path, time.monotonic() + _LOCK_SECONDS) as held:
+        lost = None
+        if held is None or replaces:
+            lost = _add(real, addition, file_mode, is_new=True, replaces=replaces)
+        if lost is None:
+            raise OutputExistsError(path)
+        return lost
+
+
 @contextmanager
 def _locked(real: str, path: str, deadline: float) -> Iterator[int | None]:
     """Hold the lock of the session while it is replaced: of two runs that end together, neither loses anything.
@@ -160,15 +183,18 @@ def _is_still(fd: int, path: str) -> bool:
         return False
 
 
-def _add(real: str, addition: Addition, file_mode: int, *, is_new: bool) -> int | None:
-    """Write the new file and rename it. Return None if another program has made the session meanwhile."""
+def _add(real: str, addition: Addition, file_mode: int, *, is_new: bool, replaces: bool = False) -> int | None:
+    """Write the new file and rename it. Return None if another program has made the session meanwhile, unless that is
+    replaced."""
     name = os.path.basename(real)
     mode = file_mode if is_new else stat.S_IMODE(os.stat(real).st_mode)
     try:
-        folder = tempfile.mkdtemp(prefix=".mockrec-", dir=os.path.dirname(real))
+        folder = tempfile.mkdtemp(prefix=_FOLDER, dir=os.path.dirname(real))
     except OSError as error:
         raise OutputError(real, error.strerror or str(error)) from None
+    lock = _lock_of(folder)
     try:
+        _remove_abandoned(os.path.dirname(real), name)
         chosen = format_of(name) if is_new else _format_in_use(real)
         target = None if chosen in ("har", "parquet") else Path(f"{real}.bodies")
         carrier = BodyCarrier(target)
@@ -180,15 +206,42 @@ def _add(real: str, addition: Addition, file_mode: int, *, is_new: bool) -> int 
                 _write(sink, None if is_new else real, addition, carrier)
             finally:
                 sink.close()
-            is_done = _rename(made, real, is_new=is_new)
+            is_done = _rename(made, real, is_new=is_new and not replaces)
         finally:
             if not is_done:
                 carrier.discard()
         return carrier.lost if is_done else None
+    except OutputError as error:
+        raise (OutputError(real, error.message) if error.file.startswith(folder) else error) from None
     except OSError as error:
         raise OutputError(real, error.strerror or str(error)) from None
     finally:
+        if lock is not None:
+            os.close(lock)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _lock_of(folder: str) -> int | None:
+    """Lock a folder in which a session is made, until the descriptor is closed. None if that is not possible, or if
+    another program has the lock."""
+    try:
+        fd = os.open(folder, os.O_RDONLY)
+    except OSError:  # Windows, or a folder that has gone
+        return None
+    if locks.lock(fd) == locks.LOCKED:
+        return fd
+    os.close(fd)
+    return None
+
+
+def _remove_abandoned(parent: str, name: str) -> None:
+    """Remove what programs that were killed have left of new files for this session."""
+    for made in glob.glob(os.path.join(glob.escape(parent), f"{_FOLDER}*", glob.escape(name))):
+        folder = os.path.dirname(made)
+        fd = _lock_of(folder)
+        if fd is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+            os.close(fd)
 
 
 def _rename(made: str, real: str, *, is_new: bool) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from urllib.parse import quote
 
 from mockrec.formats.parquet.paths import is_uri
@@ -30,8 +30,8 @@ def has_placeholders(name: str) -> bool:
     return "{" in name or "}" in name
 
 
-def filled(name: str, env: Mapping[str, str], now: str) -> str:
-    """Return the name with values for its placeholders.
+def filled(name: str, env: Mapping[str, str], now: str, *, keeps: Collection[str] = ()) -> str:
+    """Return the name with values for its placeholders, but for those that it `keeps`.
 
     `now` is the time in UTC, as in `2026-11-30T10:15:02Z`. Raises `OutputNameError` for a placeholder without a value.
     """
@@ -47,9 +47,13 @@ def filled(name: str, env: Mapping[str, str], now: str) -> str:
         key = match[1]
         if key is None:
             raise OutputNameError(name, f"a single {text} in a name; write {text * 2} for the character itself")
+        if key in keeps:
+            return text
         if key not in known:
             there = ", ".join(f"{{{one}}}" for one in NAMES if one in known)
             why = "is not known here" if key in NAMES else "is no placeholder"
+            if key == "scope":
+                why += " without --control or MOCKREC_SCOPE"
             raise OutputNameError(name, f"{{{key}}} {why}; there are {there}")
         encoded = as_folder_name(known[key])
         # A URI is decoded once before it is a path.

@@ -15,6 +15,7 @@ from mockrec.formats.operations.spec import Operation
 from mockrec.formats.schema.assembler import Assembler
 from mockrec.formats.schema.lenient import number_of, object_of, status_of, text_of
 from mockrec.formats.schema.lifecycle import CLOSED_TYPES, COMPLETE_TYPES, ENDING_TYPES, FIRST_TYPES, OPENED_TYPES
+from mockrec.formats.schema.upstream_failures import failure_code, failure_words
 
 _MOST_NAMED = 10_000
 """Operations of exchanges without an end that are remembered."""
@@ -104,10 +105,16 @@ def _exchange(record: Mapping[str, Any]) -> Row:
     )
 
 
+def _response(record: Mapping[str, Any]) -> Row:
+    row = _exchange(record)
+    row.note = _upstream_failure(record)
+    return row
+
+
 def _abort(record: Mapping[str, Any]) -> Row:
     row = _exchange(record)
     row.status = status_of(object_of(record.get("response")))
-    row.note = _error(record.get("error")) or "aborted"
+    row.note = _error(record.get("error")) or _upstream_failure(record) or "aborted"
     return row
 
 
@@ -162,6 +169,12 @@ def _callback_error(record: Mapping[str, Any]) -> Row:
     return Row("callback-error", "", note=f"callback: {_error(record.get('error')) or 'failed'}")
 
 
+def _upstream_failure(record: Mapping[str, Any]) -> str:
+    """Return why the server could not be asked; empty if it could."""
+    code = failure_code(record.get("tags"))
+    return "" if code is None else failure_words(code)
+
+
 def _error(error: Any) -> str:
     known = object_of(error)
     words = text_of(known.get("code")) or text_of(known.get("name")), text_of(known.get("message"))
@@ -175,7 +188,7 @@ def place(destination: Any) -> str:
 
 
 _ROWS = {
-    "response": _exchange,
+    "response": _response,
     "abort": _abort,
     "websocket-close": _websocket_close,
     "client-error": _client_error,

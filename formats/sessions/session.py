@@ -14,13 +14,10 @@ from mockrec.formats.files.line_blocks import LineBlocks
 from mockrec.formats.files.reader import Lines
 from mockrec.formats.parquet.paths import session_name
 from mockrec.formats.schema.errors import SessionError
-from mockrec.formats.schema.events import SCHEMA_VERSION
+from mockrec.formats.schema.lifecycle import SCHEMA_VERSION
 from mockrec.formats.sessions.inputs import open_source
 from mockrec.formats.sessions.live import why_incomplete
-from mockrec.formats.text.json import is_deeper
-
-MAX_DEPTH = 254
-"""The deepest nesting of a record. The recorder cannot write a deeper one, and recursive readers need the limit."""
+from mockrec.formats.text.json import MAX_DEPTH, is_deeper
 
 
 @dataclass(slots=True)

@@ -10,6 +10,9 @@ from typing import Any, NoReturn
 
 import orjson
 
+MAX_DEPTH = 254
+"""The deepest nesting of a record. The recorder cannot write a deeper one, and recursive readers need the limit."""
+
 
 class NestedTooDeepError(ValueError):
     """The JSON is nested more deeply than Python's limit."""

@@ -90,6 +90,9 @@ _OPTIONAL = (
     *("connectionId", "matchedRuleId", "path", "host", "tags", "destination", "error", "errorCode", "failureCause"),
     *("later", "remotePort", "scope"),
 )
+_LATER = ("later", "error", "errorCode", "failureCause", "destination")
+"""Keys that no column of some types holds exactly."""
+_PLAIN_URLS = tuple(url for url in _URLS if "://" in url)
 _JSON = "application/json"
 _CALLS: tuple[tuple[str, str, Record], ...] = (
     ("http://x.test/graphql", _JSON, {"text": '{"query":"query Orders { orders { id } }"}'}),
@@ -121,16 +124,19 @@ _OF_TYPE: dict[str, tuple[str, ...]] = {
 class _Maker:
     """Makes records; `odd` is the share of values that no recorder writes."""
 
-    def __init__(self, dice: Random, odd: float, *, calls: bool) -> None:
+    def __init__(self, dice: Random, odd: float, *, calls: bool, plain: bool) -> None:
+        """`plain`: every URL is one, and no key is unknown, so that even long batches are read by columns."""
         self.dice = dice
         self.calls = calls
         self._odd = odd
+        self._optional = tuple(key for key in _OPTIONAL if not (plain and key in _LATER))
+        self._keys = {**_KEYS, "url": _PLAIN_URLS} if plain else _KEYS
 
     def value(self, usual: Any) -> Any:
         return self.dice.choice(_ODD) if self.dice.random() < self._odd else usual
 
     def _one(self, key: str) -> Any:
-        return self.value(self.dice.choice(_KEYS[key]))
+        return self.value(self.dice.choice(self._keys[key]))
 
     def _call(self) -> Record:
         url, media_type, body = self.dice.choice(_CALLS)
@@ -164,7 +170,7 @@ class _Maker:
         if identity is not None:
             record["id"] = identity
         keys = [*(_HEAD if kind not in ("rule-event", "gap") else ()), *_OF_TYPE.get(kind, ())]
-        keys += dice.sample(_OPTIONAL, dice.randint(0, 3))
+        keys += dice.sample(self._optional, dice.randint(0, 3))
         record.update({key: self._one(key) for key in keys if dice.random() > 0.05})
         if kind not in ("rule-event", "gap") and dice.random() < 0.9:
             record["timingEvents"] = self._timing()
@@ -195,11 +201,13 @@ def _table(pairs: list[list[str]]) -> Record:
 def random_session(seed: int) -> list[Record]:
     """The records of a session: lives of exchanges, tunnels and others, some of one id, interleaved at random.
 
-    One session in two has only values that a recorder writes, so that the fast ways are taken. One in two has requests
+    One session in two has only values that a recorder writes, so that the fast ways are taken, most of these only URLs
+    that are some, so that they are taken for long batches, too. One in two has requests
     of protocols that name their calls in the body.
     """
     dice = Random(seed)
-    maker = _Maker(dice, dice.choice((0.0, 0.0, 0.02, 0.2)), calls=dice.random() < 0.5)
+    odd = dice.choice((0.0, 0.0, 0.02, 0.2))
+    maker = _Maker(dice, odd, calls=dice.random() < 0.5, plain=not odd and dice.random() < 0.6)
     lives = dice.choices(_LIVES, k=dice.randint(0, 12))
     queues = []
     for life in lives:

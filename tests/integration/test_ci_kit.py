@@ -8,12 +8,14 @@ import re
 import shutil
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from waiting import until_there
 
 from mockrec.cli.check import check
 from mockrec.engine.rules.language.load import json_schema
@@ -139,6 +141,41 @@ def test_the_image(tmp_path: Path, environment: dict[str, str], recorder: Callab
     assert is_healthy()
     run.stop()
     assert not is_healthy()
+
+
+def test_the_image_serves_records_and_stops(tmp_path: Path, environment: dict[str, str]) -> None:
+    """What a container does: entry point, command and variables of the Dockerfile, with its folders in another place."""
+    text = (CI / "docker" / "Dockerfile").read_text(encoding="utf-8")
+    words = [json.loads(re.search(rf"^{name} (.*)$", text, re.MULTILINE)[1]) for name in ("ENTRYPOINT", "CMD")]  # type: ignore[index]
+    (folders,) = re.findall(r"install -d .* -m 0700 (.+) \\?$|install -d .* -m 0700 (.+)$", text, re.MULTILINE)
+    for folder in "".join(folders).split():
+        (tmp_path / folder.lstrip("/")).mkdir()
+    variables = {
+        name: f"{tmp_path}{value}" if value.startswith("/") else value
+        for name, value in re.findall(r"^ENV (\w+)=(.+)$", text, re.MULTILINE)
+    }
+    work = tmp_path / "work"
+    (work / "rules.yaml").write_text(RULES, encoding="utf-8")
+    env = {**environment, **variables, "MOCKREC_RUN_PORT": "0"}
+    run = subprocess.Popen([*words[0], *words[1]], cwd=work, env=env, stderr=subprocess.PIPE, text=True)
+    try:
+        ready = Path(variables["MOCKREC_RUN_READY_FILE"])
+        until_there(ready, run)
+        port = json.loads(ready.read_text(encoding="utf-8"))["port"]
+        url = f"http://127.0.0.1:{port}/hi"
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=60) as answer:
+            assert answer.read() == b"hi"
+        run.terminate()
+        said = run.communicate(timeout=60)[1]
+    finally:
+        run.kill()
+        run.wait()
+    assert run.returncode == 0, said
+    assert sorted(one.name for one in (tmp_path / "ca").iterdir()) == ["ca.key", "ca.pem"]
+    records = [json.loads(line) for line in (work / "session.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [one["type"] for one in records] == [
+        "session-started", "request-initiated", "request", "response", "session-ended",
+    ]  # fmt: skip
 
 
 def test_the_hook_and_the_schema() -> None:

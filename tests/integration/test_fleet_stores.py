@@ -99,9 +99,12 @@ def test_keys_of_folders_are_columns_also_from_a_store(both: Callable[..., Any])
     assert local.stdout == stored.stdout
 
 
-def test_a_small_file_is_read_in_one_request(both: Callable[..., Any], store: ObjectStore) -> None:
+@pytest.mark.parametrize(("command", "option"), [("stats", "--json"), ("filter", "--where=status >= 500")])
+def test_a_small_file_is_read_in_one_request(
+    both: Callable[..., Any], store: ObjectStore, command: str, option: str
+) -> None:
     store.requests.clear()
-    assert both("stats", "*/job=[14]", "--json")[1].returncode == 0
+    assert both(command, "*/job=[14]", option)[1].returncode == 0
     assert len([line for line in store.requests if line.startswith("GET") and "list-type" not in line]) == 2
     assert len(store.requests) == 2 + 2 + 1
 

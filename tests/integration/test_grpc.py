@@ -39,6 +39,7 @@ def add_item(request: bytes, context: grpc.ServicerContext) -> bytes:
     sku, count = fields(request)
     if sku == "none":
         context.abort(grpc.StatusCode.NOT_FOUND, "no such item: ü %")
+    context.send_initial_metadata((("x-begin", "b1"),))
     context.set_trailing_metadata((("x-trail", "t1"), ("raw-bin", b"\x00\xff")))
     return item(f"added {sku}", count + 1)
 
@@ -101,7 +102,8 @@ def all_calls(port: int, compression: grpc.Compression | None = None) -> dict[st
             reply, call = channel.unary_unary(f"/{SERVICE}/AddItem").with_call(
                 item("x1", 2), metadata=(("x-md", "v"),), timeout=60
             )
-            return fields(reply), sorted((name, value) for name, value in call.trailing_metadata())
+            begin, end = call.initial_metadata(), call.trailing_metadata()
+            return fields(reply), [tuple(pair) for pair in begin], sorted(tuple(pair) for pair in end)
 
         def talk() -> list[Any]:
             said: queue.Queue[bytes | None] = queue.Queue()
@@ -157,7 +159,7 @@ def test_calls_are_recorded_served_and_compared(
     (tmp_path / "shop.pb").write_bytes(descriptor_set())
     running = recorder("version: 1\nrecord: {protobuf: shop.pb}\n", "--upstream", f"http://127.0.0.1:{port}")
     seen = all_calls(running.port, compression)
-    assert seen["unary"] == (["added x1", 3], [("raw-bin", b"\x00\xff"), ("x-trail", "t1")])
+    assert seen["unary"] == (["added x1", 3], [("x-begin", "b1")], [("raw-bin", b"\x00\xff"), ("x-trail", "t1")])
     assert seen["error"] == ("NOT_FOUND", "no such item: ü %")
     assert seen["watch"] == [["w", 1], ["w", 2], ["w", 3]]
     assert [one[0] for one in seen["chat"]] == ["re s1", "more s1", "re s2", "re s3", "more s3"]
@@ -229,6 +231,7 @@ def test_rules_answer_calls(recorder: StartRecorder, tmp_path: Path) -> None:
         reply, call = add.with_call(item("x1"), timeout=60)
         assert fields(reply) == ["mocked", 7]
         assert [tuple(pair) for pair in call.trailing_metadata()] == [("x-trail", "t1")]
+        assert [name for name, _ in call.initial_metadata()] == ["date"]
         assert outcome(lambda: add(item("y"), timeout=60)) == ("NOT_FOUND", "no such item: ü %")
         said: queue.Queue[bytes | None] = queue.Queue()
         said.put(item("s1"))  # the request stays open: the rule does not wait for its end

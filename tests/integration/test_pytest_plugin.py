@@ -182,7 +182,7 @@ def test_clients_and_kinds_of_tests(tmp_path: Path) -> None:
 def test_a_failing_test_shows_what_was_asked(tmp_path: Path) -> None:
     run = run_pytest(tmp_path, FAILING, "--mockrec-report", "page.html")
     assert run.returncode == 1
-    assert "expected 1 request that match: method == POST and path == /orders" in run.stdout
+    assert "expected 1 request that matches: method == POST and path == /orders" in run.stdout
     nearest = re.findall(
         r"^E +\d\. (\w+) \S+/(\w+)(?:\?\S*)? → 503 \(no rule matched\); not: (.*)$", run.stdout, re.MULTILINE
     )
@@ -241,16 +241,23 @@ def test_each_test_records_a_cassette_of_its_own_if_it_passes(
 
     server = upstream(answer)
     monkeypatch.setenv("SERVER", server.url)
+    folder = tmp_path / "a {folder}"  # whose braces are no placeholder
+    folder.mkdir()
     replay = ("--mockrec-replay", "cassettes/{scope}.jsonl")
-    run = run_pytest(tmp_path, RECORDING, "-n", "2", *replay, "--mockrec-on-miss", "record")
+    record = ("--mockrec-on-miss", "record", "--mockrec-record", "sessions/{scope}.jsonl")
+    run = run_pytest(folder, RECORDING, "-n", "2", *replay, *record)
     assert "1 failed, 3 passed" in run.stdout, run.stdout + run.stderr
     names = [f"{scope_name(f'test_suite.py::test_one[{number}]')}.jsonl" for number in range(3)]
-    assert sorted(path.name for path in (tmp_path / "cassettes").glob("*.jsonl")) == sorted(names)
+    assert sorted(path.name for path in (folder / "cassettes").glob("*.jsonl")) == sorted(names)
+    names.append(f"{scope_name('test_suite.py::test_one[3]')}.jsonl")  # a session has what failed, too
+    assert sorted(path.name for path in (folder / "sessions").glob("*.jsonl")) == sorted(names)
     server.close()
     # Without the server: the tests that were recorded pass, and the one that failed has nothing to pass with.
     monkeypatch.setenv("PASS", "1")
-    run = run_pytest(tmp_path, RECORDING, *replay)
+    run = run_pytest(folder, RECORDING, *replay)
     assert "1 failed, 3 passed" in run.stdout, run.stdout + run.stderr
     assert "No recording answers this request" in run.stdout
-    run = run_pytest(tmp_path, RECORDING, "-n", "1", "--mockrec-replay", "one.jsonl", "--mockrec-on-miss", "record")
-    assert "tests that record need a file each" in run.stdout
+    marked = RECORDING.replace("@pytest", "@pytest.mark.mockrec(cassette='one.jsonl', on_miss='record')\n@pytest", 1)
+    for suite, options in ((RECORDING, ("--mockrec-replay", "one.jsonl", *record[:2])), (marked, ())):
+        run = run_pytest(folder, suite, "-n", "2", *options)
+        assert "tests that record need a file each" in run.stdout

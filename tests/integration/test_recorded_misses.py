@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -164,6 +166,27 @@ def test_a_failed_run_changes_nothing(tmp_path: Path, program: RunProgram, upstr
     assert path.read_bytes() == before
     receipt = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))
     assert (receipt["isolated"], receipt["exitCode"], receipt["added"]) == (False, 3, 0)
+
+
+def test_what_cannot_be_added_is_kept(tmp_path: Path, program: RunProgram, upstream: StartUpstream) -> None:
+    server = upstream(counting())
+    path = tmp_path / "s.jsonl"
+    in_the_way = ["--", sys.executable, "-c", f"{GET}\nimport os\nos.mkdir('s.jsonl')", f"{server.url}/a"]
+    done = program("replay", path, "--serve", "--on-miss", "record", *in_the_way)
+    assert (done.returncode, done.stdout) == (125, "/a 1\n")
+    assert f"cannot write {path}: " in done.stderr
+    found = re.search(r"what was recorded is kept in (\S+)", done.stderr)
+    assert found is not None, done.stderr
+    kept = Path(found[1])
+    assert [record["path"] for record in records_of(kept) if record["type"] == "request"] == ["/a"]
+    shutil.rmtree(kept.parent)
+
+
+def test_a_command_that_cannot_be_run_has_sent_nothing(tmp_path: Path, program: RunProgram) -> None:
+    done = program("replay", tmp_path / "s.jsonl", "--serve", "--on-miss", "record", "--", tmp_path / "no-such-command")
+    assert done.returncode == 127
+    assert "no-such-command" in done.stderr
+    assert "nothing came through" not in done.stderr
 
 
 def test_a_miss_that_is_passed_on_is_not_added(tmp_path: Path, serve: Start, upstream: StartUpstream) -> None:

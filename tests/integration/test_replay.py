@@ -298,6 +298,27 @@ def test_hosts_are_mapped_and_others_are_named(program: Program, tmp_path: Path,
     assert len(one.requests) == 1
 
 
+def test_what_was_sent_as_json(program: Program, tmp_path: Path, upstream: Make) -> None:
+    server = upstream()
+    session = session_of(tmp_path / "a.jsonl", {"path": "/é", "host": "a.test"}, {"host": "b.test"})
+    to = ("--to", f"a.test={server.url}", "--as", "json")
+    done = program("replay", session, *to, "-o", "b.jsonl")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert {key: found[key] for key in ("sent", "failed", "skipped", "failures", "pace", "outputs")} == {
+        "sent": 1, "failed": 0, "skipped": 1, "failures": {}, "pace": "original", "outputs": ["b.jsonl"],
+    }  # fmt: skip
+    dry = [json.loads(line) for line in program("replay", session, *to, "--dry-run").stdout.splitlines()]
+    assert [(one["url"], one["sent"], one.get("reason")) for one in dry] == [
+        ("http://a.test/é", True, None),
+        ("http://b.test/", False, "no --to names its host"),
+    ]
+    compared = json.loads(program("replay", session, *to, "--diff").stdout)
+    assert compared["summary"]["paired"] == 1
+    assert program("replay", session, *to, "-o", "-").returncode == 2
+    assert program("replay", session, "--serve", "--as", "json").returncode == 2
+
+
 def test_bodies_are_encoded_and_framed_as_recorded(program: Program, tmp_path: Path, upstream: Make) -> None:
     server = upstream()
     text = "".join(map(str, range(60_000)))

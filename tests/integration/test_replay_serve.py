@@ -87,6 +87,20 @@ def recorded_shop(recorder: Start, tmp_path: Path) -> Path:
     return tmp_path / "shop.jsonl"
 
 
+@pytest.mark.parametrize("name", ["127.0.0.1", "localhost"])
+def test_a_proxy_client_that_asks_for_the_recorder_itself_gets_its_recordings(
+    tmp_path: Path, serve: Callable[..., Serving], name: str
+) -> None:
+    # curl and requests send what COMMAND asks of MOCKREC_URL through the proxy, and the port is new in each run.
+    session = session_of(tmp_path / "a.jsonl", {"host": "127.0.0.1:1", "path": "/a", "answer": "recorded"})
+    run = serve(session)
+    with httpx.Client(proxy=run.url, trust_env=False, timeout=20) as proxied:
+        assert proxied.get(f"http://{name}:{run.url.rpartition(':')[2]}/a").text == "recorded"
+        assert proxied.get("http://127.0.0.1:2/a").status_code == 503
+    code, said = run.stop()
+    assert code == 0, said
+
+
 @pytest.mark.parametrize("latency", ["none", "recorded"])
 def test_the_test_suite_of_the_shop_passes_without_the_shop(
     recorded_shop: Path, serve: Callable[..., Serving], latency: str

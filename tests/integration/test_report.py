@@ -20,6 +20,7 @@ from mockrec.cli.__main__ import main
 CHROMIUM = shutil.which("chromium")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
 CANARY = "\"'><img src=x onerror=canary()><script>canary()</script></script><svg onload=canary()>${canary()}javascript:canary()"
+MOMENT = "2026-11-18T11:00:00.000000Z"
 KEPT = {
     "type",
     "timestamp",
@@ -173,6 +174,57 @@ def test_the_summary_names_what_needs_a_look(page: ReportPage, samples: Any, tmp
     page.view("Scopes")
     assert "tests/test_a.py::test_b" in page.text("main")
     assert "failed" in page.text(".endpoint:not(.head)")
+
+
+def test_a_session_of_a_proxy_reads_well(page: ReportPage, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Causes of failures, upgrades over HTTP/2, paths in other scripts, operations, and no column of `unmatched`."""
+    records: list[dict[str, Any]] = [{"type": "session-started", "timestamp": MOMENT, "schemaVersion": 1, "rules": []}]
+    head = {
+        "timestamp": MOMENT,
+        "connectionId": "c",
+        "method": "GET",
+        "httpVersion": "2.0",
+        "matchedRuleId": "unmatched",
+    }
+    timing = {"startTime": 0.0, "startTimestamp": 1.0}
+    lost = {**head, "id": "lost", "url": "https://nohost.test/%E7%8C%AB", "timingEvents": timing}
+    records.append({"type": "request", **lost})
+    failed = {"statusCode": 502, "duration": 30.0, "tags": ["passthrough-error:ENOTFOUND"]}
+    records.append({"type": "response", **lost, **failed, "timingEvents": {**timing, "headersSentTimestamp": 31.0}})
+    socket = {**head, "id": "socket", "method": "CONNECT", "url": "wss://shop.test/live"}
+    records += [{"type": "websocket-request", **socket}, {"type": "websocket-accepted", **socket, "statusCode": 200}]
+    records.append({"type": "websocket-close", **socket, "closeCode": 1000, "duration": 5.0})
+    for number, query in enumerate(("query Cart { id }", "mutation Add { id }")):
+        text = json.dumps({"query": query})
+        call = {**head, "id": f"call{number}", "method": "POST", "url": "https://shop.test/graphql"}
+        fields = {"rawHeaders": [["content-type", "application/json"]], "headers": {"content-type": "application/json"}}
+        body = {"size": len(text), "text": text}
+        records.append({"type": "request", **call, **fields, "body": body, "operation": {"protocol": "graphql"}})
+        records.append({"type": "response", **call, "statusCode": 200, "duration": 1.0})
+    session = write(tmp_path / "s.jsonl", records)
+    page.open(report(session))
+    assert "4\npassed on without a rule" in page.text("main")
+    assert "matched no rule" not in page.text("main")
+    page.evaluate(
+        "[...document.querySelectorAll('main .link')].find(e => e.textContent === 'dns: no such host').click()"
+    )
+    page.wait("document.querySelector('#filter-said')?.textContent === '1 of 4 exchanges'")
+    assert "/猫" in page.text(".rows")
+    assert "dns: no such host" in page.text(".rows")
+    for expression in ('operation == "query Cart"', "operation ~ ^mutation", "operation"):
+        capsys.readouterr()
+        assert main(["filter", str(session), expression, "--count", "-q"]) == 0
+        assert page.filter(expression) == f"{capsys.readouterr().out.strip()} of 4 exchanges"
+    page.filter("")
+    titles = page.evaluate("[...document.querySelectorAll('.row.head .cell')].map(e => e.textContent)")
+    assert "Operation" in titles
+    assert "Rule" not in titles
+    assert "\nWS\n" in page.text(".rows")
+    page.view("Waterfall")
+    assert "Connection 1 · nohost.test, shop.test · HTTP/2 · 4 exchanges" in page.text(".rows")
+    page.wait("document.querySelector('rect.phase-1 title')?.textContent === 'dns: 30 ms'")
+    page.view("Latency")
+    assert "POST shop.test/graphql query Cart" in page.text("main")
 
 
 def shop(count: int) -> list[dict[str, Any]]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import http.client
+import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -167,3 +169,29 @@ def test_each_scope_has_a_session_of_its_own(recorder: StartRecorder, tmp_path: 
     again = recorder(rules, "--control", "-o", f"{folder}/{{scope}}.jsonl", out=None)
     with pytest.raises(ControlError, match="--force"):
         again.control.open_scope("one")
+
+
+def test_no_recorder_loses_what_a_scope_made(recorder: StartRecorder, tmp_path: Path) -> None:
+    rules = "version: 1\nrules:\n  - {when: {}, then: {reply: {body: yes}}}\n"
+    folder = tmp_path / "sessions"
+    first, second = (recorder(rules, "--control", "-o", f"{folder}/{{scope}}.jsonl", out=None) for _ in range(2))
+    for run, path in ((first, "/first"), (second, "/second")):
+        run.control.open_scope("both")
+        ask(run, f"http://shop.test{path}", "both")
+    second.control.open_scope("other")
+    ask(second, "http://shop.test/other", "other")
+    first.control.open_scope("both")  # begins again: what it made before stays
+    ask(first, "http://shop.test/again", "both")
+    first.control.close_scope("both")
+    with pytest.raises(ControlError, match="exists already"):
+        second.control.close_scope("both")
+    ended = second.stop()
+    assert ended.code != 0
+    found = re.search(r"the records of the scope 'both' could not be written; they are kept in (\S+)", ended.stderr)
+    assert found is not None, ended.stderr
+    kept = Path(found[1])
+    with open_session(str(kept)) as session:
+        assert [record["path"] for _, record in session if record["type"] == "request"] == ["/second"]
+    shutil.rmtree(kept.parent)
+    assert paths_of(folder / "both.jsonl") == ["/first", "/again"]
+    assert paths_of(folder / "other.jsonl") == ["/other"]

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 import pyarrow as pa
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from random_sessions import lines, random_session
 
@@ -14,18 +14,23 @@ from mockrec.cli.stats import summary
 from mockrec.formats.analysis.session_stats import add_session
 from mockrec.formats.analysis.stats import Stats
 from mockrec.formats.analysis.stats_columns import ColumnStats
+from mockrec.formats.fleet.selection import ManySelection
+from mockrec.formats.fleet.skipped import Skipped
+from mockrec.formats.fleet.statistics import add_sessions
 from mockrec.formats.parquet.arrow_schema import EXCHANGES, REPEATING
 from mockrec.formats.parquet.columns import TableMaker
 from mockrec.formats.parquet.exchange_columns import ExchangeTable
 from mockrec.formats.parquet.exchange_rows import ExchangeAggregator
 from mockrec.formats.parquet.files import new_writer
 from mockrec.formats.parquet.lines import lines_of
+from mockrec.formats.query.parser import parse
 from mockrec.formats.select.inputs import SelectedLine
 from mockrec.formats.select.selection import Selection
 
 _SETTINGS = settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
+_EXPRESSIONS = ("status >= 500", "method == POST", "not status == 200", "duration > 3")
 
 
 def _dictionaries(batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -66,6 +71,7 @@ def _one_by_one(data: bytes) -> bytes:
 
 
 @_SETTINGS
+@example(39, 1000, False)  # an abort and a response took equally long
 @given(st.integers(0, 2**32), st.sampled_from([1, 5, 1000]), st.booleans())
 def test_statistics_of_columns_equal_those_of_lines(seed: int, size: int, encoded: bool) -> None:
     records = random_session(seed)
@@ -79,7 +85,9 @@ def test_statistics_of_columns_equal_those_of_lines(seed: int, size: int, encode
 
 
 @_SETTINGS
+@example(seed=2318375)  # an empty timestamp
 @given(seed=st.integers(0, 2**32))
+@example(seed=114857)  # an empty timestamp
 def test_statistics_of_blocks_equal_those_of_lines(tmp_path_factory: Any, seed: int) -> None:
     path = tmp_path_factory.mktemp("session") / "s.jsonl"
     path.write_bytes(lines(random_session(seed)))
@@ -110,3 +118,40 @@ def test_statistics_of_parquet_files_equal_those_of_lines(tmp_path_factory: Any,
     add_session(stats, selection, None)
     selection.close()
     assert orjson.dumps(summary(stats)) == _one_by_one(lines_of(batch))
+
+
+@_SETTINGS
+@given(seeds=st.lists(st.integers(0, 2**32), min_size=1, max_size=6))
+def test_small_sessions_added_together_equal_those_added_one_by_one(tmp_path_factory: Any, seeds: list[int]) -> None:
+    folder = tmp_path_factory.mktemp("sessions")
+    paths: list[str] = []
+    expected = Stats()
+    for number, seed in enumerate(seeds):
+        batch = TableMaker().table(lines(random_session(seed)))
+        paths.append(str(folder / f"{number}.parquet"))
+        with new_writer(paths[-1], "events") as writer:
+            writer.write_batch(batch)
+        expected.end_session()
+        expected.add(SelectedLine(line, 0, 0) for line in lines_of(batch).splitlines())
+    stats = Stats()
+    readings = list(add_sessions(stats, paths, None, Skipped()))
+    assert [reading.name for reading in readings] == paths
+    assert orjson.dumps(summary(stats)) == orjson.dumps(summary(expected))
+
+
+@_SETTINGS
+@given(seeds=st.lists(st.integers(0, 2**32), min_size=1, max_size=5), expression=st.sampled_from(_EXPRESSIONS))
+def test_lines_taken_in_the_first_reading_are_those_of_a_second(
+    tmp_path_factory: Any, seeds: list[int], expression: str
+) -> None:
+    folder = tmp_path_factory.mktemp("sessions")
+    paths: list[str] = []
+    for number, seed in enumerate(seeds):
+        paths.append(str(folder / f"{number}.parquet"))
+        with new_writer(paths[-1], "events") as writer:
+            writer.write_batch(TableMaker().table(lines(random_session(seed))))
+    plan = parse(expression)
+    # With a limit, it is not known in the first reading which lines are selected.
+    found, expected = (list(ManySelection(paths, plan, Skipped(), limit=limit)) for limit in (None, 1_000_000))
+    assert found == expected
+    assert len(found) >= len(paths)

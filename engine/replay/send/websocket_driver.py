@@ -11,7 +11,7 @@ from mockrec.engine.exchange.websocket import KeptContent
 from mockrec.engine.replay.send.recorded_exchange import SendContext, abort, described
 from mockrec.engine.steps.websocket_relay import ServerEnd
 from mockrec.engine.upstream.errors import RESET, UpstreamError
-from mockrec.engine.wire.websocket.connection import CloseFrame, Fragment, Ping
+from mockrec.engine.wire.websocket.parts import CloseFrame, Fragment, Ping
 
 
 class WebSocketDriver:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from mockrec.engine import clock
@@ -20,16 +21,30 @@ if TYPE_CHECKING:
     from mockrec.engine.replay.session.only import ExchangeFilter
 
 
+def _nowhere(host: str, port: int) -> bool:
+    """No host and port are this recorder's: it does not listen."""
+    return False
+
+
 class Replays:
     """The cassettes of one loaded set of rules."""
 
-    def __init__(self, limits: SocketSettings, *, keeps_exchanges: bool = True, may_be_new: bool = False) -> None:
-        """`keeps_exchanges`: what comes back from servers is kept until the run ends, so that it can become part of a
-        cassette. `may_be_new`: a session that is not there has no recordings, instead of being an error."""
+    def __init__(
+        self,
+        limits: SocketSettings,
+        *,
+        is_local: Callable[[str, int], bool] = _nowhere,
+        keeps_exchanges: bool = True,
+        may_be_new: bool = False,
+    ) -> None:
+        """`is_local`: whether a host and a port are this recorder's, so that a client of its proxy means the recorder
+        itself. `keeps_exchanges`: what comes back from servers is kept until the run ends, so that it can become part
+        of a cassette. `may_be_new`: a session that is not there has no recordings, instead of being an error."""
         self.cassettes: list[Cassette] = []
         self.recorded: list[Cassette] = []
         """Those of steps with `onMiss: record`."""
         self._limits = limits
+        self._is_local = is_local
         self._keeps_exchanges = keeps_exchanges
         self._may_be_new = may_be_new
 
@@ -54,11 +69,11 @@ class Replays:
             raise ConfigError(f"{where}{error}") from None
         self.cassettes.append(cassette)
         if step.on_miss == "fail" or context is None:
-            return replay_handler(cassette, latency, self._limits)
+            return replay_handler(cassette, latency, self._limits, self._is_local)
         if step.on_miss == "record":
             self.recorded.append(cassette)
         pass_on = passthrough_handler(Passthrough(place), context, context.options, on_loop=no_server)
-        return replay_handler(cassette, latency, self._limits, pass_on)
+        return replay_handler(cassette, latency, self._limits, self._is_local, pass_on)
 
     @property
     def missed(self) -> int:

@@ -27,8 +27,8 @@ from mockrec.engine.replay.session.recorded import is_open_stream, is_stream, re
 from mockrec.engine.replay.session.requests import time_of
 from mockrec.engine.replay.session.volatile import loosened
 from mockrec.formats.schema.errors import SessionError
-from mockrec.formats.schema.events import FIRST_TYPES, TERMINAL_TYPES
 from mockrec.formats.schema.lenient import object_of
+from mockrec.formats.schema.lifecycle import FIRST_TYPES, TERMINAL_TYPES
 from mockrec.formats.sessions.session import Reading, open_session
 
 _MOST_DECIDING = 64

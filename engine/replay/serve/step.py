@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from mockrec.engine import clock
@@ -35,6 +35,7 @@ from mockrec.engine.upstream.headers import with_chunks, with_length
 from mockrec.engine.wire.http1.written_heads import field_lines
 from mockrec.engine.wire.syntax import BODILESS_STATUSES
 from mockrec.formats.content import codings as content
+from mockrec.formats.operations.grpc.media import GrpcKind, grpc_kind
 from mockrec.formats.schema.body import Body
 from mockrec.formats.schema.errors import RecordError, SessionError
 from mockrec.formats.schema.lenient import object_of, status_of
@@ -72,16 +73,22 @@ class NoCoding(Unservable):
 
 
 def replay_handler(
-    cassette: Cassette, latency: Latency, limits: SocketSettings, pass_on: StepHandler | None = None
+    cassette: Cassette,
+    latency: Latency,
+    limits: SocketSettings,
+    is_local: Callable[[str, int], bool] = lambda host, port: False,
+    pass_on: StepHandler | None = None,
 ) -> StepHandler:
-    """Return the handler that serves recordings of the cassette with the delays of `latency`. `pass_on` handles
-    requests without a recording; None: they get a 503."""
+    """Return the handler that serves recordings of the cassette with the delays of `latency`. `is_local`: whether a
+    host and a port are this recorder's. `pass_on` handles requests without a recording; None: they get a 503."""
     responses: dict[tuple[int, bool], PreparedResponse] = {}
 
     async def act(exchange: Exchange) -> None:
         target = exchange.effective_target
         proxied = target.is_absolute or target.context.tunnel is not None
-        host = target.host.lower() if proxied or "host" in cassette.match.by else None
+        # Clients that use a proxy for loopback addresses, too, send it what they mean for the recorder itself.
+        to_another = proxied and not is_local(target.hostname.strip("[]"), target.port)
+        host = target.host.lower() if to_another or "host" in cassette.match.by else None
         found: RecordedExchange | Miss | None = None
         if exchange.grpc is not None and cassette.match.needs_body:
             found = await find_conversation(exchange, cassette, host)
@@ -217,10 +224,22 @@ def answer_of(
         if lost:
             fields = [pair for pair in fields if pair[0].lower() != "content-encoding"]
             cassette.change(f"{found.name}: {lost}")
-        fields = with_chunks(fields) if trailers and version == "1.1" else with_length(fields, len(body))
+        if not _is_call_without_length(record, version):
+            fields = with_chunks(fields) if trailers and version == "1.1" else with_length(fields, len(body))
     _check_fields([*fields, *trailers])
     headers = tuple([(name, value) for name, value in fields])
     return PreparedResponse(status, headers, body, reason=_reason(record), trailers=trailers, relayed=True)
+
+
+def _is_call_without_length(record: Mapping[str, Any], version: str) -> bool:
+    """Return whether a response over HTTP/2 is gRPC's and was recorded without a length: clients would return one as
+    metadata that the server has not sent."""
+    fields = {name.lower(): value for name, value in raw_headers(record)}
+    return (
+        version == "2.0"
+        and "content-length" not in fields
+        and grpc_kind(str(fields.get("content-type", ""))) is GrpcKind.GRPC
+    )
 
 
 def _body_and_loss(record: Mapping[str, Any], cassette: Cassette) -> tuple[bytes, str]:

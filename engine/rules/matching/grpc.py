@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from mockrec.engine.rules.matching.deferral import QUICK_BODY, Check, Question
+from mockrec.engine.rules.matching.deferral import Check, Question
 from mockrec.engine.rules.matching.request import RequestView
 from mockrec.engine.rules.matching.values import json_includes
 from mockrec.engine.rules.model import GrpcCall
@@ -14,12 +14,15 @@ from mockrec.engine.rules.yaml.records import Key, ParsedMapping, Record
 from mockrec.engine.rules.yaml.strings import Pattern
 from mockrec.engine.rules.yaml.types import AnyJson
 from mockrec.formats.operations.grpc.descriptors import DescriptorError
-from mockrec.formats.operations.grpc.frames import HEAD
+from mockrec.formats.operations.grpc.frames import HEAD, Decompressor, split_frames
 from mockrec.formats.operations.grpc.media import GrpcKind, grpc_kind, method_of, service_of
 from mockrec.formats.operations.grpc.messages import read_body
 from mockrec.formats.operations.grpc.wire_format import has_numbers
 
 _METHOD: Final = Pattern("a method such as shop.v1.Cart/AddItem, or a service", r"[^\s?#/]+(?:/[^\s?#/]+)*")
+
+_QUICK_MESSAGE: Final = 16 * 1024
+"""Bytes of a message, decompressed, up to which it is decoded at once: some 20 ms of work, while others wait."""
 
 
 def _call(given: ParsedMapping) -> GrpcCall:
@@ -70,24 +73,38 @@ def early_grpc_check(call: GrpcCall, question: Question) -> Check:
     def check(request: RequestView) -> bool | None:
         if not is_called(request):
             return False
-        is_text = grpc_kind(request.content_type) is GrpcKind.WEB_TEXT
-        if request.announced is None and not is_text:
+        if request.announced is None and grpc_kind(request.content_type) is not GrpcKind.WEB_TEXT:
             prefix = request.arrived(HEAD)
             if len(prefix) == HEAD:
                 request.announced = int.from_bytes(prefix[1:], "big")
-        is_long = is_text or request.announced is None or request.announced > QUICK_BODY
-        if is_long and not request.body_complete:
+        if request.announced is not None and request.announced <= _QUICK_MESSAGE:
+            size = HEAD + request.announced
+            body = request.arrived(size)
+            if len(body) < size and not request.body_complete:
+                return None
+            if _is_quick(body, request.headers):
+                return fits(request, body)
+        if not request.body_complete:
             return None
         deferral = request.deferral
-        if is_long and deferral is not None and not deferral.fits(QUICK_BODY):
-            return deferral.ask(question)
-        if is_long or request.announced is None:
+        if deferral is None or (deferral.fits(_QUICK_MESSAGE) and _is_quick(request.body, request.headers)):
             return fits(request, request.body)
-        size = HEAD + request.announced
-        body = request.arrived(size)
-        return fits(request, body) if len(body) == size or request.body_complete else None
+        return deferral.ask(question)
 
     return check
+
+
+def _is_quick(body: bytes, headers: Mapping[str, Any]) -> bool:
+    """Return whether all messages of a body, together and decompressed, are short."""
+    if len(body) > HEAD + _QUICK_MESSAGE:
+        return False
+    kind = grpc_kind(str(headers.get("content-type", "")))
+    decompressor = Decompressor(str(headers.get("grpc-encoding", "")), _QUICK_MESSAGE)
+    for frame in split_frames(body, kind or GrpcKind.GRPC).frames:
+        decompressor.message(frame)
+        if decompressor.is_exceeded:
+            return False
+    return True
 
 
 def _head_check(call: GrpcCall) -> Callable[[RequestView], bool]:

@@ -17,6 +17,7 @@ from mockrec.engine.run.control import metrics
 from mockrec.engine.run.control.cassette import ScopeCassette, options_of
 from mockrec.engine.run.control.guard import refusal
 from mockrec.engine.run.control.posted import load_posted
+from mockrec.engine.run.control.scope_files import Written
 from mockrec.engine.server.admission import SCOPE_FIELD, USER_PREFIX
 from mockrec.engine.usercode.calls import own_call
 from mockrec.formats.files.scope_names import PLACEHOLDER
@@ -193,15 +194,15 @@ class ControlApi:
         if len(admission.scopes) >= _MOST_SCOPES and name not in admission.scopes:
             raise ApiError(422, f"{_MOST_SCOPES} scopes are open; close some with DELETE /v1/scopes/NAME")
         cassette = await self._cassette(_object(await call.body()), name)
-        if cassette is not None and cassette.records and (other := control.rules.writer_of(cassette.path, name)):
-            cassette.replays.close()
-            raise ApiError(
-                409,
-                f"the open scope {other!r} records into {cassette.path}; with {PLACEHOLDER} in the name of the cassette"
-                " each scope has a file of its own",
-            )
-        if name in admission.scopes:
-            self._close(admission.scopes[name])
+        try:
+            self._refuse_second_writer(cassette, name)
+            while name in admission.scopes:
+                await self._end(name)
+                self._refuse_second_writer(cassette, name)
+        except ApiError:
+            if cassette is not None:
+                cassette.replays.close()
+            raise
         try:
             scope = control.rules.open(name, cassette)
         except ConfigError as error:
@@ -215,23 +216,49 @@ class ControlApi:
         admission.was_opened = True
         return 200, self._described(scope)
 
+    async def _end(self, name: str) -> None:
+        """Close a scope that begins again; another request may have closed it meanwhile. Raises ApiError."""
+        try:
+            await self._write(name, passed=False)
+        except ApiError as error:
+            if error.status != 404:
+                raise
+
+    def _refuse_second_writer(self, cassette: ScopeCassette | None, name: str) -> None:
+        """Raise ApiError if another open scope records into the cassette."""
+        if cassette is None or not cassette.records:
+            return
+        other = self._control.rules.writer_of(cassette.path, name)
+        if other is not None:
+            raise ApiError(
+                409,
+                f"the open scope {other!r} records into {cassette.path}; with {PLACEHOLDER} in the name of the cassette"
+                " each scope has a file of its own",
+            )
+
     async def close_scope(self, call: Call) -> Answer:
         """`DELETE /v1/scopes/NAME`. A scope whose file cannot be written stays open, so that nothing is lost."""
-        control, outcome = self._control, call.parameter("outcome")
+        outcome = call.parameter("outcome")
         if outcome not in (None, "passed", "failed"):
             raise ApiError(400, f"outcome: expected passed or failed, got {outcome!r}")
+        described, written = await self._write(call.rest, passed=outcome == "passed")
+        return 200, described | {"added": written.added, "notAdded": written.left_out}
+
+    async def _write(self, name: str, *, passed: bool) -> tuple[dict[str, Any], Written]:
+        """Close a scope when its files are written; return what it was, and what was written. Raises ApiError."""
+        control = self._control
         await control.flush()
         async with control.closing:
-            scope = self._open_scope(call.rest)
+            scope = self._open_scope(name)
             assert scope is not None
             described, recordings = self._described(scope), control.rules.of(scope).recordings
             try:
-                written = await control.files.write(scope, recordings, passed=outcome == "passed")
+                written = await control.files.write(scope, recordings, passed=passed)
             except FormatError as error:
                 raise ApiError(500, f"the scope stays open, because its file cannot be written: {error}") from None
             if control.admission.scopes.get(scope.name) is scope:
                 self._close(scope)
-        return 200, described | {"added": written.added, "notAdded": written.left_out}
+        return described, written
 
     async def show_scope(self, call: Call) -> Answer:
         """`GET /v1/scopes/NAME`."""

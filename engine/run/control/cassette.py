@@ -45,7 +45,7 @@ class ScopeCassette:
         self.path = options.path
         self.records = options.on_miss == "record"
         """Whether the session may be written."""
-        self.replays = Replays(responder.websocket, may_be_new=options.is_own)
+        self.replays = Replays(responder.websocket, is_local=responder.endpoints.is_local, may_be_new=options.is_own)
         place = SourceLocation("", 0, 0, "")
         step = Replay(place, session=options.path, on_miss=options.on_miss, max_age=options.max_age)
         rule = Rule(RULE_ID, When(), (step,), "always", -1.0, place, _LAST)

@@ -39,6 +39,7 @@ from mockrec.engine.transport.local_addresses import LocalEndpoints
 from mockrec.engine.usercode.calls import own_call
 from mockrec.formats.query import Plan
 from mockrec.formats.query.checks import compile_any
+from mockrec.formats.schema.errors import FormatError, worse
 
 HOST = "127.0.0.1"
 _BODY_LIMIT = 16 * 1024 * 1024
@@ -139,17 +140,25 @@ class Control:
 
     async def finish(self) -> None:
         """The run ends: write the sessions of the scopes that are open, and give the rules of the file all their uses.
-        Raises FormatError."""
+        Raises FormatError; what could not be written is kept then."""
+        failure: FormatError | None = None
         if self.settings.output is not None:
             await self.flush()
             for scope in list(self.admission.scopes.values()):
-                await self.files.write(scope, (), passed=False)
+                try:
+                    await self.files.write(scope, (), passed=False)
+                except FormatError as error:  # the other scopes are written all the same
+                    failure = worse(failure, error)
             if self._unscoped:
                 self._hooks.warn(
                     f"exchanges that belong to no scope are in no file ({self._unscoped}):"
                     f" {self.settings.output} is for those of scopes; add another -o for all"
                 )
+        for name, path in self.files.owed:
+            self._hooks.warn(f"the records of the scope {name!r} could not be written; they are kept in {path}")
         self.rules.finish()
+        if failure is not None:
+            raise failure
 
     def close(self) -> None:
         """Close the port, and delete what is kept of open scopes."""

@@ -12,7 +12,6 @@ from dataclasses import replace
 from itertools import count
 from typing import Any, Final
 
-from mockrec.engine.exchange.websocket import SocketSettings
 from mockrec.engine.message.scope import Scope
 from mockrec.engine.replay.serve.cassettes import Replays
 from mockrec.engine.rules.language.load import Loaded
@@ -38,14 +37,14 @@ class _Added:
 class ScopeRules:
     """The rules of one scope."""
 
-    def __init__(self, scope: Scope, cassette: ScopeCassette | None, limits: SocketSettings) -> None:
+    def __init__(self, scope: Scope, cassette: ScopeCassette | None, replays: Replays) -> None:
         self.scope = scope
         self.cassette = cassette
         self.own: list[_Added] = []
         """Rules that were added for this scope."""
         self.copies: list[CompiledRule] = []
         """Of the rules for everybody."""
-        self.replays = Replays(limits)
+        self.replays = replays
         """The recordings of those copies."""
 
     @property
@@ -79,6 +78,10 @@ class RuntimeRules:
         self._uses: Counter[str] = Counter()
         """Uses of the file's rules that are in no count in force any more."""
 
+    def _new_replays(self, *, keeps_exchanges: bool = True) -> Replays:
+        responder = self._responder
+        return Replays(responder.websocket, is_local=responder.endpoints.is_local, keeps_exchanges=keeps_exchanges)
+
     # ── for everybody ──────────────────────────────────────────────────────────────────────────────
 
     def use_file(self) -> None:
@@ -88,7 +91,7 @@ class RuntimeRules:
 
     def add(self, loaded: Loaded, scope: Scope | None) -> list[str]:
         """Add rules, before those of the file and after those added before. Return their ids. Raises ConfigError."""
-        replays = Replays(self._responder.websocket, keeps_exchanges=False)
+        replays = self._new_replays(keeps_exchanges=False)
         taken = self._taken_ids(scope)
         positions = self._positions if scope is None else self._scope_positions
         rules, ids = [], []
@@ -164,7 +167,7 @@ class RuntimeRules:
     def open(self, name: str, cassette: ScopeCassette | None) -> Scope:
         """Open a scope. Its name is not that of an open one."""
         scope = Scope(name, RuleSet(()))
-        each = self._scopes[scope] = ScopeRules(scope, cassette, self._responder.websocket)
+        each = self._scopes[scope] = ScopeRules(scope, cassette, self._new_replays())
         scope.unmatched_steps = self._responder.unmatched_steps(lambda: scope.rules)
         self._copy(each)
         self._rebuild_scope(each)

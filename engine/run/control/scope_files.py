@@ -39,6 +39,17 @@ class Written:
     """The exchanges that could not be added, and why, a line each."""
 
 
+@dataclass(slots=True)
+class _Kept:
+    """What is kept of an open scope."""
+
+    spool: Spool
+    added: dict[str, set[str]] = field(default_factory=dict)
+    """The exchanges that are in cassettes already: the scope was closed before, and another of its files failed."""
+    is_owed: bool = False
+    """Whether a file of the scope could not be written, so that the records may be nowhere else."""
+
+
 class ScopeFiles:
     """Keeps the records of scopes that write files, and writes these."""
 
@@ -49,7 +60,7 @@ class ScopeFiles:
         self._bodies = bodies
         self._file_mode = file_mode
         self._spools = Spools()
-        self._kept: dict[Scope, Spool] = {}
+        self._kept: dict[Scope, _Kept] = {}
         self._finished: set[str] = set()
         """The sessions of scopes that this run has written."""
         self.add = self._spools.add
@@ -62,14 +73,14 @@ class ScopeFiles:
         if path is None and not any(replays.recorded for replays in recordings):
             return
         try:
-            self._kept[scope] = self._spools.begin(scope.name, self._recording.parts.header)
+            self._kept[scope] = _Kept(self._spools.begin(scope.name, self._recording.parts.header))
         except OSError as error:
             raise ConfigError(f"the records of a scope cannot be kept: {error.strerror or error}") from None
 
     async def write(self, scope: Scope, recordings: Sequence[Replays], *, passed: bool) -> Written:
         """Write the files of a scope that closes; everything is in the log by now. Raises FormatError."""
-        spool = self._kept.get(scope)
-        if spool is None:
+        kept = self._kept.get(scope)
+        if kept is None:
             return Written()
         reason = "scope passed" if passed else "scope closed"
         redactions = 0 if self._recording.redactor is None else self._recording.redactor.count
@@ -78,9 +89,11 @@ class ScopeFiles:
         if passed:
             for replays in recordings:
                 for cassette in replays.recorded:
-                    wanted.setdefault(cassette.path, set()).update(cassette.passed_on)
+                    done = kept.added.get(cassette.path, set())
+                    wanted.setdefault(cassette.path, set()).update(set(cassette.passed_on) - done)
         is_new = {c.path: c.reading is None for replays in recordings for c in replays.recorded}
-        written = await own_call(self._write, scope, spool, last, wanted, is_new)
+        kept.is_owed = True
+        written = await own_call(self._write, scope, kept, last, wanted, is_new)
         self.forget(scope)
         return written
 
@@ -89,10 +102,15 @@ class ScopeFiles:
         if self._kept.pop(scope, None) is not None:
             self._spools.end(scope.name)
 
+    @property
+    def owed(self) -> list[tuple[str, Path]]:
+        """The scopes whose files could not be written, and the files in which their records stay."""
+        return [(scope.name, kept.spool.path) for scope, kept in self._kept.items() if kept.is_owed]
+
     def close(self) -> None:
-        """Delete what is kept."""
+        """Delete what is kept, but for the records that could not be written anywhere else."""
+        self._spools.close({path for _, path in self.owed})
         self._kept.clear()
-        self._spools.close()
 
     def _session_of(self, scope: Scope) -> str | None:
         """The path of a scope's own session; None without `-o 'DIR/{scope}.jsonl'`."""
@@ -100,12 +118,12 @@ class ScopeFiles:
         return None if template is None else scope_file(template, scope.name)
 
     def _write(
-        self, scope: Scope, spool: Spool, last: dict[str, Any], wanted: dict[str, set[str]], is_new: dict[str, bool]
+        self, scope: Scope, kept: _Kept, last: dict[str, Any], wanted: dict[str, set[str]], is_new: dict[str, bool]
     ) -> Written:
         # Imported here: most runs write no such files, and start sooner without it.
         from mockrec.engine.replay.serve.additions import add_exchanges
 
-        written = Written()
+        written, spool = Written(), kept.spool
         path = self._session_of(scope)
         wanted = {name: identities for name, identities in wanted.items() if identities}
         if spool.is_empty or (path is None and not wanted):
@@ -123,6 +141,7 @@ class ScopeFiles:
                 is_new=is_new[name],
                 bodies=self._bodies,
             )
+            kept.added.setdefault(name, set()).update(identities)
             written.added += added.count
             written.left_out += added.left_out[: _MOST_LEFT_OUT - len(written.left_out)]
         if path is not None:
@@ -130,7 +149,7 @@ class ScopeFiles:
         return written
 
     def _write_session(self, path: str, spool: Spool, last: dict[str, Any]) -> None:
-        from mockrec.formats.sessions.append import Addition, add_to_session
+        from mockrec.formats.sessions.append import Addition, add_to_session, write_session
         from mockrec.formats.sessions.session import open_session
 
         started = self._recording.parts.header
@@ -140,8 +159,13 @@ class ScopeFiles:
                 edges = ("session-started", "session-ended")
                 return [line.raw for line in session.scan() if line.record and line.record["type"] not in edges]
 
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        if path not in self._finished:  # a scope that is opened again continues its file
-            Path(path).unlink(missing_ok=True)
-        add_to_session(path, Addition(lines, started, last, self._bodies), file_mode=self._file_mode)
+        try:
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(path, error.strerror or str(error)) from None
+        addition = Addition(lines, started, last, self._bodies)
+        if path in self._finished:  # a scope that is opened again continues its file
+            add_to_session(path, addition, file_mode=self._file_mode)
+        else:
+            write_session(path, addition, file_mode=self._file_mode, replaces=self._settings.replaces)
         self._finished.add(path)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,12 +81,15 @@ class Spools:
         for name, lines in found.items():
             _append(self._open[name], lines)
 
-    def close(self) -> None:
-        """Delete everything."""
+    def close(self, keeps: Collection[Path] = ()) -> None:
+        """Delete everything but these files."""
+        for spool in self._open.values():
+            if spool.path not in keeps:
+                spool.path.unlink(missing_ok=True)
         self._open.clear()
-        if self._folder is not None:
+        if self._folder is not None and not keeps:
             shutil.rmtree(self._folder, ignore_errors=True)
-            self._folder = None
+        self._folder = None
 
 
 def _scope_of(line: bytes) -> str:

@@ -24,6 +24,7 @@ from mockrec.engine.process import has_uvloop, keep_from_forks, tune_garbage_col
 from mockrec.engine.recording.recording import Recording
 from mockrec.engine.redaction.redactor import Redactor
 from mockrec.engine.rules.language.load import Loaded
+from mockrec.engine.run.prefetch import prefetch
 from mockrec.engine.run.responder import Responder
 from mockrec.engine.run.server import Server
 from mockrec.engine.run.settings import Hooks
@@ -80,6 +81,7 @@ class Worker:
                 background.start_soon(self._report_regularly)
                 tune_garbage_collection()
                 self._send(messages.Ready())
+                background.start_soon(prefetch)
                 await self._stop.wait()
                 await self._server.stop(serving)
             background.cancel_scope.cancel()

@@ -11,7 +11,6 @@ wsproto, and frames without a mask are written without it: an echo of five bytes
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from typing import Literal
 
 from wsproto.frame_protocol import (
@@ -28,6 +27,7 @@ from mockrec.engine.wire.fault_phrases import library_words
 from mockrec.engine.wire.websocket.deflate import Deflater, Inflater
 from mockrec.engine.wire.websocket.handshake import Deflate
 from mockrec.engine.wire.websocket.message import Message
+from mockrec.engine.wire.websocket.parts import CloseFrame, Fragment, Ping, Pong, WsFault, WsPart
 
 Side = Literal["server", "client"]
 
@@ -42,54 +42,6 @@ _WHOLE = frozenset((_FIN | _TEXT, _FIN | _BINARY, _FIN | _RSV1 | _TEXT, _FIN | _
 
 _DEFINED_CODES = frozenset((1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014))
 """The codes below 3000 that a Close frame may carry (RFC 6455, 7.4.1, and IANA's registry)."""
-
-
-@dataclass(slots=True)
-class Fragment:
-    """A piece of a message (RFC 6455, 5.4), decompressed. Text may be cut inside a character.
-
-    Pieces are cut as the bytes were received, not as the sender cut its frames. The first and the last may be empty.
-    """
-
-    data: bytes
-    is_binary: bool
-    starts: bool
-    ends: bool
-
-
-@dataclass(slots=True)
-class Ping:
-    """A Ping frame: the peer expects a Pong with the same data (RFC 6455, 5.5.2)."""
-
-    data: bytes
-
-
-@dataclass(slots=True)
-class Pong:
-    """A Pong frame: the response to a Ping, or a heartbeat (RFC 6455, 5.5.3)."""
-
-    data: bytes
-
-
-@dataclass(slots=True)
-class CloseFrame:
-    """The peer's Close frame (RFC 6455, 5.5.1); nothing follows."""
-
-    code: int | None
-    """None: the frame has no code."""
-    reason: str
-
-
-@dataclass(slots=True)
-class WsFault:
-    """The peer broke the protocol, or its message is too big (RFC 6455, 7.1.7); nothing follows."""
-
-    code: int
-    """The code to close with (RFC 6455, 7.4.1): 1002, 1007 or 1009."""
-    reason: str
-
-
-WsPart = Fragment | Ping | Pong | CloseFrame | WsFault
 
 
 class WebSocket:

@@ -12,8 +12,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from wsproto.utilities import generate_accept_token
-
 from mockrec.engine.wire.parts import RequestHead
 from mockrec.engine.wire.syntax import TOKEN_PATTERN
 
@@ -76,6 +74,8 @@ def check_upgrade(head: RequestHead) -> str:
 
 def accept_key(key: str) -> str:
     """Return the Sec-WebSocket-Accept for a client's key (RFC 6455, 4.2.2)."""
+    from wsproto.utilities import generate_accept_token
+
     return generate_accept_token(key.encode("latin-1")).decode("ascii")
 
 

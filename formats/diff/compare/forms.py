@@ -6,7 +6,6 @@ import hashlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from email.parser import BytesHeaderParser
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -125,6 +124,8 @@ def _canonical(data: bytes, content_type: str) -> bytes:
 
 def _parts(data: bytes, content_type: str) -> list[_Part] | None:
     """Return the parts; None if the body is not valid by RFC 2046 (5.1.1)."""
+    from email.parser import BytesHeaderParser
+
     boundary = _boundary(content_type)
     if boundary is None:
         return None

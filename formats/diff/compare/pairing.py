@@ -5,8 +5,9 @@
 3. the same endpoint and query, without ids and ignored parameters
 4. the most similar exchange of the same endpoint (`likeness.py`)
 
-Within equal keys, exchanges with equal responses are paired in any order, because concurrent requests have no order.
-The rest is paired n-th to n-th. All stages are linear in the number of exchanges.
+In stages 2 to 4, exchanges of a scope that both sessions have are paired within it. Within equal keys, exchanges with
+equal responses are paired in any order, because concurrent requests have no order. The rest is paired n-th to n-th. All
+stages are linear in the number of exchanges.
 """
 
 from __future__ import annotations
@@ -35,8 +36,8 @@ def pair(a: list[Digest], b: list[Digest], keys: Keys, shape: Shape) -> Pairing:
     """Pair the exchanges of two sessions."""
     stage = _Stages(a, b, shape)
     stage.by_name()
-    stage.by_key("exact", keys.exact)
-    stage.by_key("normalised", keys.normalised)
+    stage.by_key("exact", stage.within_scopes(keys.exact))
+    stage.by_key("normalised", stage.within_scopes(keys.normalised))
     stage.by_likeness()
     pairs = [Pair(a[index], b[other], by) for index, (other, by) in sorted(stage.found.items())]
     return Pairing(pairs, [a[index] for index in stage.left_a], [b[index] for index in stage.left_b])
@@ -47,6 +48,8 @@ class _Stages:
         self._a = a
         self._b = b
         self._shape = shape
+        self._scopes = ({one.scope for one in a} & {one.scope for one in b}) - {""}
+        """The scopes of both sessions."""
         self.found: dict[int, tuple[int, str]] = {}
         """Index in A → index in B, and the name of the stage."""
         self.left_a: list[int] = list(range(len(a)))
@@ -64,6 +67,15 @@ class _Stages:
             self.by_key("replay", name)
         if any(digest.marker for digest in self._a):
             self.by_key("header", lambda digest, side: digest.marker or None)
+
+    def within_scopes(self, key: Callable[[Digest, int], Hashable]) -> Callable[[Digest, int], Hashable]:
+        """Return a function of keys that are equal only within a scope of both sessions, or outside of these."""
+        if not self._scopes:
+            return key
+        return lambda digest, side: (self._scope(digest), key(digest, side))
+
+    def _scope(self, digest: Digest) -> str:
+        return digest.scope if digest.scope in self._scopes else ""
 
     def by_key(self, by: str, key: Callable[[Digest, int], Hashable]) -> None:
         """Pair within equal keys. Exchanges with the key None are left for the next stage."""
@@ -112,7 +124,7 @@ class _Stages:
         groups: dict[Hashable, tuple[list[int], list[int]]] = {}
         for side, digests, left in ((0, self._a, self.left_a), (1, self._b, self.left_b)):
             for index in left:
-                groups.setdefault(digests[index].endpoint, ([], []))[side].append(index)
+                groups.setdefault((self._scope(digests[index]), digests[index].endpoint), ([], []))[side].append(index)
         likeness = ExchangeLikeness(self._a, self._b, self._shape)
         for ours, theirs in groups.values():
             for index, other in likeness.best(ours, theirs):

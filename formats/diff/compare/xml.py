@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from xml.parsers import expat
-from xml.sax.saxutils import escape, quoteattr
 
 _MOST_BYTES = 8 * 1024 * 1024
 _MOST_NODES = 200_000
@@ -132,6 +131,8 @@ def shown(node: Node) -> str:
 
 
 def _pieces(node: Node) -> Iterator[str]:
+    from xml.sax.saxutils import escape, quoteattr  # imports urllib.request, and that `ssl`
+
     waiting: list[Node | tuple[str]] = [node]
     while waiting:
         one = waiting.pop()

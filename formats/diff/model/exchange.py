@@ -50,6 +50,8 @@ class Digest(Struct, gc=False):
     """Only the beginning of the response's body was recorded."""
     marker: str = ""
     """The value of the header that pairs exchanges, where one was named."""
+    scope: str = ""
+    """Which test made it; empty for most exchanges."""
     endpoint: Endpoint | None = None
     operation: str = ""
     """The operation's name; empty for most exchanges."""

@@ -20,7 +20,7 @@ TRAILERS: Final = 0x80
 """The flag of a gRPC-Web frame that holds the trailers."""
 LARGEST_MESSAGE: Final = 32 * 1024 * 1024
 """Bytes of a decompressed message; clients refuse more than 4 MiB unless they are told otherwise."""
-_LARGEST_SUM: Final = 64 * 1024 * 1024
+LARGEST_SUM: Final = 64 * 1024 * 1024
 """Bytes of all decompressed messages of a body together, so that many small bombs are no large one."""
 _MOST_FRAMES: Final = 100_000
 """Frames of a body that are read; empty ones cost five bytes each, and many times that in memory."""
@@ -111,11 +111,13 @@ def text_bytes(body: bytes) -> tuple[bytes, str]:
 class Decompressor:
     """Decompresses the messages of one body, with a bound for all of them together."""
 
-    def __init__(self, encoding: str, most: int = _LARGEST_SUM) -> None:
+    def __init__(self, encoding: str, most: int = LARGEST_SUM) -> None:
         """`encoding` is the value of `grpc-encoding`, empty or `identity` for none; `most` the bytes of all messages
         together."""
         self._encoding = encoding.strip().lower()
         self._left = most
+        self.is_exceeded = False
+        """Whether a message was longer than the bounds allow."""
 
     def message(self, frame: Frame) -> tuple[bytes, str]:
         """Return the message of a frame, and what is wrong with it; then the message is as it was sent."""
@@ -124,13 +126,17 @@ class Decompressor:
         if self._encoding not in _CODINGS:
             named = f"grpc-encoding is {self._encoding}" if self._encoding else "no grpc-encoding is named"
             return frame.data, f"it is marked as compressed, but {named}"
-        bound = min(LARGEST_MESSAGE, self._left)
+        bound = max(0, min(LARGEST_MESSAGE, self._left))
+        if not bound and frame.data:
+            self.is_exceeded = True
+            return frame.data, "the messages before it have reached the bound of decompressed bytes"
         try:
             data, whole = decode(frame.data, [self._encoding], bound)
         except UndecodableError as error:
             return frame.data, f"it is no {self._encoding}: {error}"
         self._left -= len(data)
-        if not whole:
+        if not whole or len(data) > bound:  # decoders stop some bytes after the bound
+            self.is_exceeded = True
             return frame.data, f"it is larger than {bound} bytes when decompressed"
         return data, ""
 

@@ -11,7 +11,7 @@ from mockrec.formats.operations.grpc.wire_format import WireError, decode_fields
 from mockrec.formats.operations.message import Headers, MalformedMessageError, OperationMessage, header, path_of
 from mockrec.formats.operations.spec import Facts, FactType, Operation, ProtocolSpec
 
-_LARGEST_KEY: Final = 64 * 1024
+_LARGEST_KEY: Final = 16 * 1024
 """Bytes of the messages of a body that are compared field by field, those after them by their hash: fields are decoded
 while clients wait."""
 _HASHED: Final = ", sha256 "

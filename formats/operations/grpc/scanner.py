@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import binascii
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from mockrec.formats.operations.grpc.frames import COMPRESSED, HEAD, TRAILERS
 from mockrec.formats.operations.grpc.media import GrpcKind
@@ -14,9 +13,8 @@ KEPT: Final = 16 * 1024
 known."""
 
 
-@dataclass(frozen=True, slots=True)
-class ScannedMessage:
-    """A message that has arrived."""
+class ScannedMessage(NamedTuple):
+    """A message that has arrived. A tuple, because an empty one has five bytes, of which many arrive at once."""
 
     size: int
     """Bytes as sent, without the five before them."""
@@ -25,13 +23,17 @@ class ScannedMessage:
     """As sent; None if it is longer than `KEPT`."""
 
 
+_EMPTY: Final = ScannedMessage(0, False, b"")
+
+
 class MessageScanner:
     """Finds the messages in pieces of a body. Any division into pieces gives the same messages."""
 
-    __slots__ = ("_data", "_head", "_is_text", "_is_web", "_left", "_size", "_text", "broken")
+    __slots__ = ("_data", "_forbidden", "_head", "_is_text", "_left", "_size", "_text", "broken")
 
     def __init__(self, kind: GrpcKind) -> None:
-        self._is_web = kind is not GrpcKind.GRPC
+        self._forbidden = 0xFF & ~(COMPRESSED if kind is GrpcKind.GRPC else COMPRESSED | TRAILERS)
+        """Flags that no frame may have."""
         self._is_text = kind is GrpcKind.WEB_TEXT
         self._text = b""
         """Characters of base64 that make no whole bytes yet."""
@@ -50,6 +52,10 @@ class MessageScanner:
         found: list[ScannedMessage] = []
         position, end = 0, len(data)
         while not self.broken and (position < end or (len(self._head) == HEAD and not self._left)):
+            if not self._head:
+                position = self._whole(data, position, found)
+                if position == end:
+                    break
             if len(self._head) < HEAD:
                 piece = data[position : position + HEAD - len(self._head)]
                 self._head += piece
@@ -71,10 +77,28 @@ class MessageScanner:
                 self._data = None
         return found
 
+    def _whole(self, data: bytes, position: int, found: list[ScannedMessage]) -> int:
+        """Add the messages that are whole in `data` from a position on; return the position after them."""
+        end, forbidden = len(data), self._forbidden
+        while end - position >= HEAD:
+            flags = data[position]
+            start = position + HEAD
+            stop = start + int.from_bytes(data[position + 1 : start], "big")
+            if stop > end or flags & forbidden:
+                break
+            position = stop
+            if stop == start and not flags:
+                found.append(_EMPTY)
+            elif not flags & TRAILERS:
+                size = stop - start
+                kept = data[start:stop] if size <= KEPT else None
+                found.append(ScannedMessage(size, bool(flags & COMPRESSED), kept))
+        return position
+
     def _begin(self) -> None:
         """A frame begins: look at its five bytes."""
         flags = self._head[0]
-        if flags & ~(COMPRESSED | TRAILERS) or (flags & TRAILERS and not self._is_web):
+        if flags & self._forbidden:
             self.broken = True
             return
         self._size = self._left = int.from_bytes(self._head[1:], "big")

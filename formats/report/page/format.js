@@ -65,6 +65,18 @@ export function visible(text) {
   );
 }
 
+// A URL with its percent-encoded UTF-8 as characters (RFC 3987, 3.2); encoded ASCII stays as it is.
+export function readable(url) {
+  return url.replace(/(?:%[89a-f][0-9a-f])+/gi, (found) => {
+    try {
+      const text = decodeURIComponent(found);
+      return /^[\p{L}\p{M}\p{N}\p{P}\p{S}]*$/u.test(text) ? text : found;
+    } catch {
+      return found; // not UTF-8
+    }
+  });
+}
+
 export function pathOf(url) {
   const match = /^[a-z][a-z0-9+.-]*:\/\/[^/?#]*([^#]*)/i.exec(url);
   return match ? match[1] || "/" : url;

@@ -2,6 +2,7 @@
 import { block } from "./unpack.js";
 
 const KINDS = ["exchange", "websocket", "tunnel", "fault"];
+export const NO_RULES = ["unmatched", "upstream"]; // ids of requests that were passed on without a rule
 const HELD = 24; // unpacked blocks that stay in memory
 
 export class Session {
@@ -22,6 +23,9 @@ export class Session {
     const numbers = index.bodies.numbers;
     this.bodyPlaces = new Map();
     for (let place = 0, number = 0; place < numbers.length; place++) this.bodyPlaces.set((number += numbers[place]), place);
+    this.causes = new Map(index.summary.causes.map(([tag, words]) => [tag, words]));
+    // Without rules, the column for rules would have one text in all rows.
+    this.hasRules = this.lists.rules.some((rules) => rules.some((rule) => !NO_RULES.includes(rule)));
     this.blocks = new Map();
     this.ids = null;
     this.late = null;
@@ -98,6 +102,22 @@ export class Session {
 
   messages(i) {
     return this.table.messages[i] || 0;
+  }
+
+  // An upgrade over HTTP/2 is a CONNECT (RFC 8441), but no tunnel.
+  method(i) {
+    const name = this.name("method", i);
+    return this.kind(i) === "websocket" && name === "CONNECT" ? "WS" : name;
+  }
+
+  // Why the server could not be asked; empty if it could.
+  cause(i) {
+    for (const tag of this.list("tags", i)) if (this.causes.has(tag)) return this.causes.get(tag);
+    return "";
+  }
+
+  operation(i) {
+    return this.list("operations", i).join(", ");
   }
 
   place(i) {

@@ -133,6 +133,54 @@ def test_a_session_that_was_recorded_again_stays(folder: Path, mockrec: Callable
     assert path.exists()
 
 
+def test_a_session_that_has_grown_is_not_counted_twice(folder: Path, mockrec: Callable[..., Any]) -> None:
+    assert mockrec("compact", "ci", "-o", "out").code == 0
+    before = compacted()
+    path = Path(place(0, "a.jsonl"))
+    path.write_bytes(path.read_bytes() + path.read_bytes().splitlines(keepends=True)[-1])
+    done = mockrec("compact", "ci", "-o", "out", "--delete")
+    assert done.code == 4
+    assert "a.jsonl: it has changed since it was compacted; out has it as it was" in done.err
+    assert path.exists()
+    assert compacted() == before
+
+
+def test_another_session_with_the_name_of_a_former_one(folder: Path, mockrec: Callable[..., Any]) -> None:
+    assert mockrec("compact", "ci", "-o", "out").code == 0
+    before = compacted()
+    path = Path(place(0, "a.jsonl"))
+    path.write_bytes(path.read_bytes().replace(b'"sessionId":"s0"', b'"sessionId":"another"'))
+    more = records(str(path))
+    for words in ("1 session compacted", "0 sessions compacted"):
+        assert words in mockrec("compact", "ci", "-o", "out").err
+        assert compacted() == sorted(before + more)
+
+
+def test_names_from_another_folder_are_those_of_the_same_sessions(
+    folder: Path, mockrec: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert mockrec("compact", "ci", "-o", "out").code == 0
+    made = digests()
+    monkeypatch.chdir(folder / "ci")
+    for name in (".", str(folder / "ci"), "../ci"):
+        done = mockrec("compact", name, "-o", "../out")
+        assert (done.code, done.err) == (0, "0 sessions compacted into 0 files of ../out; 5 were there before\n")
+    monkeypatch.chdir(folder)
+    assert digests() == made
+
+
+@pytest.mark.parametrize("levels", [300, 1000])
+def test_a_record_that_no_part_can_have(folder: Path, mockrec: Callable[..., Any], levels: int) -> None:
+    path = Path(place(0, "a.jsonl"))
+    path.write_bytes(path.read_bytes() + b'{"type":"rule-event","x":' + b"[" * levels + b"]" * levels + b"}\n")
+    done = mockrec("compact", "ci", "-o", "out", "--delete")
+    assert done.code == 4
+    assert "nested more than 254 levels deep" in done.err
+    assert path.exists()
+    assert mockrec("stats", path).code == 0
+    assert mockrec("sql", "select count(*) from events", path).code == 2
+
+
 @pytest.mark.parametrize("published", [0, 1])
 def test_an_interrupt_loses_nothing(
     folder: Path, mockrec: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, published: int

@@ -139,6 +139,10 @@ def test_what_weakens_protection_is_not_for_files(name: str) -> None:
         ("[run]\ncommand = 'rm'\n", "run.command: run has no such option"),
         ("run = 1\n", "run: expected a table [run]"),
         ("[run\n", "not TOML"),
+        ("[rnu]\nport = 1\n", 'rnu: there is no such command; did you mean "run"?'),
+        ("[control-port]\n", "control-port: there is no such command"),
+        ("colr = 'never'\n", 'colr: no command has such an option; did you mean "color"?'),
+        ("[run]\noutput = ['a.jsonl', 's3://else/where/']\n", "run.output: a configuration file comes with a checkout"),
         ("a = " + "[" * 100_000, "not TOML"),
     ],
 )

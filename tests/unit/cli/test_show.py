@@ -78,6 +78,18 @@ def test_what_else_was_recorded(recording: Any, show: Show) -> None:
     assert done.err == "2 exchanges, 1 abort, 1 error, 1 tls, 1 tunnel, 1 gap, 1 unfinished\n"
 
 
+@pytest.mark.parametrize(
+    ("code", "note"),
+    [("ENOTFOUND", "dns: no such host"), ("ECONNREFUSED", "connect: refused"), ("ESTRANGE", "server: ESTRANGE")],
+)
+def test_a_failure_says_its_cause(recording: Any, show: Show, code: str, note: str) -> None:
+    recording.start().exchange(A1, statusCode=502, tags=["a", f"passthrough-error:{code}"])
+    recording.exchange(B).end()
+    lines = show().out.splitlines()
+    assert lines[1].endswith(f"{A1}  {note}")
+    assert lines[2].endswith(B)
+
+
 def test_an_empty_recording(recording: Any, show: Show) -> None:
     recording.start().end()
     done = show()

@@ -41,6 +41,23 @@ def test_the_page(session: Path, mockrec: Callable[..., Any]) -> None:
     assert r"never used: idle\x1b" in text
 
 
+@pytest.mark.parametrize("torn", [b"{", b'{"seq":10,"type":"session-en', b'{"seq":10}garbage'])
+@pytest.mark.parametrize("exchanges", [1, 3, 30])
+def test_a_torn_last_line_is_left_out(
+    recording: Any, tmp_path: Path, mockrec: Callable[..., Any], exchanges: int, torn: bytes
+) -> None:
+    recording.start()
+    for number in range(exchanges):
+        recording.exchange(f"e{number}", duration=float(number))
+    path = recording.write(tmp_path / "s.jsonl")
+    expected = json.loads(mockrec("stats", path, "--json").out)
+    path.write_bytes(path.read_bytes() + torn)
+    done = mockrec("stats", path, "--json")
+    assert done.code == 0
+    assert json.loads(done.out) == expected
+    assert "is cut off" in done.err
+
+
 def test_json_has_everything(session: Path, mockrec: Callable[..., Any]) -> None:
     for flag in ("--json", "--as=json"):
         found = json.loads(mockrec("stats", session, flag).out)

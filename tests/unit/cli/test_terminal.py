@@ -64,6 +64,13 @@ def test_urls_are_shown_as_they_are_read() -> None:
     assert cells.readable_url("/%C3%A9%2F%0a%FF%E2%80%AE") == "/é%2F%0a%FF%E2%80%AE"
 
 
+def test_a_url_that_is_too_long_loses_its_scheme_first() -> None:
+    assert cells.cut_url("https://shop.test/a", 19) == "https://shop.test/a"
+    assert cells.cut_url("https://shop.test/a", 18) == "shop.test/a"
+    assert cells.cut_url("wss://shop.test/abc", 9) == "shop…/abc"
+    assert cells.cut_url("shop.test:443/abcdef", 11) == "shop.…bcdef"
+
+
 def test_wide_texts_are_wrapped_by_their_width() -> None:
     assert cells.wrapped("商品一覧", 5) == ["商品", "一覧"]
     assert cells.wrapped("", 5) == []
@@ -103,6 +110,17 @@ def test_tables_fit_the_terminal(
     lines = capfd.readouterr().out.splitlines()
     assert any("…" in one for one in lines) or (command, width > 80) == ("filter", True)
     assert max(map(cells.width, lines)) <= width
+
+
+def test_columns_without_a_text_leave_their_room_to_urls(
+    mockrec: Mockrec, terminal: Any, recording: Any, tmp_path: Path
+) -> None:
+    path = recording.start().exchange(A, matchedRuleId=None).end().write(tmp_path / "plain.jsonl")
+    assert mockrec("show", path).out.splitlines()[0].split() == [
+        "STATUS", "METHOD", "URL", "DURATION", "RULE", "ID", "NOTE",
+    ]  # fmt: skip
+    terminal(80)
+    assert mockrec("show", path).out.splitlines()[0].split() == ["STATUS", "METHOD", "URL", "DURATION", "ID"]
 
 
 def test_ids_are_as_long_as_they_need_to_be(mockrec: Mockrec, terminal: Any, session: Path) -> None:

@@ -87,7 +87,7 @@ const PLAIN = {
   "request.body": bodyField("request", (text) => one(text)),
   "response.body": bodyField("response", (text) => one(text)),
   endpoint: named("endpoint"),
-  operation: named("operation"),
+  operation: listed("operations"),
   scope: named("scope"),
 };
 

@@ -3,7 +3,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { html } from "../html.js";
 import { Body } from "./body.js";
 import { PHASES } from "./waterfall.js";
-import { duration, moment, outcome, plural, size, visible } from "../format.js";
+import { duration, moment, outcome, plural, readable, size, visible } from "../format.js";
 import { asCurl, asRule, copy } from "../copy.js";
 import { mediaType } from "../pretty.js";
 
@@ -30,7 +30,7 @@ export function Detail({ session, i, onClose, onMove }) {
     setSaid((await copy(await make(session, i, detail, body))) ? `The ${what} is in the clipboard.` : "The browser did not allow that.");
   };
   const [status, look] = outcome(session, i);
-  const method = session.name("method", i);
+  const method = session.method(i);
   const hasRequest = method && session.name("url", i);
   return html`
     <section class="detail" ref=${box} tabindex="-1" aria-label="Exchange">
@@ -42,7 +42,7 @@ export function Detail({ session, i, onClose, onMove }) {
           <button disabled=${!detail} onClick=${() => put(asRule, "rule")}>Copy as rule</button>` : null}
         <span class="note" role="status">${said}</span>
       </div>
-      <h2><span class=${look}>${status}</span> ${method} <span class="wrap">${visible(session.place(i))}</span></h2>
+      <h2><span class=${look}>${status}</span> ${method} <span class="wrap">${visible(readable(session.place(i)))}</span></h2>
       <${Facts} session=${session} i=${i} detail=${detail} />
       ${detail ? html`<${Parts} session=${session} i=${i} detail=${detail} key=${i} />` : html`<p class="note">unpacking …</p>`}
     </section>`;
@@ -70,10 +70,11 @@ function Facts({ session, i, detail }) {
     ["Protocol", [session.name("protocol", i), session.name("version", i)].filter(Boolean).join(" ")],
     ["Client", detail?.client],
     ["Endpoint", session.name("endpoint", i)],
-    ["Operation", session.name("operation", i)],
+    ["Operation", session.operation(i)],
     ["Scope", session.name("scope", i)],
     ["Tags", session.list("tags", i).join(", ")],
     ["Error", session.list("errors", i).join(" · ")],
+    ["Cause", session.cause(i)],
     ["Bytes", session.kind(i) === "tunnel" ? `${size(session.table.requestSize[i])} from the client, ${size(session.table.size[i])} to it` : ""],
     ["Connection", session.name("connection", i)],
     ["Id", session.id(i)],

@@ -9,6 +9,7 @@ import { lines, mediaType, placeTest } from "../pretty.js";
 
 const TONES = { breaking: "bad", changed: "warn", info: "muted" };
 const FIRST = 200;
+const HEADINGS = { breaking: "Breaking", changed: "Changed", info: "For information" };
 
 export function Findings({ session, printing }) {
   const diff = session.index.diff;
@@ -22,17 +23,18 @@ export function Findings({ session, printing }) {
   return html`
     <section class="page" aria-label="Differences">
       ${session.index.notes.map((note) => html`<p class="notice" key=${note}>${note}</p>`)}
-      <h2>${visible(diff.headline)}</h2>
+      <h2>${visible(diff.headline)}${Object.values(numbers.bySeverity).reduce((sum, number) => sum + number, 0) > diff.findings.length ? ` (${plural(diff.findings.length, "finding")})` : ""}</h2>
       <dl class="facts">${["A", "B"].map((letter, side) => html`
         <div key=${letter}><dt>${letter}</dt><dd>${visible(diff.names[side])}, ${plural(numbers.exchanges[letter.toLowerCase()], "exchange")}${
           diff.cutOff[side] ? html` <span class="warn">${visible(diff.cutOff[side])}</span>` : null}</dd></div>`)}
         <div><dt>Ignored</dt><dd>${count(numbers.ignored)} by rules, ${count(numbers.noise)} as noise, ${count(numbers.baseline)} accepted by the baseline</dd></div>
       </dl>
       <div class="tools">${[["", "all"], ...Object.keys(TONES).filter((name) => diff.findings.some((one) => one.severity === name)).map((name) => [name, name])].map(([name, title]) => html`
-        <button class="chip" key=${name} aria-pressed=${severity === name} onClick=${() => setSeverity(name)}>${title}</button>`)}
+        <button class="chip" key=${name} aria-pressed=${severity === name} onClick=${() => setSeverity(name)}>${title} ${count(diff.findings.filter((one) => !name || one.severity === name).length)}</button>`)}
         <span class="note" role="status">${said}</span></div>
-      ${groupsOf(shown).map(({ title, members }) => html`
+      ${groupsOf(shown).map(({ title, members, heading }) => html`
         <div key=${title + members[0].fingerprints[0]}>
+          ${heading ? html`<h2 class=${TONES[members[0].severity]}>${heading}</h2>` : null}
           <h3 class="group">${visible(title)}</h3>
           ${members.map((finding) => html`<${Finding} key=${finding.fingerprints[0] + finding.path} session=${session} finding=${finding} put=${put} />`)}
         </div>`)}
@@ -48,11 +50,13 @@ export function Findings({ session, printing }) {
 function groupsOf(findings) {
   const groups = [];
   const known = new Map();
+  let before = "";
   for (const finding of findings) {
     const { endpoints, endpointCount } = finding;
     const title = endpointCount > 1 ? `${endpointCount} endpoints: ${endpoints.slice(0, 4).join(", ")}${endpointCount > 4 ? ", …" : ""}` : endpoints[0];
     const key = `${finding.severity} ${title}`;
-    if (!known.has(key)) groups.push(known.set(key, { title, members: [] }).get(key));
+    if (!known.has(key)) groups.push(known.set(key, { title, members: [], heading: finding.severity === before ? "" : HEADINGS[finding.severity] }).get(key));
+    before = finding.severity;
     known.get(key).members.push(finding);
   }
   return groups;

@@ -1,5 +1,6 @@
 // The summary: how the recording ended, what it counted, and what needs a look. Numbers are filters.
 import { html } from "../html.js";
+import { NO_RULES } from "../session.js";
 import { count, duration, moment, plural, visible } from "../format.js";
 
 const ENDS = "response, websocket-close, tls-passthrough-closed, raw-passthrough-closed";
@@ -21,7 +22,8 @@ export function Summary({ session, onFilter }) {
         <${Figure} number=${summary.exchanges} words="exchanges" />
         <${Figure} number=${summary.failed} words="failed" tone=${summary.failed ? "bad" : "good"}
           onClick=${() => onFilter(FAILED)} />
-        <${Figure} number=${summary.unmatched} words="matched no rule" tone=${summary.unmatched ? "warn" : ""} onClick=${() => onFilter("not rule and status")} />
+        ${summary.unmatched || session.hasRules ? html`<${Figure} number=${summary.unmatched} words="matched no rule" tone=${summary.unmatched ? "warn" : ""} onClick=${() => onFilter("not rule and status")} />` : null}
+        ${summary.passed ? html`<${Figure} number=${summary.passed} words="passed on without a rule" onClick=${() => onFilter(`rule in (${NO_RULES.join(", ")})`)} />` : null}
         ${summary.missed ? html`<${Figure} number=${summary.missed} words="had no recording" tone="bad" onClick=${() => onFilter("tag == replay-miss")} />` : null}
         <${Figure} number=${duration((summary.last - summary.first) / 1000)} words="from first to last record" />
       </div>
@@ -33,7 +35,9 @@ export function Summary({ session, onFilter }) {
         <ul class="chips">${Object.entries(summary.statuses).map(([status, number]) => html`
           <li key=${status}><button class=${`chip ${TONES[status[0]] || "muted"}`} onClick=${() => onFilter(`status == ${status}`)}>
             <b>${status}</b> × ${count(number)}</button></li>`)}</ul>` : null}
-      ${summary.errors.length ? html`<h2>Errors</h2><${Counted} items=${summary.errors} onClick=${(text) => onFilter(text === "aborted" ? "type == abort and not error" : `error startswith ${quote(text)}`)} />` : null}
+      ${summary.errors.length || summary.causes.length ? html`<h2>Errors</h2>
+        ${summary.causes.length ? html`<${Counted} items=${summary.causes.map(([tag, words, number]) => [words, number, tag])} onClick=${(words, tag) => onFilter(`tag == ${quote(tag)}`)} />` : null}
+        <${Counted} items=${summary.errors} onClick=${(text) => onFilter(text === "aborted" ? "type == abort and not error" : `error startswith ${quote(text)}`)} />` : null}
       ${summary.problems.length ? html`<h2>Incomplete</h2><ul>${summary.problems.map((text) => html`<li key=${text}>${visible(text)}</li>`)}</ul>` : null}
       <${Rules} summary=${summary} onFilter=${onFilter} />
       <h2>Recording</h2>
@@ -48,9 +52,9 @@ function Figure({ number, words, tone, onClick }) {
 }
 
 export function Counted({ items, onClick }) {
-  return html`<ul class="counted">${items.map(([text, number]) => html`
-    <li key=${text}><span class="number">${count(number)}</span>
-      <button class="link" onClick=${() => onClick(text)}>${visible(text)}</button></li>`)}</ul>`;
+  return html`<ul class="counted">${items.map(([text, number, more]) => html`
+    <li key=${text + (more || "")}><span class="number">${count(number)}</span>
+      <button class="link" onClick=${() => onClick(text, more)}>${visible(text)}</button></li>`)}</ul>`;
 }
 
 function Rules({ summary, onFilter }) {

@@ -1,7 +1,7 @@
 // The table of exchanges.
 import { html } from "../html.js";
 import { List } from "./list.js";
-import { clock, duration, hostOf, outcome, pathOf, plural, size, visible } from "../format.js";
+import { clock, duration, hostOf, outcome, pathOf, plural, readable, size, visible } from "../format.js";
 
 const HEIGHT = 30;
 
@@ -9,17 +9,23 @@ export const COLUMNS = [
   { name: "time", title: "Time", value: (session, i) => session.start[i] },
   { name: "session", title: "In", value: (session, i) => session.number("session", i), optional: true },
   { name: "status", title: "Status", value: (session, i) => session.table.status[i] },
-  { name: "method", title: "Method", value: (session, i) => session.name("method", i) },
+  { name: "method", title: "Method", value: (session, i) => session.method(i) },
   { name: "path", title: "Path", value: (session, i) => session.place(i) },
   { name: "duration", title: "Duration", value: (session, i) => session.table.duration[i] },
   { name: "size", title: "Size", value: (session, i) => session.table.size[i] },
-  { name: "rule", title: "Rule", value: (session, i) => session.list("rules", i)[0] || "" },
-  { name: "operation", title: "Operation", value: (session, i) => session.name("operation", i), optional: true },
+  { name: "rule", title: "Rule", value: (session, i) => session.list("rules", i)[0] || "", optional: true },
+  { name: "operation", title: "Operation", value: (session, i) => session.operation(i), optional: true },
   { name: "scope", title: "Scope", value: (session, i) => session.name("scope", i), optional: true },
 ];
 
 export function columnsOf(session) {
-  return COLUMNS.filter(({ name, optional }) => !optional || (name === "session" ? session.names.session.length > 1 : session.names[name].some(Boolean)));
+  const has = {
+    session: session.names.session.length > 1,
+    rule: session.hasRules,
+    operation: session.lists.operations.some((names) => names.length),
+    scope: session.names.scope.some(Boolean),
+  };
+  return COLUMNS.filter(({ name, optional }) => !optional || has[name]);
 }
 
 export function sorted(session, rows, sort) {
@@ -51,13 +57,13 @@ export function Table({ session, rows, selected, onSelect, onOpen, sort, onSort,
     const cells = {
       time: clock(session.start[i]),
       status: html`<span class=${look}>${status}</span>`,
-      method: session.name("method", i),
+      method: session.method(i),
       path: pathCell(session, i),
       duration: html`<span class="bar" style=${{ width: `${share(session, i, longest)}%` }}></span><span>${duration(session.duration(i))}</span>`,
       size: size(session.table.size[i]),
       rule: visible(session.list("rules", i).join(", ")),
       session: visible(session.name("session", i)),
-      operation: visible(session.name("operation", i)),
+      operation: visible(session.operation(i)),
       scope: visible(session.name("scope", i)),
     };
     return html`
@@ -73,12 +79,12 @@ export function Table({ session, rows, selected, onSelect, onOpen, sort, onSort,
 function pathCell(session, i) {
   const place = session.place(i);
   const host = hostOf(place);
-  const errors = session.list("errors", i);
+  const said = session.list("errors", i)[0] || session.cause(i);
   const messages = session.messages(i);
-  return html`<span class="path-text" title=${visible(place)}>${visible(pathOf(place))}</span>
+  return html`<span class="path-text" title=${visible(place)}>${visible(readable(pathOf(place)))}</span>
     <span class="muted host">${visible(host)}</span>
     ${messages ? html`<span class="muted"> · ${plural(messages, "message")}</span>` : null}
-    ${errors.length ? html`<span class="bad"> · ${visible(errors[0])}</span>` : null}`;
+    ${said ? html`<span class="bad"> · ${visible(said)}</span>` : null}`;
 }
 
 // The square root, so that short durations can be told apart.

@@ -2,7 +2,7 @@
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { html } from "../html.js";
 import { List } from "./list.js";
-import { duration, outcome, pathOf, plural, shortened, visible } from "../format.js";
+import { duration, hostOf, outcome, pathOf, plural, readable, visible } from "../format.js";
 
 const HEIGHT = 26;
 export const PHASES = ["request", "dns", "connect", "tls", "first byte", "response"];
@@ -27,24 +27,26 @@ export function Waterfall({ session, rows, selected, onSelect, onOpen, printing 
     return lines[at] ? places.get(lines[at].i) : -1;
   };
 
+  const marks = marksOf(from, to);
   const row = (place, isSelected) => {
     const line = lines[place];
     if (line.i === undefined) {
-      return html`<div class="row connection" role="row" key=${`c${place}`}><div role="gridcell">
-        connection ${visible(shortened(line.connection || "unknown", 13))} · ${plural(line.count, "exchange")}</div></div>`;
+      return html`<div class="row connection" role="row" key=${`c${place}`}><div role="gridcell" title=${visible(line.connection)}>
+        ${visible(line.title)}</div></div>`;
     }
     const i = line.i;
     const [status, look] = outcome(session, i);
     return html`
       <div class=${`row fall${isSelected ? " selected" : ""}`} role="row" id=${`row-${place}`} key=${i} aria-selected=${isSelected}
         onClick=${() => (onSelect(places.get(i)), onOpen(places.get(i)))}>
-        <div role="gridcell" class="cell what"><span class=${look}>${status}</span> ${session.name("method", i)} ${visible(pathOf(session.place(i)))}</div>
-        <div role="gridcell" class="cell lane"><${Bar} session=${session} i=${i} from=${from} to=${to} /></div>
+        <div role="gridcell" class="cell what"><span class=${look}>${status}</span> ${session.method(i)} ${visible(readable(pathOf(session.place(i))))}</div>
+        <div role="gridcell" class="cell lane"><${Bar} session=${session} i=${i} from=${from} to=${to} marks=${marks} /></div>
       </div>`;
   };
   const head = html`<div class="row head fall" role="row">
     <div role="columnheader" class="cell what">Exchange</div>
-    <div role="columnheader" class="cell lane axis-labels"><span>${label(from)}</span><span>${label((from + to) / 2)}</span><span>${label(to)}</span></div></div>`;
+    <div role="columnheader" class="cell lane lane-axis"><div class="axis-labels">${marks.map((mark) => html`
+      <span key=${mark} style=${{ left: `${((mark - from) / (to - from)) * 100}%` }}>${label(mark)}</span>`)}</div></div></div>`;
   return html`
     <div class="tools" role="toolbar" aria-label="Time axis">
       <button onClick=${() => change(0.5)}>Zoom in</button>
@@ -60,6 +62,15 @@ export function Waterfall({ session, rows, selected, onSelect, onOpen, printing 
 
 function label(ms) {
   return ms === 0 ? "0" : duration(ms);
+}
+
+// Round moments, four to nine of them: 0, 200 ms, 400 ms, …
+function marksOf(from, to) {
+  const power = 10 ** Math.floor(Math.log10((to - from) / 4));
+  const step = power * ([5, 2].find((factor) => (to - from) / (power * factor) >= 4) || 1);
+  const marks = [];
+  for (let mark = Math.ceil(from / step) * step; mark <= to && marks.length < 20; mark += step) marks.push(mark);
+  return marks;
 }
 
 function bounded(from, to, [low, high]) {
@@ -86,15 +97,29 @@ function byConnection(session, rows) {
     groups.get(number).push(i);
   }
   const lines = [];
+  let number = 0;
   for (const members of groups.values()) {
     members.sort((a, b) => session.start[a] - session.start[b]);
-    lines.push({ connection: session.name("connection", members[0]), count: members.length });
+    lines.push({ connection: session.name("connection", members[0]), title: titleOf(session, members, ++number) });
     for (const i of members) lines.push({ i });
   }
   return lines;
 }
 
-function Bar({ session, i, from, to }) {
+// Connection 2 · shop.test · HTTP/2 · 18 exchanges
+function titleOf(session, members, number) {
+  const hosts = [...new Set(members.slice(0, 100).map((i) => hostOf(session.place(i))).filter(Boolean))];
+  const version = session.name("version", members[0]);
+  const words = [
+    `Connection ${number}`,
+    hosts.length > 2 ? `${hosts[0]} and ${hosts.length - 1} others` : hosts.join(", "),
+    version && `HTTP/${version.replace(/\.0$/, "")}`,
+    plural(members.length, "exchange"),
+  ];
+  return words.filter(Boolean).join(" · ");
+}
+
+function Bar({ session, i, from, to, marks }) {
   const [phases, setPhases] = useState(null);
   useEffect(() => {
     let current = true;
@@ -109,6 +134,7 @@ function Bar({ session, i, from, to }) {
   let at = start;
   return html`
     <svg class="fall-bar" role="img" aria-label=${`${duration(start)} to ${duration(start + length)}`}>
+      ${marks.map((mark) => html`<line key=${`m${mark}`} class="grid" x1=${`${x(mark)}%`} x2=${`${x(mark)}%`} y1="0" y2="100%" />`)}
       ${parts.map(([phase, place]) => {
         const [left, right] = [x(at), x((at += phase))];
         if (phase === 0 && total > 0) return null;

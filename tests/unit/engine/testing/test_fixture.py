@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mockrec.testing.exchanges import Exchange, report
-from mockrec.testing.fixture import _clauses, _when
+from mockrec.testing.fixture import _clauses, _likeness, _when
 
 
 @pytest.mark.parametrize(
@@ -49,6 +49,15 @@ def test_no_requests(wrong: str) -> None:
 )
 def test_parts_of_an_expression(where: str, parts: list[str]) -> None:
     assert list(_clauses(where)) == parts
+
+
+def test_the_nearest_request_comes_first() -> None:
+    base = {"id": "1", "scope": None, "rule": None, "duration": 1, "response": None}
+    far, near = (
+        Exchange({**base, "request": {"method": "GET", "url": f"http://a.test{path}", "path": path}})
+        for path in ("/f" * 5000, "/orders/8?x=1")
+    )
+    assert _likeness("path == /orders/7", near) > _likeness("path == /orders/7", far)
 
 
 def test_a_report_is_bounded() -> None:

@@ -27,7 +27,7 @@ from mockrec.formats.parquet.journal import JournalSink, open_journal_sink
 from mockrec.formats.parquet.journal_lock import RECORDER, take_lock
 from mockrec.formats.parquet.paths import own_journal, segment_name
 from mockrec.formats.parquet.recover import finish_journal
-from mockrec.formats.schema.errors import OutputError, OutputExistsError
+from mockrec.formats.schema.errors import OutputError, OutputExistsError, OutputLostError
 from mockrec.formats.sessions.outputs import open_sink
 
 Record = dict[str, Any]
@@ -230,6 +230,24 @@ def test_places_that_cannot_be_written(tmp_path: Path) -> None:
         open_journal_sink(str(tmp_path / "d.parquet"), force=True)
     with pytest.raises(OutputError, match="No such file"):
         open_journal_sink(str(tmp_path / "nowhere/s.parquet"))
+
+
+def test_a_folder_that_is_removed_while_a_segment_is_opened(
+    tmp_path: Path, recording: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After the look at the folder, so that only opening the segment fails."""
+    sink = open_live(tmp_path / "s.parquet")
+    open_output = journal_module.open_output
+
+    def removed_first(path: Path, **options: Any) -> Any:
+        shutil.rmtree(path.parent)
+        return open_output(path, **options)
+
+    monkeypatch.setattr(journal_module, "open_output", removed_first)
+    with pytest.raises(OutputLostError, match="was removed"):
+        write(sink, recording.start().records)
+    with pytest.raises(OutputError):
+        sink.close()
 
 
 def test_an_object_store_that_is_not_there_is_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from mockrec.formats.report.gather import ReportRow
 def row(place: int, failed: bool, duration: float) -> ReportRow:
     numbers = dict.fromkeys(
         ("source", "kind", "last", "connection", "method", "url", "destination", "endpoint", "status", "rules", "continued",
-         "tags", "types", "errors", "protocol", "version", "ip", "operation", "scope", "messages", "detail"), 0,
+         "tags", "types", "errors", "protocol", "version", "ip", "operations", "scope", "messages", "detail"), 0,
     )  # fmt: skip
     empty: dict[str, Any] = {"request_size": None, "response_size": None, "ticks": (), "bodies": ()}
     return ReportRow(id=str(place), start=place, duration=duration, failed=failed, ended=True, **numbers, **empty)

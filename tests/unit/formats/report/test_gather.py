@@ -161,7 +161,7 @@ def test_scope_operation_and_endpoint_are_taken_from_the_record(recording: Any) 
     found = gathered(recording.records)
     first, second = found.rows
     assert found.texts["scope"].values[first.scope] == "tests/a.py::test_x"
-    assert found.texts["operation"].values[first.operation] == "query Cart"
+    assert found.lists["operations"].values[first.operations] == ("query Cart",)
     assert found.texts["endpoint"].values[first.endpoint] == "POST example.test/hello query Cart"
     assert found.texts["endpoint"].values[second.endpoint] == "GET the-endpoint"
     assert found.summary.outcomes == {"tests/a.py::test_x": "failed"}

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mockrec.formats.analysis.verify import Audit
-from mockrec.formats.schema.errors import SessionError
-from mockrec.formats.sessions.append import Addition, add_to_session, check_addable
+from mockrec.formats.files import locks
+from mockrec.formats.schema.errors import OutputExistsError, SessionError
+from mockrec.formats.sessions.append import Addition, add_to_session, check_addable, write_session
 from mockrec.formats.sessions.session import open_session
 
 STARTED = {
@@ -139,6 +142,41 @@ def test_a_damaged_session_stays_as_it_is(tmp_path: Path) -> None:
     assert [one.name for one in tmp_path.iterdir()] == ["s.jsonl"]
 
 
+def test_a_session_is_replaced_only_when_the_new_one_is_complete(tmp_path: Path) -> None:
+    path = written(tmp_path / "s.jsonl", *OLD)
+    before = path.read_bytes()
+
+    def torn() -> Iterator[bytes]:
+        yield from exchange("a")
+        raise SessionError("log.jsonl", "is damaged")
+
+    with pytest.raises(OutputExistsError, match="--force"):
+        write_session(str(path), addition("a"), file_mode=0o600, replaces=False)
+    with pytest.raises(SessionError, match="damaged"):
+        write_session(str(path), Addition(torn, STARTED, ENDED, None), file_mode=0o600, replaces=True)
+    assert path.read_bytes() == before
+    write_session(str(path), addition("a"), file_mode=0o600, replaces=True)
+    assert order_findings(path) == []
+    assert b'"old"' not in path.read_bytes()
+    assert [one.name for one in tmp_path.iterdir()] == ["s.jsonl"]
+    write_session(str(tmp_path / "new.jsonl"), addition("a"), file_mode=0o600, replaces=False)
+    assert (tmp_path / "new.jsonl").read_bytes() == path.read_bytes()
+
+
+def test_what_a_killed_program_has_left_is_removed(tmp_path: Path) -> None:
+    left, other, running = (tmp_path / f".mockrec-{name}" for name in ("left", "other", "running"))
+    for folder, name in ((left, "s.jsonl"), (other, "t.jsonl"), (running, "s.jsonl")):
+        folder.mkdir()
+        (folder / name).write_bytes(b"torn")
+    fd = os.open(running, os.O_RDONLY)
+    try:
+        assert locks.lock(fd) == locks.LOCKED
+        add_to_session(str(tmp_path / "s.jsonl"), addition("a"), file_mode=0o600)
+    finally:
+        os.close(fd)
+    assert sorted(one.name for one in tmp_path.iterdir()) == [other.name, running.name, "s.jsonl"]
+
+
 def test_what_cannot_be_added_to_is_refused_before(tmp_path: Path) -> None:
     parts = written(tmp_path / "p.jsonl", *OLD)
     written(tmp_path / "p.0002.jsonl", {**OLD[0], "part": 2})
@@ -146,6 +184,7 @@ def test_what_cannot_be_added_to_is_refused_before(tmp_path: Path) -> None:
     for path, why in (
         (str(parts), "in several files"),
         (str(tmp_path / "set"), "a data set of Parquet"),
+        (str(tmp_path / f"{'x' * 300}.jsonl"), "File name too long"),
         ("-", "in a file only"),
         ("s3://bucket/a.parquet", "in a file only"),
         (str(tmp_path / "none" / "a.jsonl"), "its folder is not there"),

@@ -44,11 +44,17 @@ def test_names(name: str, env: dict[str, str], expected: str) -> None:
     assert filled(name, env, NOW) == expected
 
 
+def test_the_scope_stays_if_the_recorder_has_scopes_of_its_own() -> None:
+    name = "{branch}/{scope}.jsonl"
+    assert filled(name, {**GITHUB, "MOCKREC_SCOPE": "x"}, NOW, keeps=("scope",)) == "feature%2Fx/{scope}.jsonl"
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [
         ("{repo}/s.jsonl", "{repo} is not known here; there are {date}, {time}, {worker}"),
         ("{rpo}/s.jsonl", "{rpo} is no placeholder; there are {date}, {time}, {worker}"),
+        ("{scope}.jsonl", "{scope} is not known here without --control or MOCKREC_SCOPE; there are {date}"),
         ("{}/s.jsonl", "{} is no placeholder"),
         ("a}b", "a single }"),
         ("a{b", "a single {"),

@@ -79,6 +79,20 @@ def test_a_long_message_is_left_to_a_helper(request_of: RequestOf) -> None:
     assert matches(request, "shop.v1.Cart", {"1": "x" * 70_000}) is True
 
 
+def test_so_is_a_message_that_is_long_when_decompressed(request_of: RequestOf) -> None:
+    plain = encode_fields({1: "x" * 70_000})
+    body = join_frames([gzip.compress(plain)], flags=1)
+    request = request_of("POST", URL, [*GRPC, ("grpc-encoding", "gzip")], body, complete=False)
+    request.deferral = Deferral(lambda size: len(body) <= size)
+    assert matches(request, "shop.v1.Cart", {"1": "x1"}) is None
+    assert request.deferral.wanted == []
+    request.body_complete = True
+    assert matches(request, "shop.v1.Cart", {"1": "x1"}) is None
+    assert [question.key for question in request.deferral.wanted] == ["grpc"]
+    request.deferral = None
+    assert matches(request, "shop.v1.Cart", {"1": "x" * 70_000}) is True
+
+
 def test_reading_the_beginning_does_not_keep_it_as_the_body(request_of: RequestOf) -> None:
     arrived = bytearray(join_frames([MESSAGE]))
     request = request_of("POST", URL, GRPC, b"", complete=False)

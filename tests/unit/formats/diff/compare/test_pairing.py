@@ -29,6 +29,21 @@ def test_a_header_may_name_exchanges(make: Any, compare: Compare) -> None:
     assert not compare(a, b).paired
 
 
+def test_scopes_of_both_sessions_pair_within_themselves(make: Any, compare: Compare, differences: Differences) -> None:
+    def of(scope: str, *bodies: Any) -> list[Any]:
+        made = [make.exchange(body=body) for body in bodies]
+        return [[{**record, "scope": scope} for record in records] for records in made]
+
+    a = [*of("pays", {"n": 1}), *of("fails", {"n": "old"}), *of("was", {"n": 5})]
+    b = [*of("fails", {"n": 1}), *of("is", {"n": 5}), *of("pays", {"n": 1})]
+    result = compare(a, b)
+    assert result.paired == {"exact": 3}  # two tests, and one that has another name now
+    (found,) = result.differences
+    assert (found.finding.a, found.finding.b) == ("old", 1)
+    moved = compare([*of("pays", 1), *of("fails", 1, 2)], [*of("pays", 1, 2), *of("fails", 1)])
+    assert (moved.paired, len(moved.only_a), len(moved.only_b)) == ({"exact": 2}, 1, 1)
+
+
 def test_ids_in_paths_and_queries(make: Any, compare: Compare) -> None:
     uuid, other = "550e8400-e29b-41d4-a716-446655440000", "650e8400-e29b-41d4-a716-446655440000"
     a = [make.exchange(url=f"http://x.test/u/{uuid}/o?t={uuid}&p=1"), make.exchange(url="http://x.test/n/1")]
