@@ -70,6 +70,8 @@ class TargetUri:
     destination: dict[str, Any]
     log_form: object = field(default=None, compare=False, repr=False)
     """Opaque here: how the request head is written to the log. Filled and read only by `RecordCache`."""
+    passed_on: object = field(default=None, compare=False, repr=False)
+    """Opaque here: the request that a server gets for it. Filled and read only by `steps/upstream_request.py`."""
 
 
 def read_target_uri(head: RequestHead, local_port: int, context: ConnectionContext = PLAIN) -> TargetUri | str:

@@ -35,7 +35,7 @@ from mockrec.engine.steps.spec import CompileContext, StepSpec
 from mockrec.engine.steps.timing import delay_handler
 from mockrec.engine.steps.transform import TransformError
 from mockrec.engine.steps.upstream_options import step_options
-from mockrec.engine.steps.upstream_request import build_request
+from mockrec.engine.steps.upstream_request import request_for_server
 from mockrec.engine.steps.websocket_passthrough import WebSocketPassthrough
 from mockrec.engine.upstream.client import UpstreamClient
 from mockrec.engine.upstream.errors import LOOP, RESET, TIMED_OUT, UpstreamError
@@ -65,7 +65,7 @@ def passthrough_handler(
 
     async def handle(exchange: Exchange) -> None:
         try:
-            request = await build_request(exchange, step, options, client.reverse_target, client.helpers)
+            request = await request_for_server(exchange, step, options, client.reverse_target, client.helpers)
             peer = exchange.client
             if client.dialer.is_ours((peer.ip, peer.port), (peer.local_ip, peer.local_port)):
                 raise UpstreamError(LOOP, "that is this recorder itself")

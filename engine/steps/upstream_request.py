@@ -23,6 +23,45 @@ Server = tuple[str, str, int]
 """Protocol, host and port."""
 
 
+class _Kept:
+    """The request that became of a client's head. Clients send equal heads again and again, which are one object
+    then."""
+
+    __slots__ = ("options", "request", "reverse_target", "step")
+
+    def __init__(
+        self, step: Passthrough, options: UpstreamOptions, reverse_target: Server | None, request: UpstreamRequest
+    ) -> None:
+        self.step = step
+        self.options = options
+        self.reverse_target = reverse_target
+        self.request = request
+
+
+async def request_for_server(
+    exchange: Exchange,
+    step: Passthrough,
+    options: UpstreamOptions,
+    reverse_target: Server | None = None,
+    helpers: Helpers | None = None,
+) -> UpstreamRequest:
+    """The request as `build_request` makes it, but once for equal heads of clients. One whose fields or body a rule
+    changes later is always made anew."""
+    if exchange.edited is not None or exchange.websocket or step.request.body is not None:
+        return await build_request(exchange, step, options, reverse_target, helpers)
+    kept = exchange.target.passed_on
+    if (
+        isinstance(kept, _Kept)
+        and kept.step is step
+        and kept.options is options
+        and kept.reverse_target == reverse_target
+    ):
+        return kept.request
+    request = await build_request(exchange, step, options, reverse_target, helpers)
+    exchange.target.passed_on = _Kept(step, options, reverse_target, request)
+    return request
+
+
 async def build_request(
     exchange: Exchange,
     step: Passthrough,

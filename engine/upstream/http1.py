@@ -15,7 +15,7 @@ from mockrec.engine.upstream.proxy_tunnels import basic
 from mockrec.engine.upstream.request import UpstreamRequest
 from mockrec.engine.upstream.route import UpstreamTransport
 from mockrec.engine.wire.fault_codes import EARLY_EOF
-from mockrec.engine.wire.http1.client import HUNG_UP, H1Client
+from mockrec.engine.wire.http1.client import HUNG_UP, EncodedRequest, H1Client
 from mockrec.engine.wire.parts import Fault, Part, RawHeaders
 
 _HEAD_LIMIT = 256 * 1024
@@ -64,7 +64,10 @@ class Http1UpstreamConnection:
             proxy = self.transport.proxy
             if proxy is not None and proxy.user is not None:
                 raw_headers = [*raw_headers, ["Proxy-Authorization", basic(proxy)]]
-        data = self.codec.send_request(request.method, target, raw_headers, body=more, odd=request.odd)
+        encoded = request.encoded
+        if encoded is None or not encoded.is_of(request.method, target, raw_headers):
+            encoded = request.encoded = EncodedRequest(request.method, target, raw_headers, odd=request.odd)
+        data = self.codec.send_encoded(encoded, body=more)
         if body is not None:
             data += self.codec.send_data(body) + self.codec.send_end(trailers)
         await self.send(data)

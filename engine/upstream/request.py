@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from mockrec.engine.upstream.errors import unsendable
 from mockrec.engine.upstream.headers import without
 from mockrec.engine.upstream.route import Route
 from mockrec.engine.wire.parts import header_table
 from mockrec.engine.wire.urls import DEFAULT_PORTS
+
+if TYPE_CHECKING:
+    from mockrec.engine.wire.http1.client import EncodedRequest
 
 _PSEUDO = (":method", ":scheme", ":authority", ":path")
 
@@ -29,6 +33,8 @@ class UpstreamRequest:
     """The pseudo-fields of a client that speaks HTTP/2, in its order."""
     odd: bool = False
     """Whether the client has sent field names that are not tokens, and they were accepted (`server.lenient`)."""
+    encoded: EncodedRequest | None = field(default=None, compare=False, repr=False)
+    """The head as it was sent last by HTTP/1."""
 
     @property
     def url(self) -> str:

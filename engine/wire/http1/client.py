@@ -35,6 +35,28 @@ _MOST_EMPTY_LINES = 1000
 _BREAKS_REQUEST_LINE = re.compile(r"[\x00-\x20\x7f]")
 
 
+class EncodedRequest:
+    """The bytes of a request head, and what `H1Client` must know of it. Several connections may send it."""
+
+    __slots__ = ("_raw_headers", "_target", "chunked", "close", "method", "text")
+
+    def __init__(self, method: str, target: str, raw_headers: Sequence[Sequence[str]], *, odd: bool) -> None:
+        """`odd`: a name may be no token. Raises ValueError for what no head can hold."""
+        if not method or not target or _BREAKS_REQUEST_LINE.search(method + target):
+            raise ValueError(f"no request line can hold {method!r} and {target!r}")
+        self.text = f"{method} {target} HTTP/1.1\r\n".encode("latin-1") + field_lines(raw_headers, odd=odd)
+        self.method = method
+        self._target = target
+        self._raw_headers = raw_headers
+        self.chunked = any(name.lower() == "transfer-encoding" for name, _ in raw_headers)
+        self.close = any(name.lower() == "connection" and "close" in _tokens(value) for name, value in raw_headers)
+        """Whether the connection ends with the response (RFC 9112, 9.6)."""
+
+    def is_of(self, method: str, target: str, raw_headers: Sequence[Sequence[str]]) -> bool:
+        """Whether it is that of this request; `raw_headers` are compared by identity."""
+        return self._raw_headers is raw_headers and self._target == target and self.method == method
+
+
 class H1Client:
     """The client's side of one HTTP/1 connection (RFC 9112, 9.3): one exchange after another, without pipelining."""
 
@@ -79,13 +101,15 @@ class H1Client:
         `body`: content follows. `upgrade`: a 101 is accepted. `odd`: a name may be no token. Raises ValueError for what
         no head can hold; nothing has changed then.
         """
-        if not method or not target or _BREAKS_REQUEST_LINE.search(method + target):
-            raise ValueError(f"no request line can hold {method!r} and {target!r}")
-        head = f"{method} {target} HTTP/1.1\r\n".encode("latin-1") + field_lines(raw_headers, odd=odd)
+        return self.send_encoded(EncodedRequest(method, target, raw_headers, odd=odd), body=body, upgrade=upgrade)
+
+    def send_encoded(self, request: EncodedRequest, *, body: bool, upgrade: bool = False) -> bytes:
+        """Return the bytes of a request head; see `send_request`."""
+        head = request.text
         self._upgrade = upgrade
-        self._method = method
-        self._chunking = any(name.lower() == "transfer-encoding" for name, _ in raw_headers)
-        self._closes = any(name.lower() == "connection" and "close" in _tokens(value) for name, value in raw_headers)
+        self._method = request.method
+        self._chunking = request.chunked
+        self._closes = request.close
         self._sent = not body
         self._interims = 0
         self._awaits_head, self._over = True, False

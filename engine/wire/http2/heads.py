@@ -34,6 +34,7 @@ _CACHED_RESPONSES: Final = 256
 """Heads of servers repeat for a second, until their `date` changes."""
 _CACHED_HEAD_SIZE: Final = 4096
 _heads: dict[tuple[Fields, bool], tuple[RequestHead, int]] = {}
+_request_fields: dict[tuple[str, str, str, str, tuple[tuple[str, str], ...]], Fields] = {}
 _response_heads: dict[Fields, ResponseHead] = {}
 
 
@@ -164,8 +165,14 @@ def request_fields(
 
     Pseudo-headers among `raw_headers` determine the order, the arguments the values; `:protocol` is forwarded.
     """
-    pseudo = _pseudo_headers(method, target, scheme, authority, raw_headers)
-    return as_wire([*pseudo, *plain_fields(pair for pair in raw_headers if not pair[0].startswith(":"))])
+    key = (method, target, scheme, authority, tuple([(name, value) for name, value in raw_headers]))
+    known = _request_fields.get(key)
+    if known is None:
+        pseudo = _pseudo_headers(method, target, scheme, authority, raw_headers)
+        known = as_wire([*pseudo, *plain_fields(pair for pair in raw_headers if not pair[0].startswith(":"))])
+        if list_size(known) <= _CACHED_HEAD_SIZE:
+            remember(_request_fields, key, known, _CACHED_HEADS)
+    return known
 
 
 def _pseudo_headers(
