@@ -168,13 +168,15 @@ def write_copy(wish: FilterOptions, selection: Selection | ManySelection | Clust
 def _write_columns(selection: Selection | ManySelection | ClusterSelection, sink: Sink) -> bool:
     """Write the exchanges of a session in Parquet from its columns; False if it is in another format."""
     from mockrec.formats.parquet.exchange_rows import COLUMNS
+    from mockrec.formats.parquet.operation_names import with_operations
     from mockrec.formats.parquet.sink import TableSink
 
-    batches = selection.inputs[0].columns(COLUMNS)
+    (known,) = selection.inputs
+    batches = known.columns(COLUMNS)
     if batches is None or not isinstance(sink, TableSink):
         return False
     for batch in batches:
-        sink.add(batch)
+        sink.add(with_operations(batch, known.rows_again, known.context.bodies_folder))
         selection.found += batch.num_rows
     return True
 

@@ -62,41 +62,43 @@ def tabulate(path: str | PathLike[str], where: str | None, table: str) -> pa.Tab
     import pyarrow as pa
 
     from mockrec.formats.parquet.arrow_schema import SCHEMAS
-    from mockrec.formats.parquet.exchange_columns import ExchangeTable
 
-    made = ExchangeTable() if table == "exchanges" else None
-    batches: list[pa.RecordBatch] = []
-    for batch in _event_batches(path, where, table):
-        if made is None:
-            batches.append(batch)
-            continue
-        made.add(batch)
-        batches += made.take() if made.waiting else ()
-    if made is not None:
-        batches += made.take(last=True)
-    return pa.Table.from_batches(batches, SCHEMAS[table])
-
-
-def _event_batches(path: str | PathLike[str], where: str | None, table: str) -> Iterator[pa.RecordBatch]:
-    """The rows of the events table; for the table `exchanges` only the columns that it is made of."""
     selection = _select(path, where, records=False)
     try:
-        from mockrec.formats.parquet.exchange_rows import COLUMNS
-
-        if where is None and table == "exchanges":
-            (session,) = selection.inputs
-            batches = session.columns(COLUMNS)
-            if batches is not None:
-                yield from batches
-                return
-        # Imported here: a Parquet session needs no lines.
-        from mockrec.formats.parquet.columns import TableMaker
-
-        maker = TableMaker(COLUMNS if table == "exchanges" else None)
-        for lines in _blocks(selection, whole=where is None):
-            yield maker.table(lines)
+        rows = (_exchange_rows if table == "exchanges" else _event_rows)(selection, whole=where is None)
+        return pa.Table.from_batches(rows, SCHEMAS[table])
     finally:
         selection.close()
+
+
+def _event_rows(selection: Selection, *, whole: bool) -> Iterator[pa.RecordBatch]:
+    from mockrec.formats.parquet.columns import TableMaker
+
+    maker = TableMaker()
+    for lines in _blocks(selection, whole=whole):
+        yield maker.table(lines)
+
+
+def _exchange_rows(selection: Selection, *, whole: bool) -> Iterator[pa.RecordBatch]:
+    """Of the events, only the columns are read that exchanges are made of."""
+    from mockrec.formats.parquet.exchange_columns import ExchangeTable
+    from mockrec.formats.parquet.exchange_rows import COLUMNS
+    from mockrec.formats.parquet.operation_names import ExchangeLines, with_operations
+
+    (session,) = selection.inputs
+    folder = session.context.bodies_folder
+    made = ExchangeTable(bodies_folder=folder)
+    columns = session.columns(COLUMNS) if whole else None
+    if columns is None:
+        maker = ExchangeLines()
+        for lines in _blocks(selection, whole=whole):
+            made.add(maker.table(lines))
+            yield from made.take() if made.waiting else ()
+    else:
+        for batch in columns:
+            made.add(with_operations(batch, session.rows_again, folder))
+            yield from made.take() if made.waiting else ()
+    yield from made.take(last=True)
 
 
 def need_pandas() -> Any:

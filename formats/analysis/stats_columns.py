@@ -16,12 +16,12 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mockrec.formats.analysis.operation_columns import TEXTS, rows_may_have_operation
 from mockrec.formats.analysis.stats import MAX_ENDPOINTS, NEEDED, SLOWEST, Stats, StatsRecord, place_of
 from mockrec.formats.parquet import arrays
 from mockrec.formats.parquet.arrow_schema import EVENTS
 from mockrec.formats.parquet.layout import EXTRA
 from mockrec.formats.parquet.lines import lines_of, text_of_time
+from mockrec.formats.parquet.operation_columns import TEXTS, naming_rows, rows_may_have_operation
 from mockrec.formats.query.arrow import columns_for
 from mockrec.formats.schema.lifecycle import COMPLETE_TYPES, TERMINAL_TYPES
 from mockrec.formats.select.inputs import SelectedLine
@@ -31,10 +31,6 @@ _COMPLETE = arrays.texts(sorted(COMPLETE_TYPES))
 _ENDED = arrays.texts(sorted(TERMINAL_TYPES))
 _UNCOUNTED = arrays.texts(["request-initiated", "response", *sorted(COMPLETE_TYPES)])
 """Types of which no record has to be counted by itself."""
-_MESSAGE = arrays.text("websocket-message-received")
-_GET = arrays.text("GET")
-_TELLING = "query=|extensions="
-"""Only with one of these in its URL has a GET request an operation; see `operation_of`."""
 _OF_LINES = frozenset({"body", "headers", "operation", "content", "timingEvents"})
 """Keys of `NEEDED` that are read as a whole only for lines."""
 _PATHS = (
@@ -105,11 +101,7 @@ class ColumnStats:
     ) -> bool:
         if self._stats.may_have_operations(b""):
             return True
-        plain = pc.equal(_texts(_column(batch, "method")), _GET)
-        telling = pc.match_substring_regex(_texts(_column(batch, "url")), _TELLING)
-        plain = pc.and_not(pc.fill_null(plain, _FALSE), pc.fill_null(telling, _FALSE))
-        requests = pc.and_not(pc.is_in(kinds, value_set=_COMPLETE), plain)
-        candidates = pc.or_(requests, pc.equal(kinds, _MESSAGE))
+        candidates = naming_rows(kinds, _column(batch, "method"), _column(batch, "url"))
         if not pc.any(candidates, min_count=0).as_py():
             return False
         start = 0
@@ -227,10 +219,6 @@ def _column(batch: pa.RecordBatch, name: str) -> pa.Array:
     column = batch.column(index)
     is_text = pa.types.is_dictionary(column.type) and column.type.value_type == wanted
     return column if column.type == wanted or (is_text and name != "type") else column.cast(wanted)
-
-
-def _texts(column: pa.Array) -> pa.Array:
-    return column.cast(pa.string()) if pa.types.is_dictionary(column.type) else column
 
 
 def _encoded(column: pa.Array) -> pa.Array:

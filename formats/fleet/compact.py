@@ -26,7 +26,7 @@ import pyarrow.parquet as pq
 from mockrec.formats.fleet.fetching import fetched
 from mockrec.formats.fleet.patterns import keys_of
 from mockrec.formats.fleet.skipped import Skipped
-from mockrec.formats.fleet.tables import events_of, fleet_schema, with_keys
+from mockrec.formats.fleet.tables import bodies_folder_of, events_of, fleet_schema, with_keys
 from mockrec.formats.parquet.arrow_schema import footer
 from mockrec.formats.parquet.atomic_file import AtomicFile
 from mockrec.formats.parquet.exchange_columns import ExchangeTable
@@ -187,7 +187,7 @@ class _Part:
                 first = next(batches, None)
                 identity = None if first is None else _identity(first)
                 rows = 0
-                made = ExchangeTable()
+                made = ExchangeTable(bodies_folder=bodies_folder_of(session))
                 for batch in chain(() if first is None else (first,), batches):
                     made.add(batch)
                     events.add(with_keys(_with_identity(batch, identity), session, events.schema))
@@ -216,7 +216,7 @@ class _Part:
         return self._events(session)
 
     def _events(self, session: str) -> Iterator[pa.RecordBatch]:
-        folder = None if is_uri(session) else Path(f"{session_name(session)}.bodies")
+        folder = bodies_folder_of(session)
         if folder is None or not folder.is_dir():
             yield from events_of(session)
             return

@@ -25,9 +25,10 @@ from mockrec.formats.fleet.skipped import Skipped
 from mockrec.formats.parquet.arrow_schema import EVENTS, EXCHANGES, SCHEMAS
 from mockrec.formats.parquet.columns import TableMaker
 from mockrec.formats.parquet.exchange_columns import ExchangeTable
-from mockrec.formats.parquet.exchange_rows import COLUMNS
+from mockrec.formats.parquet.files import EventsFile
 from mockrec.formats.parquet.files_of_store import FoundSession, StoredFile
-from mockrec.formats.parquet.paths import EXCHANGES_FOLDER
+from mockrec.formats.parquet.operation_names import ExchangeLines, exchange_batches
+from mockrec.formats.parquet.paths import EXCHANGES_FOLDER, is_uri, session_name
 from mockrec.formats.parquet.table_files import table_files
 from mockrec.formats.schema.errors import RecordError, SessionError
 from mockrec.formats.sessions.inputs import open_source
@@ -213,16 +214,20 @@ class _Converted:
 
 def rows_of(session: str, table: str) -> Iterator[pa.RecordBatch]:
     """Yield the rows of one session of any format. Raises `SessionError`."""
-    made = ExchangeTable() if table == "exchanges" else None
-    for batch in events_of(session, None if made is None else list(COLUMNS)):
-        if made is None:
-            yield batch
-            continue
+    if table == "events":
+        yield from events_of(session)
+        return
+    made = ExchangeTable(bodies_folder=bodies_folder_of(session))
+    for batch in _rows_for_exchanges(session):
         made.add(batch)
         if made.waiting >= _BATCH_ROWS:
             yield from made.take()
-    if made is not None:
-        yield from made.take(last=True)
+    yield from made.take(last=True)
+
+
+def bodies_folder_of(session: str) -> Path | None:
+    """Return the folder with bodies of a session in files of their own, which may not exist; None in a store."""
+    return None if is_uri(session) else Path(f"{session_name(session)}.bodies")
 
 
 def readable_rows(session: str, table: str) -> Iterator[pa.RecordBatch]:
@@ -245,25 +250,42 @@ def readable_rows(session: str, table: str) -> Iterator[pa.RecordBatch]:
     yield from rows
 
 
-def events_of(
-    session: str, columns: list[str] | None = None, change: Callable[[bytes], bytes] | None = None
-) -> Iterator[pa.RecordBatch]:
-    """Yield the events of a session with all columns; with `columns`, others are null.
+def events_of(session: str, change: Callable[[bytes], bytes] | None = None) -> Iterator[pa.RecordBatch]:
+    """Yield the events of a session with all columns.
 
     `change` is called with whole lines, of a session that is not read by columns. Raises `SessionError`."""
     files = _files(session, "events")
-    if files:
-        for file in files:
-            try:
-                opened = file.open(session)
-            except OSError as error:
-                raise SessionError(session, str(error).partition("\n")[0]) from None
-            try:
-                yield from map(_all_columns, opened.batches(columns or EVENTS.names))
-            finally:
-                opened.close()
-        return
-    maker = TableMaker()
+    if not files:
+        yield from _made_of_lines(session, TableMaker(), change)
+    for opened in _opened(session, files):
+        yield from map(_all_columns, opened.batches(EVENTS.names))
+
+
+def _rows_for_exchanges(session: str) -> Iterator[pa.RecordBatch]:
+    """Yield the events of a session with the columns that exchanges are made of."""
+    files = _files(session, "events")
+    if not files:
+        yield from _made_of_lines(session, ExchangeLines())
+    for opened in _opened(session, files):
+        yield from exchange_batches(opened, bodies_folder_of(session))
+
+
+def _opened(session: str, files: Sequence[StoredFile]) -> Iterator[EventsFile]:
+    """Yield each file, open until the next."""
+    for file in files:
+        try:
+            opened = file.open(session)
+        except OSError as error:
+            raise SessionError(session, str(error).partition("\n")[0]) from None
+        try:
+            yield opened
+        finally:
+            opened.close()
+
+
+def _made_of_lines(
+    session: str, maker: TableMaker | ExchangeLines, change: Callable[[bytes], bytes] | None = None
+) -> Iterator[pa.RecordBatch]:
     source = open_source(session)
     try:
         for block in _blocks(source):

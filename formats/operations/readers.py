@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -77,8 +78,23 @@ LINE_HINTS: Final = (
 
 
 def may_have_operation(line: bytes) -> bool:
-    """Return whether the log's line of a request may have an operation: False for nearly all others, unparsed."""
-    return any(hint in line for hint in LINE_HINTS)
+    """Return whether the log's line of a request may have an operation: False for nearly all others, unparsed.
+
+    Also for blocks of lines.
+    """
+    return _search_hint()(line) is not None
+
+
+@cache
+def _search_hint() -> Callable[[bytes], Any]:
+    """Return a search for all hints at once: five times faster than one after the other."""
+    # Imported here, because a recording needs none.
+    import re2
+
+    options = re2.Options()
+    options.encoding = re2.Options.Encoding.LATIN1  # bytes, whatever they mean
+    search: Callable[[bytes], Any] = re2.compile(b"|".join(map(re.escape, LINE_HINTS)), options).search
+    return search
 
 
 def parts_may_have_operation(url: str, headers: bytes, text: str) -> bool:

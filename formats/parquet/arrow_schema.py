@@ -63,6 +63,7 @@ EXCHANGES = pa.schema(
         pa.field("host", pa.string()),
         pa.field("path", pa.string()),
         pa.field("endpoint", pa.string()),  # its path with {id} for ids
+        pa.field("operation", pa.string()),  # the call's name, of a protocol with many calls behind one URL
         pa.field("statusCode", pa.int16()),
         pa.field("statusMessage", pa.string()),
         pa.field("matchedRuleId", pa.string()),
@@ -113,6 +114,7 @@ REPEATING = frozenset(
             "host",
             "path",
             "endpoint",
+            "operation",
             "url",
         ),
         *("statusMessage", "remoteIpAddress", "destinationHostname", "contentType", "userAgent", "contentEncoding"),

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import deque
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -20,7 +21,16 @@ import pyarrow.compute as pc
 from mockrec.formats.parquet import arrays
 from mockrec.formats.parquet.arrow_schema import EVENTS, EXCHANGES
 from mockrec.formats.parquet.derived_columns import endpoints
-from mockrec.formats.parquet.exchange_rows import COLUMNS, COPIED, OUTSIDE, PLACE, ExchangeAggregator, rows_batch
+from mockrec.formats.parquet.exchange_rows import (
+    COLUMNS,
+    COPIED,
+    OPERATION,
+    OUTSIDE,
+    PLACE,
+    ExchangeAggregator,
+    rows_batch,
+)
+from mockrec.formats.parquet.operation_names import with_operations
 from mockrec.formats.schema.assembler import REMEMBERED
 
 CHUNK_ROWS = 65_536
@@ -31,7 +41,9 @@ _PLAIN = ("request-initiated", "request", "response", "rule-event")
 class ExchangeTable:
     """Makes rows of exchanges: `add` batches of events in order, `take` rows that have ended, at last all others."""
 
-    def __init__(self, chunk_rows: int = CHUNK_ROWS) -> None:
+    def __init__(self, chunk_rows: int = CHUNK_ROWS, bodies_folder: Path | None = None) -> None:
+        """`bodies_folder` has the bodies in files of their own, of which operations are named."""
+        self._bodies_folder = bodies_folder
         self._chunk_rows = chunk_rows
         self._aggregator = ExchangeAggregator()
         self._batches: list[pa.RecordBatch] = []
@@ -41,8 +53,10 @@ class ExchangeTable:
         """Ids of exchanges whose rows were made here, by chunk: late records of them are known as such."""
 
     def add(self, batch: pa.RecordBatch) -> None:
-        """Add rows of the events table; columns may be missing."""
-        names = [name for name in COLUMNS if name in batch.schema.names]
+        """Add rows of the events table; columns may be missing, but of those that name operations only if the batch
+        has the column `operation`."""
+        batch = with_operations(batch, None, self._bodies_folder)
+        names = [name for name in (*COLUMNS, OPERATION) if name in batch.schema.names]
         self._batches.append(batch.select(names))
         self._rows += batch.num_rows
         if self._rows >= self._chunk_rows:
@@ -168,6 +182,7 @@ class _Chunk:
         sent = pc.coalesce(self._latest("headersSentTimestamp"), self._latest("wsAcceptedTimestamp"))
         found["ttfb"] = pc.subtract(sent, found["startTimestamp"])
         found["endpoint"] = endpoints(found["url"])
+        found[OPERATION] = self._batch.column(OPERATION).take(self._second)
         count = len(self.ids)
         return pa.RecordBatch.from_arrays(
             [

@@ -10,15 +10,20 @@ a column at a time, and gives all others to this one.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import orjson
 import pyarrow as pa
 
+from mockrec.formats.files.jsonl import load_record
+from mockrec.formats.operations.readers import operation_of_record
+from mockrec.formats.parquet import arrays
 from mockrec.formats.parquet.arrow_schema import EVENTS, EXCHANGES
-from mockrec.formats.parquet.lines import column_values
+from mockrec.formats.parquet.lines import column_values, lines_of
 from mockrec.formats.schema.assembler import Assembler
 from mockrec.formats.schema.lifecycle import (
+    COMPLETE_TYPES,
     CONNECTION_TYPES,
     ENDING_TYPES,
     FIRST_TYPES,
@@ -49,6 +54,10 @@ _OTHERS = (
     *("rawHeaders", "contentType", "bodySize", "requestBody", "request", "response"),
 )
 _KEPT = (*COPIED, *_HEAD_SENT)
+OPERATION = "operation"
+"""The column that a batch may have besides those of events: the operation that a record names."""
+NAMING = COMPLETE_TYPES | {"websocket-message-received"}
+"""Types of records that may name an operation; the first name of an exchange counts."""
 PLACE = "place"
 """The key of a row and of a record, which no column has."""
 COLUMNS = tuple(name for name in EVENTS.names if name in {*COPIED, *_OTHERS})
@@ -58,15 +67,21 @@ COLUMNS = tuple(name for name in EVENTS.names if name in {*COPIED, *_OTHERS})
 class ExchangeAggregator:
     """Makes rows of exchanges: `add` batches of events in order, `take` rows that have ended, at last all others."""
 
-    def __init__(self) -> None:
+    def __init__(self, bodies_folder: Path | None = None) -> None:
+        """`bodies_folder` has the bodies in files of their own, of which operations are named."""
+        self._bodies_folder = bodies_folder
         self._exchanges = Assembler[Row]()
         """Rows without an end, and those that are not taken yet."""
         self._done: list[Row] = []
 
     def add(self, batch: pa.RecordBatch, places: Sequence[int] | None = None) -> None:
-        """Add rows of the events table; columns may be missing. `places` is the order in which `take_rows` sorts."""
+        """Add rows of the events table; columns may be missing. `places` is the order in which `take_rows` sorts.
+
+        With a column `operation`, bodies are not read.
+        """
         columns = {name: column_values(batch, name) for name in (*COPIED, *_OTHERS)}
         known = {name: values for name, values in columns.items() if values is not None}
+        known[OPERATION] = self._operations(batch)
         known[PLACE] = list(places) if places is not None else [None] * batch.num_rows
         for values in zip(*known.values(), strict=True):
             self._record(dict(zip(known, values, strict=True)))
@@ -104,6 +119,17 @@ class ExchangeAggregator:
         """The number of rows that can be taken."""
         return len(self._done)
 
+    def _operations(self, batch: pa.RecordBatch) -> list[str | None]:
+        """The operation that each row names."""
+        if OPERATION in batch.schema.names:
+            return batch.column(OPERATION).to_pylist()  # type: ignore[no-any-return]
+        names: list[str | None] = [None] * batch.num_rows
+        rows = [row for row, kind in enumerate(column_values(batch, "type") or ()) if kind in NAMING]
+        lines = lines_of(batch.take(arrays.integers(rows))).split(b"\n")
+        for row, line in zip(rows, lines, strict=False):
+            names[row] = operation_name(line, self._bodies_folder)
+        return names
+
     def _record(self, record: Row) -> None:
         kind, identity = record.get("type"), record.get("id")
         if kind in OUTSIDE:
@@ -123,6 +149,12 @@ class ExchangeAggregator:
             self._done.append(row)
 
 
+def operation_name(line: bytes, bodies_folder: Path | None) -> str | None:
+    """The name of the operation that a record of a type in `NAMING` names; None for most, and for malformed ones."""
+    operation = operation_of_record(load_record(line), bodies_folder)
+    return None if operation is None else operation.name or None
+
+
 def rows_batch(rows: Sequence[Row]) -> pa.RecordBatch:
     """Rows as the table's columns, with those that follow from others."""
     for row in rows:
@@ -139,6 +171,8 @@ def _add(row: Row, kind: str, record: Row) -> None:
     if kind == "rule-event":
         return
     row.update((name, value) for name in _KEPT if (value := record.get(name)) is not None)
+    if row.get(OPERATION) is None:
+        row[OPERATION] = record[OPERATION]
     if kind in REQUEST_HEADS:
         row["requestHeaders"] = _pairs(record.get("rawHeaders"))
         row["requestContentType"] = record.get("contentType")

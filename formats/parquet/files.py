@@ -132,12 +132,24 @@ class EventsFile:
         """The `pyarrow.parquet.ParquetFile`, for readers that choose row groups and columns themselves."""
         return self._file
 
-    def batches(self, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
-        """The rows of the file, `READ_ROWS` at a time, with all columns of records or with `columns`."""
+    def group(self, number: int, columns: list[str]) -> pa.RecordBatch:
+        """The rows of a row group, with `columns` that the file has and that have no bodies. Raises `SessionError`."""
+        try:
+            found = self._file.read_row_group(number, columns=columns, use_threads=False).combine_chunks()
+        except _UNREADABLE as error:
+            raise damaged(self.name, error) from None
+        (batch,) = found.to_batches() or (pa.RecordBatch.from_pylist([], found.schema),)
+        return batch
+
+    def batches(
+        self, columns: list[str] | None = None, row_groups: list[int] | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        """The rows of the file, `READ_ROWS` at a time, with all columns of records or with `columns`; all rows, or
+        those of `row_groups`."""
         wanted = [name for name in EVENTS.names if name not in FROM_HEADERS] if columns is None else columns
         # pyarrow frees buffers only after the last group that was requested, so groups of a store are read one by one.
-        groups: list[list[int] | None] = [None]
-        if self._remote:
+        groups = [row_groups]
+        if self._remote and row_groups is None:
             groups = [[number] for number in range(self._file.num_row_groups)]
         try:
             for group in groups:

@@ -18,8 +18,8 @@ from pyarrow.fs import FileSelector, FileType, LocalFileSystem
 
 from mockrec.formats.parquet.atomic_file import sync_folder
 from mockrec.formats.parquet.columns import TableMaker
-from mockrec.formats.parquet.exchange_rows import COLUMNS
 from mockrec.formats.parquet.files import EventsFile, file_system
+from mockrec.formats.parquet.operation_names import exchange_batches
 from mockrec.formats.parquet.paths import EVENTS_FOLDER, EXCHANGES_FOLDER, is_data_set, is_uri, part_number, segments
 from mockrec.formats.parquet.sink import BLOCK, DataSetTables
 from mockrec.formats.parquet.tables import TableFile
@@ -125,7 +125,7 @@ class DataSetConverter:
         for number, path in sorted(numbers.items()):
             file = EventsFile(path, self._filesystem, path)
             try:
-                for batch in file.batches(list(COLUMNS)):
+                for batch in exchange_batches(file, self._tables.bodies_folder):
                     self._tables.aggregator.add(batch)
             finally:
                 file.close()

@@ -14,10 +14,17 @@ from pyarrow.fs import FileType, LocalFileSystem
 
 from mockrec.formats.parquet.columns import TableMaker
 from mockrec.formats.parquet.exchange_columns import ExchangeTable
-from mockrec.formats.parquet.exchange_rows import COLUMNS
 from mockrec.formats.parquet.files import GROUP_ROWS, file_system
 from mockrec.formats.parquet.journal import refuse_live_journal
-from mockrec.formats.parquet.paths import EVENTS_FOLDER, EXCHANGES_FOLDER, check_name, is_data_set, part_name
+from mockrec.formats.parquet.operation_names import ExchangeLines
+from mockrec.formats.parquet.paths import (
+    EVENTS_FOLDER,
+    EXCHANGES_FOLDER,
+    check_name,
+    is_data_set,
+    part_name,
+    session_name,
+)
 from mockrec.formats.parquet.tables import TableFile
 from mockrec.formats.schema.errors import OutputError, OutputExistsError, RecordError
 
@@ -35,7 +42,7 @@ class TableSink:
     def __init__(self, name: str, consumer: FileTables | DataSetTables) -> None:
         self.name = name
         self._tables = consumer
-        self._maker = TableMaker(consumer.columns)
+        self._maker = TableMaker() if consumer.takes_all else ExchangeLines()
         self._waiting: list[bytes] = []
         self._size = 0
         self._failure: OutputError | None = None
@@ -107,8 +114,8 @@ class FileTables:
     def __init__(self, filesystem: Any, path: str, table: str, file_mode: int) -> None:
         self._file = TableFile(filesystem, path, table, file_mode=file_mode)
         self._aggregator = ExchangeTable() if table == "exchanges" else None
-        self.columns = None if self._aggregator is None else COLUMNS
-        """The columns of the events that are needed; None: all."""
+        self.takes_all = self._aggregator is None
+        """Whether all columns of the events are needed, not only those that exchanges are made of."""
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Add events."""
@@ -137,13 +144,16 @@ class FileTables:
 class DataSetTables:
     """Parts of both tables in a folder: `events/part-000001.parquet`, `exchanges/part-000001.parquet` and so on."""
 
-    columns = None
+    takes_all = True
     """See `FileTables`."""
 
     def __init__(self, filesystem: Any, folder: str, file_mode: int) -> None:
         self.part = 1
         """The number of the part that is written, or of the next part."""
-        self.aggregator = ExchangeTable()
+        local = isinstance(filesystem, LocalFileSystem)
+        self.bodies_folder = Path(f"{session_name(folder)}.bodies") if local else None
+        """The folder with bodies in files of their own, if there are any."""
+        self.aggregator = ExchangeTable(bodies_folder=self.bodies_folder)
         self._filesystem = filesystem
         self._folder = folder.rstrip("/")
         self._mode = file_mode

@@ -35,14 +35,11 @@ _LONGEST = 300
 """Characters of a segment; a longer one is an id."""
 
 
-def endpoint_of(url: str, operation: str | None = None) -> str | None:
-    """The name of the endpoint that a request asks for; None for a text that is no URL.
+def endpoint_of(url: str) -> str | None:
+    """The template of the path that a request asks for; None for a text that is no URL.
 
-    This is the one place for such names: the column `endpoint` of the exchanges table is made here. A known `operation`
-    (of an API description, of GraphQL) is the name; without one it is the template of the path.
+    The column `endpoint` of the exchanges table is made here. The operation of a call is a column of its own.
     """
-    if operation is not None:
-        return operation
     parts = split_url(url)
     return None if parts is None else template(parts[4] or "/")
 

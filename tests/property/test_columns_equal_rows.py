@@ -5,17 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from random_sessions import lines, random_session
 
 from mockrec.cli.stats import summary
+from mockrec.formats.analysis.notebook import tabulate
 from mockrec.formats.analysis.session_stats import add_session
 from mockrec.formats.analysis.stats import Stats
 from mockrec.formats.analysis.stats_columns import ColumnStats
 from mockrec.formats.fleet.selection import ManySelection
 from mockrec.formats.fleet.skipped import Skipped
 from mockrec.formats.fleet.statistics import add_sessions
+from mockrec.formats.fleet.tables import rows_of
 from mockrec.formats.parquet.arrow_schema import EXCHANGES, REPEATING
 from mockrec.formats.parquet.columns import TableMaker
 from mockrec.formats.parquet.exchange_columns import ExchangeTable
@@ -25,6 +28,7 @@ from mockrec.formats.parquet.lines import lines_of
 from mockrec.formats.query.parser import parse
 from mockrec.formats.select.inputs import SelectedLine
 from mockrec.formats.select.selection import Selection
+from mockrec.formats.sessions.outputs import open_sink
 from mockrec.formats.text.json import dump
 
 _SETTINGS = settings(
@@ -62,6 +66,39 @@ def test_exchanges_equal_those_made_record_by_record(seed: int, size: int, encod
         assert batch.schema == EXCHANGES
         found += batch.to_pylist()
     assert found == expected
+
+
+def _exact_rows(records: list[Any]) -> list[Any]:
+    exact = ExchangeAggregator()
+    exact.add(TableMaker().table(lines(records)))
+    return exact.take(last=True).to_pylist()  # type: ignore[no-any-return]
+
+
+@_SETTINGS
+@given(seed=st.integers(0, 2**32))
+def test_exchanges_of_every_format_equal_those_made_record_by_record(tmp_path_factory: Any, seed: int) -> None:
+    records = random_session(seed)
+    folder = tmp_path_factory.mktemp("session")
+    expected = _exact_rows(records)
+    for name in ("s.jsonl", "s.parquet", "s.har", "data/"):
+        path = f"{folder}/{name}"
+        sink = open_sink(path)
+        sink.write(lines(records))
+        sink.close()
+        assert tabulate(path, None, "exchanges").to_pylist() == expected, name
+        assert [row for batch in rows_of(path, "exchanges") for row in batch.to_pylist()] == expected, name
+    # The recorder's, or that of a conversion.
+    stored = pq.read_table(f"{folder}/data/exchanges/part-000001.parquet")
+    assert stored.to_pylist() == expected
+
+
+def test_rows_of_these_tests_have_operations_of_all_kinds() -> None:
+    names = {row["operation"] for seed in range(60) for row in _exact_rows(random_session(seed))}
+    assert names == {
+        None,
+        *("query Orders", "mutation Pay", "query {orders}", "subscription News"),
+        *("rpc add", "chat m-1", "shop.Orders/Get"),
+    }
 
 
 @_SETTINGS

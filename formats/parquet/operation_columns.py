@@ -1,4 +1,4 @@
-"""Finds out by columns whether rows of the events table may have an operation: what `may_have_operation` says of lines.
+"""Finds out by columns which rows of the events table may have an operation: what `may_have_operation` says of lines.
 
 It may be True where that of no line is, which costs time only, but never the other way round.
 """
@@ -12,14 +12,30 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mockrec.formats.operations.readers import HINTS, LINE_HINTS, may_have_operation
+from mockrec.formats.parquet import arrays
 from mockrec.formats.parquet.layout import all_columns
 from mockrec.formats.parquet.lines import lines_of
+from mockrec.formats.schema.lifecycle import COMPLETE_TYPES
 
 _OF_TEXT = "|".join(map(re.escape, HINTS))
 _OF_JSON = "|".join(re.escape(hint.decode()) for hint in LINE_HINTS)
 _KINDS = ("text", "texts", "pairs", "json", "base64")
 TEXTS = tuple(column.name for column in all_columns().values() if column.kind in _KINDS)
 """The columns that may have a hint."""
+_COMPLETE = arrays.texts(sorted(COMPLETE_TYPES))
+_MESSAGE, _GET = arrays.text("websocket-message-received"), arrays.text("GET")
+_TELLING = "query=|extensions="
+"""Only with one of these in its URL has a GET request an operation; see `operation_of`."""
+_FALSE = arrays.flag(False)
+
+
+def naming_rows(kinds: pa.Array, methods: pa.Array, urls: pa.Array) -> pa.Array:
+    """Return which rows can name an operation, by their types, methods and URLs: most GET requests cannot."""
+    kinds = _texts(kinds)
+    plain = pc.fill_null(pc.equal(_texts(methods), _GET), _FALSE)
+    telling = pc.fill_null(pc.match_substring_regex(_texts(urls), _TELLING), _FALSE)
+    requests = pc.and_not(pc.is_in(kinds, value_set=_COMPLETE), pc.and_not(plain, telling))
+    return pc.or_(requests, pc.fill_null(pc.equal(kinds, _MESSAGE), _FALSE))
 
 
 def rows_may_have_operation(batch: pa.RecordBatch, rows: pa.Array) -> bool:
@@ -69,3 +85,7 @@ def _plain(texts: pa.Array) -> pa.Array:
     if not pa.types.is_dictionary(texts.type):
         return texts
     return texts.dictionary.take(pc.unique(texts.indices).drop_null())
+
+
+def _texts(column: pa.Array) -> pa.Array:
+    return column if column.type == pa.string() else column.cast(pa.string())

@@ -1,0 +1,88 @@
+"""The names of operations, for whole batches of rows: bodies are read only of requests that may have one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mockrec.formats.operations.readers import may_have_operation
+from mockrec.formats.parquet import arrays
+from mockrec.formats.parquet.arrow_schema import EVENTS
+from mockrec.formats.parquet.columns import TableMaker
+from mockrec.formats.parquet.exchange_rows import COLUMNS, OPERATION, operation_name
+from mockrec.formats.parquet.files import EventsFile
+from mockrec.formats.parquet.layout import EXTRA, all_columns
+from mockrec.formats.parquet.lines import lines_of
+from mockrec.formats.parquet.operation_columns import naming_rows, rows_may_have_operation
+
+Again = Callable[[Sequence[str]], Iterable[pa.RecordBatch]]
+"""Returns the rows of a batch with other columns, a few rows at a time."""
+
+_KEYS = frozenset({"type", "method", "url", "rawHeaders", "rawTrailers", "body", "content", "operation"})
+NAMED_BY = (*(column.name for column in all_columns().values() if column.path[0] in _KEYS), EXTRA)
+"""The columns of which the name of an operation is made."""
+
+
+def with_operations(
+    batch: pa.RecordBatch, again: Again | None = None, bodies_folder: Path | None = None
+) -> pa.RecordBatch:
+    """Return rows of the events table with the column `operation`: the name that a request or a message has.
+
+    `batch` has the columns `type`, `method` and `url`, and those of `NAMED_BY` unless `again` gives them.
+    `bodies_folder` has the bodies in files of their own.
+    """
+    if OPERATION in batch.schema.names:
+        return batch
+    possible = naming_rows(*(_column(batch, name) for name in ("type", "method", "url")))
+    names: dict[int, str] = {}
+    if pc.any(possible, min_count=0).as_py():
+        start = 0
+        for part in (batch,) if again is None else again(NAMED_BY):
+            rows = pc.indices_nonzero(possible.slice(start, part.num_rows))
+            if len(rows) and rows_may_have_operation(part, rows):
+                lines = lines_of(part.take(rows)).split(b"\n")
+                for row, line in zip(arrays.plain(rows), lines, strict=False):
+                    if may_have_operation(line) and (name := operation_name(line, bodies_folder)) is not None:
+                        names[start + row] = name
+            start += part.num_rows
+    return batch.append_column(OPERATION, _spread(names, batch.num_rows))
+
+
+def _column(batch: pa.RecordBatch, name: str) -> pa.Array:
+    index = batch.schema.get_field_index(name)
+    return pa.nulls(batch.num_rows, EVENTS.field(name).type) if index < 0 else batch.column(index)
+
+
+def _spread(names: dict[int, str], count: int) -> pa.Array:
+    """The names at their rows, and nulls at all others."""
+    if not names:
+        return pa.nulls(count, pa.string())
+    places = pc.index_in(arrays.integers(range(count)), value_set=arrays.integers(names))
+    return arrays.texts(names.values()).take(places)
+
+
+class ExchangeLines:
+    """Makes the rows of lines that exchanges are made of: with bodies only where operations may be named."""
+
+    def __init__(self) -> None:
+        self._plain = TableMaker(COLUMNS)
+        self._full = TableMaker({*COLUMNS, *NAMED_BY})
+
+    def table(self, lines: bytes) -> pa.RecordBatch:
+        """Whole lines as a batch of rows. Raises `RecordError` for a line that is no object."""
+        return (self._full if may_have_operation(lines) else self._plain).table(lines)
+
+
+def exchange_batches(file: EventsFile, bodies_folder: Path | None) -> Iterator[pa.RecordBatch]:
+    """The rows of a file that exchanges are made of, with their operations. Raises `SessionError`."""
+    known = [name for name in COLUMNS if name in file.names]
+    for group in range(file.parquet.metadata.num_row_groups):
+        batch = file.group(group, known)
+
+        def again(names: Sequence[str], group: int = group) -> Iterator[pa.RecordBatch]:
+            return file.batches([name for name in names if name in file.names], [group])
+
+        yield with_operations(batch, again, bodies_folder)

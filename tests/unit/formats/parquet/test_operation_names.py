@@ -1,0 +1,100 @@
+"""The column `operation` of the exchanges table: the name of a call behind a URL that many share."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from mockrec.formats.analysis.notebook import tabulate
+from mockrec.formats.files.jsonl import encode_lines
+from mockrec.formats.fleet.skipped import Skipped
+from mockrec.formats.fleet.tables import FleetTables
+from mockrec.formats.parquet.columns import TableMaker
+from mockrec.formats.parquet.operation_names import NAMED_BY, ExchangeLines, with_operations
+
+_JSON = {"content-type": "application/json"}
+_QUERY = '{"query":"query Cart { cart }"}'
+
+
+def _calls(*bodies: Any, method: str = "POST", url: str = "http://x.test/graphql") -> list[dict[str, Any]]:
+    """An exchange for each body of a request."""
+    records: list[dict[str, Any]] = []
+    for number, body in enumerate(bodies):
+        known = {"size": len(body), "text": body} if isinstance(body, str) else body
+        head = {"id": f"e{number}", "method": method, "url": url}
+        headers = {"rawHeaders": [["Content-Type", "application/json"]], "headers": _JSON}
+        records += [
+            {"type": "request-initiated", **head, **headers},
+            {"type": "request", **head, **headers, "body": known},
+            {"type": "response", **head, "statusCode": 200},
+        ]
+    return records
+
+
+def _batch(records: list[dict[str, Any]]) -> pa.RecordBatch:
+    return TableMaker().table(encode_lines(records))
+
+
+@pytest.mark.parametrize(
+    ("body", "name"),
+    [
+        (_QUERY, "query Cart"),
+        (
+            '[{"query":"{a}"},{"query":"{b}"},{"query":"{c}"},{"query":"{d}"}]',
+            "query {a}, query {b}, query {c}, … 1 more",
+        ),
+        ('{"query":"query Cart { cart"}', None),
+        ({"size": 900, "text": _QUERY, "truncated": True}, None),
+        ('{"name":"a query"}', None),
+        ({"size": 0}, None),
+    ],
+)
+def test_a_request_names_its_operation(body: Any, name: str | None) -> None:
+    found = with_operations(_batch(_calls(body))).column("operation").to_pylist()
+    assert found == [None, name, None]
+
+
+def test_a_body_in_a_file_of_its_own_names_an_operation(tmp_path: Path) -> None:
+    digest = hashlib.sha256(_QUERY.encode()).hexdigest()
+    file = tmp_path / "s.jsonl.bodies" / digest[:2] / digest
+    file.parent.mkdir(parents=True)
+    file.write_text(_QUERY)
+    body = {"size": len(_QUERY), "file": f"{digest[:2]}/{digest}", "sha256": digest}
+    session = tmp_path / "s.jsonl"
+    session.write_bytes(encode_lines(_calls(body)))
+    assert tabulate(session, None, "exchanges").column("operation").to_pylist() == ["query Cart"]
+
+
+def test_other_columns_are_read_only_for_requests_that_can_name_an_operation() -> None:
+    asked: list[Any] = []
+    plain = _batch(_calls({"size": 0}, {"size": 0}, method="GET", url="http://x.test/orders"))
+    assert with_operations(plain, asked.append).column("operation").null_count == len(plain)  # type: ignore[arg-type]
+    assert asked == []
+    posted = _batch(_calls("a", _QUERY, "b"))
+    few = posted.select(["type", "method", "url"])
+    found = with_operations(few, lambda names: [posted.slice(at, 2).select(list(names)) for at in range(0, 9, 2)])
+    assert found.column("operation").to_pylist() == [None, None, None, None, "query Cart", *[None] * 4]
+
+
+def test_lines_without_a_call_are_read_without_their_bodies() -> None:
+    maker = ExchangeLines()
+    assert "bodyText" not in maker.table(encode_lines(_calls("a", url="http://x.test/a"))).schema.names
+    assert set(NAMED_BY) <= set(maker.table(encode_lines(_calls(_QUERY))).schema.names)
+
+
+def test_tables_of_earlier_versions_get_the_column(write_tables: Any, tmp_path: Path) -> None:
+    write_tables(f"{tmp_path}/data/", _calls(_QUERY, "a"))
+    stored = tmp_path / "data" / "exchanges" / "part-000001.parquet"
+    table = pq.read_table(stored)
+    assert table.column("operation").to_pylist() == ["query Cart", None]
+    pq.write_table(table.drop_columns(["operation"]), stored)
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    found = FleetTables([f"{tmp_path}/data/"], scratch, Skipped()).table("exchanges").to_table()
+    assert found.column("operation").to_pylist() == ["query Cart", None]
+    assert found.column("endpoint").to_pylist() == ["/graphql", "/graphql"]
