@@ -18,7 +18,9 @@ class Progress:
     """Called with the bytes that were read. Prints nothing if stderr is not a terminal, or with --quiet."""
 
     def __init__(self, paths: Sequence[str], readings: int) -> None:
-        self._total = sum(map(_size, paths)) * readings if all(map(_size, paths)) else 0
+        self._paths = list(paths)
+        self._readings = readings
+        self._total: int | None = None
         self._done = 0
         self._began = time.monotonic()
         self._next = self._began + _AFTER
@@ -39,6 +41,10 @@ class Progress:
         now = time.monotonic()
         self._next = now + _EVERY
         self._shown = True
+        if self._total is None:
+            # Each file is opened for it, so it waits until there is something to show.
+            sizes = list(map(_size, self._paths))
+            self._total = sum(sizes) * self._readings if all(sizes) else 0
         rate = self._done / (now - self._began)
         share = f" of {printing.size(self._total)}" if self._total >= self._done else ""
         left = f", {printing.duration((self._total - self._done) / rate * 1000)} left" if share and rate else ""

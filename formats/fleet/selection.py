@@ -19,7 +19,7 @@ from mockrec.formats.select.selection import open_input
 from mockrec.formats.sessions.blocks import Progress, no_progress
 from mockrec.formats.sessions.units import SESSION
 
-_FEW = 256 * 1024
+_FEW = 1024 * 1024
 """Bytes of selected lines of one session that are taken in its first reading."""
 _TAKEN = 64 * 1024 * 1024
 """Bytes of such lines of all sessions."""
@@ -105,7 +105,7 @@ class ManySelection:
             start = _start(session)
             verdicts = None if self._plan.records else session.judge(self._plan)
             judged = _Judged(session, source, verdicts, start, None)
-            if verdicts is None or self._limit is not None or not session.reads_columns:
+            if verdicts is None or self._limit is not None or room <= 0 or not session.takes_at_once:
                 return judged
             taken: list[SelectedLine] = []
             left = min(room, _FEW)

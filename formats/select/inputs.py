@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import compress
 from pathlib import Path
@@ -71,8 +71,8 @@ class AnyInput(Protocol):
         """What was left out, one sentence for each problem."""
 
     @property
-    def reads_columns(self) -> bool:
-        """Whether a reading takes only the columns that it needs, so that a second one costs as much as the first."""
+    def takes_at_once(self) -> bool:
+        """Whether lines are best taken right after the first reading: the file is open, or its content in memory."""
 
     def probe(self) -> None:
         """Raise `SessionError` if it is no session. A stream is not read for this."""
@@ -81,7 +81,10 @@ class AnyInput(Protocol):
         """Its `session-started` record; None for a stream, which cannot be read ahead."""
 
     def opened(self) -> AbstractContextManager[None]:
-        """Context for several readings in a row, so that a small file is opened once for all of them."""
+        """Context for several readings in a row, so that a small file is opened once for all of them.
+
+        Raises `SessionError`.
+        """
 
     def judge(self, plan: Plan) -> Any:
         """The first reading: decide which exchanges are selected. Returns an `AnyVerdicts`."""
@@ -114,9 +117,6 @@ class AnyInput(Protocol):
 class Input:
     """A session that is read line by line."""
 
-    reads_columns = False
-    """See `AnyInput`."""
-
     def __init__(self, path: str, progress: Progress = no_progress) -> None:
         self.blocks = Blocks(path, progress)
         self.name = self.blocks.name
@@ -134,8 +134,13 @@ class Input:
         return self.blocks.probe()
 
     def opened(self) -> AbstractContextManager[None]:
-        """See `AnyInput`. Each reading opens the file."""
-        return nullcontext()
+        """See `AnyInput`. Each reading of a large file opens it."""
+        return self.blocks.kept()
+
+    @property
+    def takes_at_once(self) -> bool:
+        """See `AnyInput`."""
+        return self.blocks.is_kept
 
     def judge(self, plan: Plan) -> Verdicts:
         """See `AnyInput`."""

@@ -58,7 +58,7 @@ class TableVerdicts:
 class ParquetInput:
     """A session in Parquet files; see `AnyInput`."""
 
-    reads_columns = True
+    takes_at_once = True
     """See `AnyInput`."""
 
     def __init__(self, path: str, files: Sequence[Path | StoredFile], progress: Progress = no_progress) -> None:

@@ -10,7 +10,8 @@ import os
 import stat
 import tempfile
 from array import array
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import contextmanager
 from typing import IO, Any
 
 import orjson
@@ -24,6 +25,10 @@ from mockrec.formats.sessions.session import check_version
 
 _IN_MEMORY = 32 * 1024 * 1024
 """Bytes of a stream that are kept in memory for the second reading; more are kept in an unnamed temporary file."""
+_SMALL = 1024 * 1024
+"""Bytes of a file that is kept in memory for several readings in a row."""
+_UNPACKED = 4 * _SMALL
+"""Bytes of its lines."""
 _CHUNK = 1024 * 1024
 _SMALLEST = 64 * 1024
 """Bytes of a block, unless it is the last one."""
@@ -55,8 +60,41 @@ class Blocks:
         self._read_before = False
         self._imported = False
         """Whether it is a cassette or a flow file, which is faster to keep than to convert twice."""
+        self._kept: list[bytes] | None = None
+        """The blocks of a small file, for several readings in a row."""
         self._sizes = array("Q")
         """Bytes of each block. The second reading gives equal blocks, however its reads are cut."""
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Context for several readings in a row: a small file is read once, and kept in memory for all of them.
+
+        Raises `SessionError`.
+        """
+        self._kept = self._all_if_small()
+        try:
+            yield
+        finally:
+            self._kept = None
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether a reading reads no file."""
+        return self._kept is not None
+
+    def _all_if_small(self) -> list[bytes] | None:
+        if not _is_small(self.path):
+            return None
+        blocks: list[bytes] = []
+        size = 0
+        reading = self._read()
+        for block in reading:
+            size += len(block)
+            if size > _UNPACKED:  # it is compressed, or has further parts
+                reading.close()
+                return None
+            blocks.append(block)
+        return blocks
 
     def close(self) -> None:
         """Remove the copy that was kept of a stream."""
@@ -75,7 +113,9 @@ class Blocks:
 
     def probe(self) -> dict[str, Any] | None:
         """Read the `session-started` record now, unless it is a stream. Raises `SessionError` if it is no session."""
-        if self.header is None and not self._read_before and not _is_stream(self.path):
+        if self._kept and self.header is None:
+            self._look_at_header(self._kept[0])
+        elif self.header is None and not self._read_before and not _is_stream(self.path):
             source = open_source(self.path)
             try:
                 for block in _whole_lines(source, self.name):
@@ -98,7 +138,7 @@ class Blocks:
     def _first_reading(self) -> Iterator[bytes]:
         # In a HAR that is being recorded the last entries change until the second reading; in Parquet, journal segments
         # become rows in between.
-        if _is_stream(self.path) or may_grow(self.path) or has_segments(self.path):
+        if self._kept is None and (_is_stream(self.path) or may_grow(self.path) or has_segments(self.path)):
             # The temporary file has no name, and holds only bytes of the session.
             self._spool = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 - `close` closes it
         for block in self._from_source():
@@ -121,10 +161,14 @@ class Blocks:
             yield self._spool.read(size)
 
     def _from_source(self) -> Iterator[bytes]:
+        for block in self._read() if self._kept is None else self._kept:
+            self._progress(len(block))
+            yield block
+
+    def _read(self) -> Generator[bytes]:
         source = open_source(self.path)
         try:
             for block in _whole_lines(source, self.name):
-                self._progress(len(block))
                 self._imported = getattr(source, "imported", False)
                 yield block
             self.torn = source.torn
@@ -134,16 +178,22 @@ class Blocks:
             source.close()
 
     def _look_at_header(self, block: bytes) -> None:
-        for line in block.splitlines():
-            if line.strip():
-                try:
-                    record = orjson.loads(line)
-                except orjson.JSONDecodeError:
-                    return
-                if isinstance(record, dict) and record.get("type") == "session-started":
-                    self.header = record
-                    check_version(self.name, record)
-                return
+        try:
+            record = orjson.loads(block.lstrip().partition(b"\n")[0])
+        except orjson.JSONDecodeError:
+            return
+        if isinstance(record, dict) and record.get("type") == "session-started":
+            self.header = record
+            check_version(self.name, record)
+
+
+def _is_small(path: str) -> bool:
+    """Whether a name is that of a small file. What is still being recorded, or has a journal, may be read again."""
+    try:
+        known = os.stat(path)
+    except OSError:
+        return False
+    return stat.S_ISREG(known.st_mode) and known.st_size <= _SMALL and not may_grow(path) and not has_segments(path)
 
 
 def _is_stream(path: str) -> bool:
