@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mockrec.cli import arguments, printing
-from mockrec.cli.many import exit_if_skipped, skipped_sessions
+from mockrec.cli.many import exit_if_skipped, skipped_sessions, warn_of_all
 from mockrec.cli.options import Engine, FileMode, Quiet, Verbose, output_name, size
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ def compact(
     Sessions that OUT has already are left out, so the command can be repeated, and interrupted at any time.
     """
     from mockrec.formats.fleet.compact import plan
+    from mockrec.formats.fleet.output_lock import only_writer
     from mockrec.formats.parquet.paths import is_data_set
 
     output = output_name(output)
@@ -58,16 +59,20 @@ def compact(
         raise typer.BadParameter("name a folder or a prefix; it becomes a data set", param_hint="-o")
     skipped = skipped_sessions(allowed=arguments.has_many(sessions))
     names = arguments.expanded(sessions)
-    made = plan(names, output, skipped, part_size)
-    before, done = len(made.done), dict(made.done)
-    for part, (written, errors) in zip(made.parts, _written(made, engine, file_mode), strict=True):
-        for error in errors:
-            skipped.add(error)
-        done |= {one.name: one for one in written}
-        printing.detail(f"part {part.number}: {printing.plural(len(written), 'session')}")
-    _tell(output, len(done) - before, before, len(made.parts))
-    if delete:
-        _delete(done, {str(name): name for name in names})
+    with only_writer(output):
+        made = plan(names, output, skipped, part_size)
+        before, done = len(made.done), dict(made.done)
+        new: list[CompactedSession] = []
+        for part, (written, errors) in zip(made.parts, _written(made, engine, file_mode), strict=True):
+            for error in errors:
+                skipped.add(error)
+            new += written
+            printing.detail(f"part {part.number}: {printing.plural(len(written), 'session')}")
+        done |= {one.name: one for one in new}
+        warn_of_all(new)
+        _tell(output, len(done) - before, before, len(made.parts))
+        if delete:
+            _delete(done, {str(name): name for name in names})
     exit_if_skipped(skipped)
 
 

@@ -59,6 +59,10 @@ class CompactedSession:
     """Bytes of its files."""
     session_id: str | None
     rows: int
+    cut_off: str = ""
+    """Why it is not complete; empty if it is. Not in the footer."""
+    problems: tuple[str, ...] = ()
+    """What was left out."""
 
 
 @dataclass(slots=True)
@@ -187,14 +191,17 @@ class _Part:
                 first = next(batches, None)
                 identity = None if first is None else _identity(first)
                 rows = 0
+                ended = False
                 made = ExchangeTable(bodies_folder=bodies_folder_of(session))
                 for batch in chain(() if first is None else (first,), batches):
                     made.add(batch)
                     events.add(with_keys(_with_identity(batch, identity), session, events.schema))
                     rows += batch.num_rows
+                    ended = batch.num_rows > 0 and batch.column("type")[-1].as_py() == "session-ended"
                 for batch in made.take(last=True):
                     exchanges.add(with_keys(batch, session, exchanges.schema))
-                done.append(CompactedSession(str(session), self._part.sizes[number], identity, rows))
+                cut_off = "" if ended else "it has no session-ended record at its end"
+                done.append(CompactedSession(str(session), self._part.sizes[number], identity, rows, cut_off))
             if not done:
                 events.discard()
                 exchanges.discard()

@@ -19,6 +19,10 @@ class Lock:
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
 
+    def is_at(self, path: Path) -> bool:
+        """Whether the path still leads to the file that is locked."""
+        return _is_at(self._file, path)
+
     def release(self) -> None:
         """Release the lock."""
         self._file.close()

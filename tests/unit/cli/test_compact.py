@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 import pytest
 
 from mockrec.cli import compact as command
 from mockrec.formats.fleet import compact as module
+from mockrec.formats.fleet import output_lock
+from mockrec.formats.fleet.output_lock import only_writer
 from mockrec.formats.parquet.atomic_file import AtomicFile
+from mockrec.formats.schema.errors import OutputBusyError
 from mockrec.formats.sessions.session import open_session
 
 NAMES = ("a.jsonl", "b.parquet", "c/", "d.har", "e.jsonl")
@@ -265,3 +270,39 @@ def test_an_output_that_is_no_place_for_parts(folder: Path, mockrec: Callable[..
     assert mockrec("compact", "ci", "-o", output).code in (2, 3)
     assert everything(folder) == before
     assert command._PART_SIZE == module.PART_SIZE
+
+
+def test_a_session_that_was_cut_off_is_compacted_with_a_warning(folder: Path, mockrec: Callable[..., Any]) -> None:
+    cut = folder / place(0, NAMES[0])
+    cut.write_bytes(b"".join(cut.read_bytes().splitlines(keepends=True)[:-1])[:-20])
+    said = mockrec("compact", "ci", "-o", "out")
+    assert said.code == 0
+    assert f"{place(0, NAMES[0])}: the session was cut off: it has no session-ended record at its end" in said.err
+    assert said.err.count("cut off") == 1
+    assert "cut off" not in mockrec("compact", "ci", "-o", "out").err
+
+
+def test_two_at_once_do_not_write_into_one_output(folder: Path, mockrec: Callable[..., Any]) -> None:
+    with only_writer("out"):
+        said = mockrec("compact", "ci", "-o", "out")
+        assert said.code == 2
+        assert "is writing it" in said.err
+    assert not (folder / "out").exists()
+    assert mockrec("compact", "ci", "-o", "out").code == 0
+    assert compacted() == everything(folder)
+    assert [file.name for file in (folder / "out").iterdir() if file.name.startswith(".")] == []
+
+
+def test_two_at_once_in_a_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "bucket").mkdir()
+    store = pafs.SubTreeFileSystem(str(tmp_path), pafs.LocalFileSystem())
+    monkeypatch.setattr(output_lock, "file_system", lambda _: (store, "bucket"))
+    with only_writer("s3://bucket/"):
+        with pytest.raises(OutputBusyError, match="another compact"), only_writer("s3://bucket/"):
+            pass
+        (mark,) = (tmp_path / "bucket").iterdir()
+        # That of a writer that was killed long ago.
+        os.utime(mark, (1_000_000_000, 1_000_000_000))
+        with only_writer("s3://bucket/"):
+            pass
+    assert list((tmp_path / "bucket").iterdir()) == []
