@@ -25,7 +25,7 @@ from mockrec.formats.query.checks import compile_any
 from mockrec.formats.query.extract import Context
 from mockrec.formats.query.plan import Plan
 from mockrec.formats.query.pruning import may_match, possible_tests
-from mockrec.formats.schema.lifecycle import SESSION_TYPES
+from mockrec.formats.schema.lifecycle import CONNECTION_TYPES, SESSION_TYPES
 from mockrec.formats.select.answers import ProbedRecord
 from mockrec.formats.select.inputs import SelectedLine
 from mockrec.formats.select.parquet_reader import SMALL_ROWS, ParquetReader
@@ -33,6 +33,7 @@ from mockrec.formats.sessions.blocks import Progress, no_progress
 from mockrec.formats.sessions.units import SESSION, Units
 
 _SESSION_TYPES = arrays.texts(sorted(SESSION_TYPES))
+_CONNECTION_TYPES = arrays.texts(sorted(CONNECTION_TYPES))
 _WHOLE_ROWS = 2_048
 """The number of rows that are in memory with all their columns."""
 _SCANNED_GROUPS = 4
@@ -52,7 +53,7 @@ class TableVerdicts:
     ids: list[str] = field(default_factory=list)
     """The ids of the units from 1 on; units after these are single rows."""
     singles: dict[int, int] = field(default_factory=dict)
-    """The unit of each row without an id; rows are counted through all files."""
+    """The unit of each row that belongs to no exchange; rows are counted through all files."""
 
 
 class ParquetInput:
@@ -194,7 +195,7 @@ class ParquetInput:
             for row, kind, identity in zip(found, kinds, identities, strict=True):
                 if kind in SESSION_TYPES:
                     continue
-                if identity is None:
+                if identity is None or kind in CONNECTION_TYPES:
                     singles[start + row] = found[row]
                 else:
                     by_id[identity] = by_id.get(identity, 0) | found[row]
@@ -259,7 +260,8 @@ class ParquetInput:
             wanted.update(dict.fromkeys(pc.indices_nonzero(about).to_pylist(), SESSION))
             if len(ids):
                 places = pc.index_in(_plain(batch, "id"), value_set=ids)
-                rows = pc.indices_nonzero(pc.is_valid(places))
+                alone = pc.is_in(_plain(batch, "type"), value_set=_CONNECTION_TYPES)
+                rows = pc.indices_nonzero(pc.and_not(pc.is_valid(places), alone))
                 for row, place in zip(rows.to_pylist(), places.take(rows).to_pylist(), strict=True):
                     wanted.setdefault(row, place + 1)
             for row, unit in judged.singles.items():

@@ -12,6 +12,7 @@ from mockrec.formats.schema.lifecycle import CONNECTION_TYPES, ENDING_TYPES, SES
 REMEMBERED = 65_536
 """How many ended units are kept for late records (a rule-event, a request that was complete after its response)."""
 
+_ALONE = SESSION_TYPES | CONNECTION_TYPES
 SESSION = 0
 """The unit of all records about the session itself."""
 
@@ -38,7 +39,9 @@ class Units:
         add = self.of_record.append
         for record in records:
             kind, identity, answered = record.type, record.id, answer(record)
-            unit = known.get(identity) if type(identity) is str else None
+            # An id of a record about the session, or of a fault of a connection, is not that of an exchange.
+            joins = type(identity) is str and kind not in _ALONE
+            unit = known.get(identity) if joins else None
             if unit is not None:
                 bits[unit] |= answered
             elif kind in SESSION_TYPES:
@@ -46,7 +49,7 @@ class Units:
             else:
                 unit = len(bits)
                 bits.append(answered)
-                if type(identity) is str and kind not in CONNECTION_TYPES:
+                if joins:
                     known[identity] = unit
             if kind in ENDING_TYPES and type(identity) is str:
                 ended.append(identity)

@@ -34,7 +34,14 @@ from mockrec.formats.text.json import dump
 _SETTINGS = settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
-_EXPRESSIONS = ("status >= 500", "method == POST", "not status == 200", "duration > 3")
+_EXPRESSIONS = (
+    "status >= 500",
+    "method == POST",
+    "not status == 200",
+    "duration > 3",
+    "type == client-error",
+    "host == x.test",
+)
 
 
 def _dictionaries(batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -202,3 +209,21 @@ def test_lines_taken_in_the_first_reading_are_those_of_a_second(
     found, expected = (list(ManySelection(paths, plan, Skipped(), limit=limit)) for limit in (None, 1_000_000))
     assert found == expected
     assert len(found) >= len(paths)
+
+
+@_SETTINGS
+@given(seed=st.integers(0, 2**32), expression=st.sampled_from(_EXPRESSIONS), records=st.booleans())
+@example(seed=0, expression="status >= 500", records=False)  # rules-reloaded with the id of an exchange
+def test_lines_selected_from_columns_are_those_selected_from_lines(
+    tmp_path_factory: Any, seed: int, expression: str, records: bool
+) -> None:
+    folder = tmp_path_factory.mktemp("session")
+    data = lines_of(TableMaker().table(lines(random_session(seed))))
+    (folder / "s.jsonl").write_bytes(data)
+    with new_writer(str(folder / "s.parquet"), "events") as writer:
+        writer.write_batch(TableMaker().table(data))
+    plan = parse(expression, records=records)
+    by_line, by_column = (
+        [line.raw for line in Selection([str(folder / name)], plan)] for name in ("s.jsonl", "s.parquet")
+    )
+    assert by_column == by_line
