@@ -5,6 +5,7 @@ A task has a few sessions and runs our own readers in `mapInArrow`. Its partial 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import warnings
 from collections.abc import Iterator, Sequence
@@ -46,8 +47,9 @@ class SparkEngine:
                     result = tasks.run(name, task)
                     yield pa.RecordBatch.from_pydict({"n": [number], "result": [result]}, schema=_RESULT)
 
-        frame = self._spread(rows, at_once).mapInArrow(work, "n long, result binary")
-        found = dict(zip(*(column.to_pylist() for column in self._arrow(frame).columns), strict=True))
+        with _failures():
+            made = self._spread(rows, at_once).mapInArrow(work, "n long, result binary").toArrow()
+        found = dict(zip(*(column.to_pylist() for column in made.columns), strict=True))
         return [orjson.loads(found[number]) for number in range(len(arguments))]
 
     def lines(self, sessions: Sequence[str], expression: str | None, *, records: bool) -> Iterator[dict[str, Any]]:
@@ -62,8 +64,8 @@ class SparkEngine:
                 for source, session in zip(*(column.to_pylist() for column in batch.columns), strict=True):
                     yield from tasks.selected(source, orjson.loads(session), expression, records)
 
-        frame = self._spread(rows).mapInArrow(work, _LINES).orderBy("key", "source", "number")
         with _failures():
+            frame = self._spread(rows).mapInArrow(work, _LINES).orderBy("key", "source", "number")
             for row in frame.toLocalIterator():
                 yield row.asDict()
 
@@ -88,17 +90,14 @@ class SparkEngine:
         schema = pa.schema([*own, pa.field(tasks.ERROR, pa.string())])
         frame = self._spread(given).mapInArrow(_table_work(view, schema, os.getcwd()), _ddl(schema))
         frame.createOrReplaceTempView(_whole(view))
-        self.session.catalog.cacheTable(_whole(view))
+        with contextlib.suppress(Exception):  # Sail has no cache: the rows are read again
+            self.session.catalog.cacheTable(_whole(view))
         rows = self.session.table(_whole(view)).where(f"{tasks.ERROR} is null")
         rows.drop(tasks.ERROR).createOrReplaceTempView(view)
 
     def _spread(self, rows: pa.Table, at_once: int = PER_TASK) -> Any:
         """Return rows as a data frame, `at_once` in a partition."""
         return self.session.createDataFrame(rows).repartition(max(2, -(-rows.num_rows // at_once)))
-
-    def _arrow(self, frame: Any) -> pa.Table:
-        with _failures():
-            return frame.toArrow()
 
 
 _RESULT = pa.schema([("n", pa.int64()), ("result", pa.binary())])
