@@ -79,6 +79,18 @@ def expanded(names: Sequence[str]) -> list[str]:
     return expand(names)
 
 
+def is_set(name: str, sessions: Sequence[str]) -> bool:
+    """Whether `name`, which stands for `sessions`, is not itself the name of a session.
+
+    What ends like a folder in a store may be a data set; only the store knows.
+    """
+    return len(sessions) != 1 or _bare(name) != _bare(sessions[0])
+
+
+def _bare(name: str) -> str:
+    return name.partition("?")[0].rstrip("/")
+
+
 def _refuse_unquoted(arguments: Sequence[str]) -> None:
     """Refuse an expression that the shell has split into words."""
     for place, argument in enumerate(arguments):

@@ -164,14 +164,18 @@ def diff(
         fail_on=fail_on,
         verbose=verbose,
     )
-    if arguments.has_many([a, b]) or engine is not None:
+    given, sets = (a, b), ([a], [b])
+    if arguments.has_many(given):
+        sets = (arguments.expanded([a]), arguments.expanded([b]))
+        a, b = sets[0][0], sets[1][0]
+    if engine is not None or any(map(arguments.is_set, given, sets)):
         if noise is not None:
             raise typer.BadParameter("it is for two sessions, not for two sets", param_hint="--noise")
         if Report.html in (shape, *(chosen for _, chosen in outputs)):
             raise typer.BadParameter("a report in HTML is of two sessions, not of two sets", param_hint="--as")
         from mockrec.cli.diff_sets import diff_sets
 
-        raise typer.Exit(diff_sets(a, b, wish, shape, outputs, force=force, file_mode=file_mode, engine=engine))
+        raise typer.Exit(diff_sets(*sets, wish, shape, outputs, force=force, file_mode=file_mode, engine=engine))
     result, severity = compare(a, b, wish, noise)
     for path, chosen in outputs:
         if chosen is Report.html:

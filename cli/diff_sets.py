@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import typer
 
-from mockrec.cli import arguments, printing
+from mockrec.cli import printing
 from mockrec.cli.diff import DiffWish, Report, compare, rendered, write_report
 from mockrec.cli.many import skipped_sessions
 from mockrec.formats.fleet.pairs import SessionPair, pair_sessions
@@ -43,8 +43,8 @@ def compare_pair(pair: SessionPair, wish: DiffWish, shapes: Sequence[Report]) ->
 
 
 def diff_sets(
-    a: str,
-    b: str,
+    a: Sequence[str],
+    b: Sequence[str],
     wish: DiffWish,
     shape: Report,
     outputs: Sequence[tuple[str, Report]],
@@ -57,7 +57,7 @@ def diff_sets(
     shapes = (shape, *(chosen for _, chosen in outputs))
     if Report.junit in shapes:
         raise typer.BadParameter("a report in JUnit's XML is of two sessions, not of two sets")
-    pairs = pair_sessions(arguments.expanded([a]), arguments.expanded([b]))
+    pairs = pair_sessions(a, b)
     if engine is None:
         found = [compare_pair(pair, wish, shapes) for pair in pairs]
     else:

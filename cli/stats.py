@@ -21,7 +21,8 @@ from mockrec.cli.reading import Read
 from mockrec.cli.sparkline import sparkline
 
 if TYPE_CHECKING:
-    from mockrec.formats.analysis.stats import EndpointStats, OperationStats, Stats
+    from mockrec.formats.analysis.stats import Stats
+    from mockrec.formats.analysis.stats_groups import EndpointStats, OperationStats
 
 _TOP = 20
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import msgspec
 
-from mockrec.formats.analysis.stats import NEEDED, Stats, StatsRecord
+from mockrec.formats.analysis.stats import Stats
+from mockrec.formats.analysis.stats_record import NEEDED, StatsRecord
 from mockrec.formats.query.plan import Plan
 from mockrec.formats.select.inputs import Input, SelectedLine
 from mockrec.formats.select.selection import Selection

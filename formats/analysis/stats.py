@@ -19,6 +19,8 @@ from typing import Any
 import msgspec
 import orjson
 
+from mockrec.formats.analysis.stats_groups import EndpointStats, OperationStats, percentiles
+from mockrec.formats.analysis.stats_record import StatsRecord
 from mockrec.formats.operations.message import message_of
 from mockrec.formats.operations.readers import facts_of_response, failure_of, may_have_operation, operation_of_record
 from mockrec.formats.operations.spec import Facts, Operation
@@ -34,96 +36,9 @@ OTHER = ("", "", "(other)")
 OTHER_OPERATION = OTHER[1:]
 _NAMING = COMPLETE_TYPES | {"websocket-message-received"}
 """Types of records that may name an operation."""
-PERCENTILES = (50, 90, 99)
-
 _MOST_OPEN = 10_000
 """Operations of open exchanges that are remembered."""
 _NO_CONTEXT = Context()
-
-
-class _Body(msgspec.Struct, frozen=True, gc=False):
-    size: Any = 0
-
-
-class _Response(msgspec.Struct, frozen=True, gc=False):
-    statusCode: Any = None
-    body: _Body = _Body()
-
-
-class _Timing(msgspec.Struct, frozen=True, gc=False):
-    startTimestamp: Any = None
-    headersSentTimestamp: Any = None
-
-
-class StatsRecord(msgspec.Struct, gc=False):
-    """The keys that are counted; the rest of a line is skipped."""
-
-    type: str
-    id: Any = None
-    timestamp: Any = None
-    method: Any = None
-    url: Any = None
-    statusCode: Any = None
-    duration: Any = None
-    matchedRuleId: Any = None
-    error: Any = None
-    errorCode: Any = None
-    failureCause: Any = None
-    destination: Any = None
-    bytesReceived: Any = None
-    bytesSent: Any = None
-    rules: Any = None
-    body: _Body = _Body()
-    requestBody: _Body = _Body()
-    response: _Response = _Response()
-    timingEvents: _Timing = _Timing()
-
-
-NEEDED = (
-    *((name,) for name in StatsRecord.__struct_fields__),
-    *(("headers",), ("operation",), ("content",)),
-)
-"""The paths of these keys, for sources that can leave the rest of a record out."""
-
-
-@dataclass(slots=True)
-class EndpointStats:
-    """Statistics of one method, host and path."""
-
-    count: int = 0
-    failed: int = 0
-    """Responses with 5xx, and aborts."""
-    statuses: Counter[str] = field(default_factory=Counter)
-    durations: array[float] = field(default_factory=lambda: array("d"))
-    first_bytes: array[float] = field(default_factory=lambda: array("d"))
-    """Milliseconds from the start of a request to the head of its response."""
-    bytes: int = 0
-    """Of response bodies."""
-
-    def merge(self, other: EndpointStats) -> None:
-        """Add the statistics of the same endpoint in further sessions."""
-        self.count += other.count
-        self.failed += other.failed
-        self.statuses.update(other.statuses)
-        self.durations.extend(other.durations)
-        self.first_bytes.extend(other.first_bytes)
-        self.bytes += other.bytes
-
-
-@dataclass(slots=True)
-class OperationStats(EndpointStats):
-    """Statistics of one operation at one place."""
-
-    input_tokens: int = 0
-    output_tokens: int = 0
-    """Of answers of LLM APIs."""
-
-    def merge(self, other: EndpointStats) -> None:
-        """See `EndpointStats.merge`."""
-        EndpointStats.merge(self, other)
-        if isinstance(other, OperationStats):
-            self.input_tokens += other.input_tokens
-            self.output_tokens += other.output_tokens
 
 
 @dataclass(slots=True)
@@ -410,16 +325,6 @@ _ADD = {
     **dict.fromkeys(CLOSED_TYPES, Stats._tunnel),
 }
 """Event type → the method that adds such a record."""
-
-
-def percentiles(values: Iterable[float]) -> dict[str, float]:
-    """Return the percentiles by the nearest rank: each is a measured value."""
-    ordered = sorted(values)
-    if not ordered:
-        return {}
-    # The smallest value that at least `share` per cent of the values do not exceed.
-    found = {f"p{share}": ordered[max(0, -(-share * len(ordered) // 100) - 1)] for share in PERCENTILES}
-    return {**found, "max": ordered[-1]}
 
 
 def _parsed(raw: bytes) -> Mapping[str, Any]:

@@ -16,7 +16,8 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mockrec.formats.analysis.stats import MAX_ENDPOINTS, NEEDED, SLOWEST, Stats, StatsRecord, place_of
+from mockrec.formats.analysis.stats import MAX_ENDPOINTS, SLOWEST, Stats, place_of
+from mockrec.formats.analysis.stats_record import NEEDED, StatsRecord
 from mockrec.formats.parquet import arrays
 from mockrec.formats.parquet.arrow_schema import EVENTS
 from mockrec.formats.parquet.layout import EXTRA

@@ -12,15 +12,8 @@ from typing import Any
 
 import orjson
 
-from mockrec.formats.analysis.stats import (
-    MAX_ENDPOINTS,
-    OTHER,
-    OTHER_OPERATION,
-    PERCENTILES,
-    EndpointStats,
-    OperationStats,
-    Stats,
-)
+from mockrec.formats.analysis.stats import MAX_ENDPOINTS, OTHER, OTHER_OPERATION, Stats
+from mockrec.formats.analysis.stats_groups import PERCENTILES, EndpointStats, OperationStats
 
 K = 400
 """The size of a sketch: at most 0.7 % of rank error, about 4 KiB."""

@@ -209,12 +209,14 @@ class Logged:
 
         def there() -> bool:
             self._read()
-            identities = {
-                record.get("connectionId")
+            connections = [
+                record["connectionId"]
                 for record in self._records
                 if port in (record.get("remotePort"), record.get("request", {}).get("remotePort"))
-            }
-            found[:] = [record for record in self._records if record.get("connectionId") in identities - {None}]
+                and "connectionId" in record
+            ]
+            # The last one: an earlier connection may have had the same port.
+            found[:] = [record for record in self._records if record.get("connectionId") in connections[-1:]]
             return wanted(found)
 
         self.eventually(there, "the log does not say so")

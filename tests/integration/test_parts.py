@@ -224,7 +224,7 @@ def test_a_renamed_log_is_begun_again_by_sighup(
     assert running.process.wait(20) == 0, running.stderr
     assert running.log.read_text() == "of another program"
     records = records_of(moved[0])
-    assert answered(records) == asked
+    assert sorted(answered(records)) == sorted(asked)  # workers hand over their records independently of each other
     assert [record["seq"] for record in records] == list(range(len(records)))
     assert program("verify", moved[0]).returncode == 0
     assert "part 2 of a session: complete" in program("verify", moved[1]).stdout

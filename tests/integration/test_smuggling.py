@@ -315,8 +315,15 @@ def played(
     session = run.stop()
     server.close()
     results: dict[tuple[str, str], Played] = {}
+    # Another connection may have the port of an earlier one, so it is the next that had this port.
+    of_port: dict[object, dict[str, None]] = {}
+    for record in session.records:
+        if port := _port(record):
+            of_port.setdefault(port, {}).setdefault(record["connectionId"])
     for (name, target), (own, got, connections) in ports.items():
-        ids = {record.get("id") for record in session.records if _port(record) == own}
+        connection = next(iter(of_port.get(own, {})), None)
+        of_port.get(own, {}).pop(connection or "", None)
+        ids = {record.get("id") for record in session.records if record.get("connectionId") == connection}
         records = [record for record in session.records if record.get("id") in ids]
         seen: list[Request] | None = None
         problem = ""

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 from plain_install import FORMATS, HERE, PATHS, ROOT, Run
 
-COMMANDS = ("run", "check", "replay", "filter", "show", "report", "watch", "stats", "verify", "diff", "ca")
+COMMANDS = (
+    "run", "check", "replay", "filter", "show", "report", "watch", "stats", "sql", "compact", "verify", "diff", "ca",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -126,6 +126,7 @@ PROMISES: dict[str, tuple[str, ...]] = {
     "In messages of WebSockets": (f"{U}send/test_send.py::test_messages_are_filled_where_that_is_possible",),
     "Requests that still contain a placeholder": (f"{R}::test_marks_are_listed_filled_or_left_out",),
     "Requests with truncated bodies": (f"{U}session/test_editable.py::test_a_body_that_was_cut_cannot_be_sent",),
+    "`--as json` prints one JSON object": (f"{R}::test_what_was_sent_as_json",),
     "A session from stdin": (
         f"{R}::test_a_session_from_stdin", f"{C}::test_what_comes_from_stdin_is_not_chained",
     ),

@@ -16,14 +16,12 @@ from mockrec.engine.message.scope import Scope
 from mockrec.engine.message.target_uri import ConnectionContext, read_target_uri
 from mockrec.engine.recording.exchange_log import ExchangeLog
 from mockrec.engine.replay.send.null_channel import NULL_CHANNEL
-from mockrec.engine.rules.matching.select import RuleSet
 from mockrec.engine.upstream.client import UpstreamClient
 from mockrec.engine.upstream.errors import UpstreamError
 from mockrec.engine.upstream.request import UpstreamRequest
 from mockrec.engine.wire.parts import RequestHead, header_table
 
 REPLAY_OF = "replay-of:"
-_NO_RULES = RuleSet(())
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +67,7 @@ def recorded_exchange(
     exchange = Exchange(head, address, peer, NULL_CHANNEL, context.log, context.body_limit, context.body_limit)
     exchange.tag(f"{REPLAY_OF}{recorded_id}", *tags)
     if scope is not None:
-        exchange.scope = Scope(scope, _NO_RULES)
+        exchange.scope = Scope(scope)
     context.log.request_initiated(exchange)
     if body:
         exchange.take_data(body)

@@ -70,6 +70,8 @@ class RuntimeRules:
         self._is_idle = is_idle
         self._retired: list[Replays] = []
         self._file = responder.rules
+        self._has_recordings = _has_recordings(self._file.rules)
+        """Whether a rule for everybody answers from a recording."""
         self._added: list[_Added] = []
         self._scopes: dict[Scope, ScopeRules] = {}
         self._positions = count(_FOR_EVERYBODY)
@@ -166,10 +168,9 @@ class RuntimeRules:
 
     def open(self, name: str, cassette: ScopeCassette | None) -> Scope:
         """Open a scope. Its name is not that of an open one."""
-        scope = Scope(name, RuleSet(()))
+        scope = Scope(name)
         each = self._scopes[scope] = ScopeRules(scope, cassette, self._new_replays())
         scope.unmatched_steps = self._responder.unmatched_steps(lambda: scope.rules)
-        self._copy(each)
         self._rebuild_scope(each)
         return scope
 
@@ -211,8 +212,8 @@ class RuntimeRules:
         asks = self._file.asks_user
         self._responder.rules = RuleSet.of(everybody, asks_user=asks) if self._added else self._again(everybody, asks)
         self._use(self._responder.rules)
+        self._has_recordings = _has_recordings(everybody)
         for each in self._scopes.values():
-            self._copy(each)
             self._rebuild_scope(each)
 
     def _again(self, everybody: list[CompiledRule], asks: bool) -> RuleSet:
@@ -229,14 +230,20 @@ class RuntimeRules:
         ]
 
     def _copied(self, rule: CompiledRule, each: ScopeRules) -> CompiledRule:
-        if any(isinstance(step, Replay) for step in rule.rule.steps):
+        if _has_recordings([rule]):
             return self._responder.recompile(rule.rule, each.replays)
         return rule_copy(rule)
 
     def _rebuild_scope(self, each: ScopeRules) -> None:
-        own = [rule for group in each.own for rule in group.rules]
-        last = [] if each.cassette is None else [each.cassette.rule]
-        each.scope.rules = RuleSet.of([*own, *each.copies, *last], asks_user=self._file.asks_user)
+        def made() -> RuleSet:
+            self._copy(each)
+            own = [rule for group in each.own for rule in group.rules]
+            last = [] if each.cassette is None else [each.cassette.rule]
+            return RuleSet.of([*own, *each.copies, *last], asks_user=self._file.asks_user)
+
+        each.scope.use_rules(made)
+        if self._has_recordings:
+            _ = each.scope.rules  # made at once: the recordings of a scope are counted from its start
 
     def _taken_ids(self, scope: Scope | None) -> set[str]:
         rules = [*self._responder.rules.rules, *(() if scope is None else self._scopes[scope].rules)]
@@ -265,6 +272,10 @@ class RuntimeRules:
             if rule.used and rule.rule.position >= 0:
                 self._uses[rule.rule.id] += rule.used
             rule.used = 0
+
+
+def _has_recordings(rules: Iterable[CompiledRule]) -> bool:
+    return any(isinstance(step, Replay) for rule in rules for step in rule.rule.steps)
 
 
 def _is_default(name: str, position: int) -> bool:

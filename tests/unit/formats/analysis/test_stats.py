@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from mockrec.formats.analysis import stats as stats_module
-from mockrec.formats.analysis.stats import Stats, percentiles
+from mockrec.formats.analysis.stats import Stats
+from mockrec.formats.analysis.stats_groups import percentiles
 from mockrec.formats.select.inputs import SelectedLine
 from mockrec.formats.select.selection import Selection
 from mockrec.formats.sessions.endpoints import template
