@@ -197,6 +197,19 @@ class StartUpstream(Protocol):
         """
 
 
+def counting() -> Callable[[Received], bytes]:
+    """An answer that names the target and counts the requests."""
+    count = 0
+
+    def answer(received: Received) -> bytes:
+        nonlocal count
+        count += 1
+        text = f"{received.target} {count}".encode()
+        return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(text), text)
+
+    return answer
+
+
 def upstreams() -> Iterator[StartUpstream]:
     """Yield the function that starts servers; close them when the test ends. Exceptions of their threads fail it."""
     running: list[Upstream] = []

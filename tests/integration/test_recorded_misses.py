@@ -14,7 +14,7 @@ import httpx
 import pytest
 from programs import RunProgram
 from serving import Serving, serve
-from upstreams import Received, Served, StartUpstream
+from upstreams import Served, StartUpstream, counting
 
 from mockrec.formats.analysis.verify import Audit
 from mockrec.formats.session import open_session
@@ -36,19 +36,6 @@ for url in sys.argv[1:]:
 def command(*urls: str) -> list[str]:
     """A COMMAND that asks for each URL, after the dashes."""
     return ["--", sys.executable, "-c", GET, *urls]
-
-
-def counting() -> Callable[[Received], bytes]:
-    """An answer that names the path and counts the requests."""
-    count = 0
-
-    def answer(received: Received) -> bytes:
-        nonlocal count
-        count += 1
-        text = f"{received.target} {count}".encode()
-        return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(text), text)
-
-    return answer
 
 
 def findings(path: Path) -> list[str]:

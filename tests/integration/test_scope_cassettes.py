@@ -5,12 +5,11 @@ from __future__ import annotations
 import http.client
 import re
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from recorders import Recorder, StartRecorder
-from upstreams import Received, StartUpstream
+from upstreams import StartUpstream, counting
 
 from mockrec.formats.analysis.verify import Audit
 from mockrec.formats.files.scope_names import scope_name
@@ -18,19 +17,6 @@ from mockrec.formats.session import open_session
 from mockrec.testing.client import ControlError
 
 NO_RULES = "version: 1\nrules: []\n"
-
-
-def counting() -> Callable[[Received], bytes]:
-    """An answer that names the target and counts the requests."""
-    count = 0
-
-    def answer(received: Received) -> bytes:
-        nonlocal count
-        count += 1
-        text = f"{received.target} {count}".encode()
-        return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(text), text)
-
-    return answer
 
 
 def ask(run: Recorder, url: str, scope: str) -> tuple[int, str]:
