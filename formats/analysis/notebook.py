@@ -72,28 +72,33 @@ def tabulate(path: str | PathLike[str], where: str | None, table: str) -> pa.Tab
 
 
 def _event_rows(selection: Selection, *, whole: bool) -> Iterator[pa.RecordBatch]:
-    from mockrec.formats.parquet.columns import TableMaker
+    from mockrec.formats.parquet.line_tables import LineTables
 
-    maker = TableMaker()
-    for lines in _blocks(selection, whole=whole):
-        yield maker.table(lines)
+    with LineTables() as tables:
+        for lines in _blocks(selection, whole=whole):
+            yield from tables.add(lines)
+        yield from tables.rest()
 
 
 def _exchange_rows(selection: Selection, *, whole: bool) -> Iterator[pa.RecordBatch]:
     """Of the events, only the columns are read that exchanges are made of."""
     from mockrec.formats.parquet.exchange_columns import ExchangeTable
     from mockrec.formats.parquet.exchange_rows import COLUMNS
-    from mockrec.formats.parquet.operation_names import ExchangeLines, with_operations
+    from mockrec.formats.parquet.line_tables import LineTables
+    from mockrec.formats.parquet.operation_names import with_operations
 
     (session,) = selection.inputs
     folder = session.context.bodies_folder
     made = ExchangeTable(bodies_folder=folder)
     columns = session.columns(COLUMNS) if whole else None
     if columns is None:
-        maker = ExchangeLines()
-        for lines in _blocks(selection, whole=whole):
-            made.add(maker.table(lines))
-            yield from made.take() if made.waiting else ()
+        with LineTables(exchanges=True, bodies_folder=folder) as tables:
+            for lines in _blocks(selection, whole=whole):
+                for batch in tables.add(lines):
+                    made.add(batch)
+                yield from made.take() if made.waiting else ()
+            for batch in tables.rest():
+                made.add(batch)
     else:
         for batch in columns:
             made.add(with_operations(batch, session.rows_again, folder))

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import msgspec
-
 from mockrec.formats.analysis.stats import Stats
-from mockrec.formats.analysis.stats_record import NEEDED, StatsRecord
+from mockrec.formats.analysis.stats_blocks import StatsBlocks
+from mockrec.formats.analysis.stats_record import NEEDED
 from mockrec.formats.query.plan import Plan
 from mockrec.formats.select.inputs import Input, SelectedLine
 from mockrec.formats.select.selection import Selection
@@ -32,9 +29,7 @@ def add_session(stats: Stats, selection: Selection, plan: Plan | None) -> None:
 
 
 def _add_lines(stats: Stats, session: Input) -> None:
-    decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(StatsRecord)
-    for records, lines in session.decoded(decoder.decode_lines):
-        if records and not stats.may_have_operations(lines):
-            stats.add_records(records)
-        else:
-            stats.add(SelectedLine(line, 0, 0) for line in lines.split(b"\n") if line.strip())
+    with StatsBlocks() as blocks:
+        for counted, lines in session.decoded(blocks.decode):
+            if counted is None or stats.may_have_operations(b"") or not counted.add_to(stats):
+                stats.add(SelectedLine(line, 0, 0) for line in lines.split(b"\n") if line.strip())

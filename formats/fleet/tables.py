@@ -23,11 +23,11 @@ from mockrec.formats.fleet.fetching import KEPT, fetched
 from mockrec.formats.fleet.patterns import keys_of
 from mockrec.formats.fleet.skipped import Skipped
 from mockrec.formats.parquet.arrow_schema import EVENTS, EXCHANGES, SCHEMAS
-from mockrec.formats.parquet.columns import TableMaker
 from mockrec.formats.parquet.exchange_columns import ExchangeTable
 from mockrec.formats.parquet.files import EventsFile
 from mockrec.formats.parquet.files_of_store import FoundSession, StoredFile
-from mockrec.formats.parquet.operation_names import ExchangeLines, exchange_batches
+from mockrec.formats.parquet.line_tables import LineTables
+from mockrec.formats.parquet.operation_names import exchange_batches
 from mockrec.formats.parquet.paths import EXCHANGES_FOLDER, is_uri, session_name
 from mockrec.formats.parquet.table_files import table_files
 from mockrec.formats.schema.errors import RecordError, SessionError
@@ -256,7 +256,7 @@ def events_of(session: str, change: Callable[[bytes], bytes] | None = None) -> I
     `change` is called with whole lines, of a session that is not read by columns. Raises `SessionError`."""
     files = _files(session, "events")
     if not files:
-        yield from _made_of_lines(session, TableMaker(), change)
+        yield from _made_of_lines(session, LineTables(), change)
     for opened in _opened(session, files):
         yield from map(_all_columns, opened.batches(EVENTS.names))
 
@@ -265,7 +265,7 @@ def _rows_for_exchanges(session: str) -> Iterator[pa.RecordBatch]:
     """Yield the events of a session with the columns that exchanges are made of."""
     files = _files(session, "events")
     if not files:
-        yield from _made_of_lines(session, ExchangeLines())
+        yield from _made_of_lines(session, LineTables(exchanges=True, bodies_folder=bodies_folder_of(session)))
     for opened in _opened(session, files):
         yield from exchange_batches(opened, bodies_folder_of(session))
 
@@ -284,15 +284,16 @@ def _opened(session: str, files: Sequence[StoredFile]) -> Iterator[EventsFile]:
 
 
 def _made_of_lines(
-    session: str, maker: TableMaker | ExchangeLines, change: Callable[[bytes], bytes] | None = None
+    session: str, tables: LineTables, change: Callable[[bytes], bytes] | None = None
 ) -> Iterator[pa.RecordBatch]:
     source = open_source(session)
     try:
-        for block in _blocks(source):
-            try:
-                yield maker.table(block if change is None else change(block))
-            except RecordError as error:
-                raise SessionError(session, str(error)) from None
+        with tables:
+            for block in _blocks(source):
+                yield from tables.add(block if change is None else change(block))
+            yield from tables.rest()
+    except RecordError as error:
+        raise SessionError(session, str(error)) from None
     finally:
         source.close()
 

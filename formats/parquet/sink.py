@@ -5,18 +5,17 @@ A recording does not use these, because such a file is unreadable until its foot
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 from pyarrow.fs import FileType, LocalFileSystem
 
-from mockrec.formats.parquet.columns import TableMaker
 from mockrec.formats.parquet.exchange_columns import ExchangeTable
 from mockrec.formats.parquet.files import GROUP_ROWS, file_system
 from mockrec.formats.parquet.journal import refuse_live_journal
-from mockrec.formats.parquet.operation_names import ExchangeLines
+from mockrec.formats.parquet.line_tables import LineTables
 from mockrec.formats.parquet.paths import (
     EVENTS_FOLDER,
     EXCHANGES_FOLDER,
@@ -42,14 +41,18 @@ class TableSink:
     def __init__(self, name: str, consumer: FileTables | DataSetTables) -> None:
         self.name = name
         self._tables = consumer
-        self._maker = TableMaker() if consumer.takes_all else ExchangeLines()
+        self._lines = LineTables(exchanges=not consumer.takes_all)
         self._waiting: list[bytes] = []
         self._size = 0
         self._failure: OutputError | None = None
         self._closed = False
 
     def write(self, data: bytes) -> None:
-        """Write whole lines. Raises `OutputError`, also in each call after a failure; `RecordError` for a bad line."""
+        """Write whole lines.
+
+        Raises `OutputError`, also in each call after a failure; `RecordError` for a bad line, of this or an earlier
+        call.
+        """
         self._waiting.append(data)
         self._size += len(data)
         if self._size >= BLOCK:
@@ -69,18 +72,24 @@ class TableSink:
         self._closed = True
         try:
             self._flush()
+            self._add_all(self._lines.rest())
             self._do(self._tables.finish)
         except BaseException:
             self._tables.discard()
             raise
+        finally:
+            self._lines.close()
 
     def discard(self) -> None:
         """Remove the unfinished file."""
         if not self._closed:
             self._closed = True
+            self._lines.close()
             self._tables.discard()
 
     def _flush(self) -> None:
+        if self._failure is not None:
+            raise self._failure
         data = b"".join(self._waiting)
         self._waiting, self._size = [], 0
         start = 0
@@ -89,13 +98,16 @@ class TableSink:
             if end < len(data):
                 # The last line end in the block, or that of a line which is longer than a block.
                 end = data.rfind(b"\n", start, end) + 1 or data.find(b"\n", end) + 1 or len(data)
-            block = data[start:end]
-            try:
-                self._do(lambda block=block: self._tables.add(self._maker.table(block)))  # type: ignore[misc]
-            except RecordError as error:
-                self._failure = OutputError(self.name, str(error))
-                raise
+            self._add_all(self._lines.add(data[start:end]))
             start = end
+
+    def _add_all(self, batches: Iterator[pa.RecordBatch]) -> None:
+        try:
+            for batch in batches:
+                self.add(batch)
+        except RecordError as error:
+            self._failure = OutputError(self.name, str(error))
+            raise
 
     def _do(self, act: Callable[[], None]) -> None:
         if self._failure is not None:

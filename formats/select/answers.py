@@ -6,9 +6,9 @@ blank line, a value of another JSON type than mockrec writes) is read again line
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 import orjson
 
@@ -34,20 +34,32 @@ Answers: TypeAlias = tuple[list[Any], Callable[[Any], int]]
 """`NeededFields` or `ProbedRecord` for each record, and the function that returns the answers of one."""
 
 
+class DecodedBlock(Protocol):
+    """What a decoder has made of a block: mostly the list of its records."""
+
+    def __len__(self) -> int:
+        """The number of records."""
+
+    def __getitem__(self, index: Literal[-1]) -> Any:
+        """The last record, which has a `type`."""
+
+
+BlockDecoder: TypeAlias = Callable[[Iterable[bytes]], Iterator[tuple[bytes, DecodedBlock | None]]]
+"""Yields each block with its records, in order; None for a block that has to be read line by line. May read ahead."""
+
+
 class Answerer:
     """Computes the answers of one session's lines, in order."""
 
-    def __init__(
-        self, plan: Plan, blocks: Blocks, context: Context, decode_lines: Callable[[bytes], list[Any]] | None = None
-    ) -> None:
-        """`decode_lines` decodes a block to other records than the plan needs, each with a `type`."""
+    def __init__(self, plan: Plan, blocks: Blocks, context: Context, decoder: BlockDecoder | None = None) -> None:
+        """`decoder` decodes blocks to other records than the plan needs."""
         self.torn = ""
         """Empty, or a sentence about the last line, if that is cut off."""
         self.last_kind = ""
         """The type of the last record that was read."""
         self._blocks = blocks
         self._typed = compile_typed(plan, context)
-        self._decode_lines = decode_lines or self._typed.decode_lines
+        self._decoder = decoder or decoder_of(self._typed.decode_lines)
         self._predicate = compile_predicate(plan, context)
         self._offset = 0
 
@@ -56,22 +68,19 @@ class Answerer:
 
         Raises `SessionError` for any other line that is no record.
         """
-        blocks = iter(self._blocks)
-        block = next(blocks, None)
-        while block is not None:
-            following = next(blocks, None)
-            answers = self._decode_block(block) or self._decode_each(block, last=following is None)
+        decoded = self._decoder(self._blocks)
+        current = next(decoded, None)
+        while current is not None:
+            following = next(decoded, None)
+            block, records = current
+            answers: Any = (records, self._typed.bits)
+            if records is None:
+                answers = self._decode_each(block, last=following is None)
             self._offset += len(block)
             if answers[0]:
                 self.last_kind = answers[0][-1].type
             yield block, answers
-            block = following
-
-    def _decode_block(self, block: bytes) -> Answers | None:
-        try:
-            return self._decode_lines(block), self._typed.bits
-        except (DecodeError, RecursionError):  # RecursionError: values that are nested too deeply
-            return None
+            current = following
 
     def _decode_each(self, block: bytes, *, last: bool) -> Answers:
         records: list[ProbedRecord] = []
@@ -97,6 +106,24 @@ class Answerer:
 
     def _bad(self, message: str, place: int) -> SessionError:
         return SessionError(self._blocks.name, message, self._number(place))
+
+
+def decoder_of(decode_lines: Callable[[bytes], list[Any]]) -> BlockDecoder:
+    """Return a decoder of blocks by a function that decodes one."""
+
+    def decoder(blocks: Iterable[bytes]) -> Iterator[tuple[bytes, list[Any] | None]]:
+        for block in blocks:
+            yield block, decoded(decode_lines, block)
+
+    return decoder
+
+
+def decoded(decode_lines: Callable[[bytes], list[Any]], block: bytes) -> list[Any] | None:
+    """Return the records of a block; None if the function rejects it."""
+    try:
+        return decode_lines(block)
+    except (DecodeError, RecursionError):  # RecursionError: values that are nested too deeply
+        return None
 
 
 def lines_of(block: bytes, count: int, name: str) -> list[bytes]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import compress
@@ -15,7 +15,7 @@ from mockrec.formats.query.extract import Context
 from mockrec.formats.query.parser import parse
 from mockrec.formats.query.plan import Plan
 from mockrec.formats.schema.lifecycle import SESSION_TYPES
-from mockrec.formats.select.answers import Answerer, ProbedRecord, lines_of
+from mockrec.formats.select.answers import Answerer, BlockDecoder, ProbedRecord, lines_of
 from mockrec.formats.sessions.blocks import Blocks, Progress, no_progress
 from mockrec.formats.sessions.live import why_incomplete
 from mockrec.formats.sessions.units import SESSION, Units
@@ -200,20 +200,20 @@ class Input:
                 yield block if block.endswith(b"\n") else block + b"\n"
         self._note_end(answerer)
 
-    def decoded(self, decode_lines: Callable[[bytes], list[Any]]) -> Iterator[tuple[list[Any], bytes]]:
-        """The records of the whole session, as `decode_lines` decodes blocks of lines.
+    def decoded(self, decoder: BlockDecoder) -> Iterator[tuple[Any, bytes]]:
+        """The records of the whole session, as `decoder` decodes its blocks of lines.
 
-        Each block is given as its records and its lines; one that it rejects has no records. Raises `SessionError` for
-        a line that is no record, except a torn last one.
+        Each block is given as what the decoder made of it, and its lines; None for one that it rejects. Raises
+        `SessionError` for a line that is no record, except a torn last one.
         """
-        answerer = Answerer(parse(EVERYTHING, records=True), self.blocks, self.context, decode_lines)
+        answerer = Answerer(parse(EVERYTHING, records=True), self.blocks, self.context, decoder)
         for block, (records, _) in answerer:
             if not records:
                 continue
             if not block.endswith(b"\n") or block.count(b"\n") != len(records):
                 # Without blank lines and a torn last one, which are no records.
                 block = b"\n".join(lines_of(block, len(records), self.name)[: len(records)]) + b"\n"
-            yield ([] if type(records[0]) is ProbedRecord else records), block
+            yield (None if type(records[-1]) is ProbedRecord else records), block
         self._note_end(answerer)
 
     def columns(self, names: Sequence[str]) -> None:

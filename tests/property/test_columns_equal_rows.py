@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pickle
+from itertools import cycle
 from typing import Any
 
+import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 from hypothesis import HealthCheck, example, given, settings
@@ -14,6 +17,7 @@ from mockrec.cli.stats import summary
 from mockrec.formats.analysis.notebook import tabulate
 from mockrec.formats.analysis.session_stats import add_session
 from mockrec.formats.analysis.stats import Stats
+from mockrec.formats.analysis.stats_blocks import count, decode_records
 from mockrec.formats.analysis.stats_columns import ColumnStats
 from mockrec.formats.fleet.selection import ManySelection
 from mockrec.formats.fleet.skipped import Skipped
@@ -24,6 +28,7 @@ from mockrec.formats.parquet.columns import TableMaker
 from mockrec.formats.parquet.exchange_columns import ExchangeTable
 from mockrec.formats.parquet.exchange_rows import COLUMNS, ExchangeAggregator
 from mockrec.formats.parquet.files import new_writer
+from mockrec.formats.parquet.line_tables import events, exchanges, from_stream
 from mockrec.formats.parquet.lines import lines_of
 from mockrec.formats.query.parser import parse
 from mockrec.formats.select.inputs import SelectedLine
@@ -147,6 +152,36 @@ def test_statistics_of_blocks_equal_those_of_lines(tmp_path_factory: Any, seed: 
     stats, selection = Stats(), Selection([str(path)], None)
     add_session(stats, selection, None)
     assert dump(summary(stats)) == _one_by_one(path.read_bytes())
+
+
+@_SETTINGS
+@given(seed=st.integers(0, 2**32), sizes=st.lists(st.integers(1, 40), min_size=1, max_size=5))
+def test_statistics_of_blocks_counted_elsewhere_equal_those_of_lines(seed: int, sizes: list[int]) -> None:
+    records, stats, taken = random_session(seed), Stats(), b""
+    for size in cycle(sizes):
+        block, records = lines(records[:size]), records[size:]
+        taken += block
+        counted = decode_records(block) if (data := count(block)) == b"" else pickle.loads(data)
+        if counted is None or stats.may_have_operations(b"") or not counted.add_to(stats):
+            stats.add(SelectedLine(line, 0, 0) for line in block.splitlines())
+        else:
+            assert len(counted) == block.count(b"\n")
+            assert counted[-1].type == orjson.loads(block.splitlines()[-1])["type"]
+        if not records:
+            break
+    assert dump(summary(stats)) == _one_by_one(taken)
+
+
+@_SETTINGS
+@given(st.integers(0, 2**32))
+def test_rows_made_elsewhere_equal_those_made_here(seed: int) -> None:
+    data = lines(random_session(seed))
+    assert from_stream(events(data)).equals(TableMaker().table(data))
+    expected, found = ExchangeTable(), ExchangeTable()
+    expected.add(TableMaker().table(data))
+    found.add(from_stream(exchanges(data)))
+    rows = [[row for batch in table.take(last=True) for row in batch.to_pylist()] for table in (expected, found)]
+    assert rows[1] == rows[0]
 
 
 def test_sessions_of_these_tests_have_operations_of_all_kinds() -> None:

@@ -1,0 +1,96 @@
+"""Counts blocks of lines of a session, by several processes where it is large."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Literal, Self
+
+import msgspec
+
+from mockrec.formats.analysis.stats import Stats
+from mockrec.formats.analysis.stats_record import StatsRecord
+from mockrec.formats.operations.readers import may_have_operation
+from mockrec.formats.select.answers import decoded
+from mockrec.formats.workers.blocks import BlockWorkers
+
+_decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(StatsRecord)
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedRecords:
+    """The records of a block; see `DecodedBlock`."""
+
+    records: Sequence[StatsRecord]
+    may_have_operations: bool
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __getitem__(self, index: Literal[-1]) -> StatsRecord:
+        return self.records[index]
+
+    def add_to(self, stats: Stats) -> bool:
+        """Add the records to `stats`; False if lines have to be added one by one, because operations may start."""
+        if not self.may_have_operations:
+            stats.add_records(self.records)
+        return not self.may_have_operations
+
+
+@dataclass(frozen=True, slots=True)
+class CountedRecords:
+    """What a worker has counted of a block without operations; see `DecodedBlock`."""
+
+    count: int
+    last: StatsRecord
+    stats: Stats
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: Literal[-1]) -> StatsRecord:
+        return self.last
+
+    def add_to(self, stats: Stats) -> bool:
+        """Add the numbers to `stats`."""
+        stats.merge(self.stats)
+        return True
+
+
+class StatsBlocks:
+    """Decodes or counts the blocks of one session. A context manager."""
+
+    def __init__(self) -> None:
+        self._workers = BlockWorkers[DecodedRecords | CountedRecords | None](
+            f"{__name__}:count", pickle.loads, decode_records
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self._workers.close()
+
+    def decode(self, blocks: Iterable[bytes]) -> Iterator[tuple[bytes, DecodedRecords | CountedRecords | None]]:
+        """Decode or count blocks; see `BlockDecoder`."""
+        yield from self._workers.results(blocks)
+
+
+def decode_records(block: bytes) -> DecodedRecords | None:
+    """Return the records of a block; None if it has to be read line by line."""
+    records = decoded(_decoder.decode_lines, block)
+    return None if records is None else DecodedRecords(records, may_have_operation(block))
+
+
+def count(block: bytes) -> bytes:
+    """Return the `CountedRecords` of a block for another process; empty if it has to be added line by line.
+
+    Called in workers: what is read of their pipe comes from a process that this one has started.
+    """
+    found = decode_records(block)
+    stats = Stats()
+    if not found or not found.add_to(stats):
+        return b""
+    return pickle.dumps(CountedRecords(len(found), found[-1], stats), pickle.HIGHEST_PROTOCOL)

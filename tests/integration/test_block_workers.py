@@ -1,0 +1,106 @@
+"""Large sessions: blocks go to other processes, and the results are those of one process, whatever becomes of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mockrec.formats.analysis.session_stats import add_session
+from mockrec.formats.analysis.stats import Stats
+from mockrec.formats.errors import RecordError
+from mockrec.formats.parquet.columns import TableMaker
+from mockrec.formats.parquet.line_tables import from_stream
+from mockrec.formats.select.selection import Selection
+from mockrec.formats.workers import blocks as module
+from mockrec.formats.workers.blocks import BlockWorkers
+
+_EVENTS = "mockrec.formats.parquet.line_tables:events"
+
+
+def _block(number: int, count: int = 50) -> bytes:
+    record = {"type": "response", "seq": 0, "id": "", "method": "GET", "url": "http://x.test/", "statusCode": 200}
+    return b"".join(
+        json.dumps({**record, "seq": number * count + place, "id": f"e-{number}-{place}"}).encode() + b"\n"
+        for place in range(count)
+    )
+
+
+@pytest.fixture(name="workers")
+def _workers() -> Iterator[BlockWorkers[Any]]:
+    with BlockWorkers(_EVENTS, from_stream, TableMaker().table, workers=2, after=0) as workers:
+        yield workers
+
+
+def _given_away(workers: BlockWorkers[Any]) -> list[Any]:
+    """The processes that were started."""
+    return [worker._process for worker in workers._workers if worker._process is not None]
+
+
+def test_results_are_those_of_one_process_in_order(workers: BlockWorkers[Any]) -> None:
+    given = [_block(number) for number in range(40)]
+    found = list(workers.results(given))
+    assert _given_away(workers)
+    assert [block for block, _ in found] == given
+    for block, batch in found:
+        assert batch.equals(TableMaker().table(block))
+
+
+def test_error_is_raised_in_the_block_s_turn(workers: BlockWorkers[Any]) -> None:
+    bad = _block(3) + b"[]\n"
+    given = [_block(0), _block(1), _block(2), bad, b"x\n", _block(5)]
+    results = workers.results(given)
+    assert [next(results)[0] for _ in range(3)] == given[:3]
+    with pytest.raises(RecordError, match="expected an object"):
+        next(results)
+
+
+def test_work_of_a_killed_worker_is_done_here(workers: BlockWorkers[Any]) -> None:
+    given = [_block(number) for number in range(40)]
+    found = []
+    killed = False
+    for block, batch in workers.results(given):
+        if not killed:
+            for process in _given_away(workers):
+                os.kill(process.pid, signal.SIGKILL)
+                killed = True
+        found.append(block)
+        assert batch.equals(TableMaker().table(block))
+    assert killed
+    assert found == given
+
+
+def test_function_that_is_missing_costs_nothing_but_time() -> None:
+    given = [_block(number) for number in range(30)]
+    with BlockWorkers("mockrec.formats.nowhere:f", from_stream, TableMaker().table, workers=1, after=0) as workers:
+        assert [block for block, _ in workers.results(given)] == given
+
+
+def test_processes_end_with_the_work() -> None:
+    with BlockWorkers(_EVENTS, from_stream, TableMaker().table, workers=2, after=0) as workers:
+        list(workers.results(_block(number) for number in range(10)))
+        processes = _given_away(workers)
+    assert processes
+    assert all(process.returncode is not None for process in processes)
+
+
+def test_statistics_and_tables_of_a_large_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a user's: with workers from the first block on, and with none."""
+    path = tmp_path / "s.jsonl"
+    torn = b'{"type":"resp'
+    path.write_bytes(b"".join(_block(number, 4_000) for number in range(8)) + torn)
+    found = []
+    for count in (3, 1):
+        monkeypatch.setattr(module, "processes", lambda count=count: count)
+        monkeypatch.setattr(module, "START_SECONDS", 0.0)
+        stats, selection = Stats(), Selection([str(path)], None)
+        add_session(stats, selection, None)
+        assert "is cut off" in selection.inputs[0].cut_off
+        found.append((stats.exchanges, stats.slowest, stats.records, stats.statuses, stats.endpoints))
+    assert found[0] == found[1]
+    assert found[0][0] == 32_000
