@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,8 @@ def table(rows: Sequence[Row]) -> str:
     return "\n".join(text.rstrip() for text in texts)
 
 
-def _record(row: Row, commit: str, date: str) -> dict[str, Any]:
+def _record(row: Row, commit: str, date: str, before: dict[str, Any] | None) -> dict[str, Any]:
+    """`before` is the record of the same work in the run before; its result shows what repeats."""
     return {
         "item": row.item,
         "work": row.work,
@@ -41,6 +43,7 @@ def _record(row: Row, commit: str, date: str) -> dict[str, Any]:
         "runs": row.runs,
         "cpu": row.cpu,
         "cells": _cells(row),
+        "before": {name: before[name] for name in ("result", "cpu", "commit", "date")} if before else None,
     }
 
 
@@ -53,13 +56,20 @@ def document(
 ) -> dict[str, Any]:
     """The JSON document. Items that were not measured now stay from an earlier one of the same machine."""
     measured = {row.item for row in rows}
-    records = [_record(row, commit, date) for row in rows]
+    former: list[dict[str, Any]] = []
     if earlier and earlier.get("machine") == facts["machine"]:
-        kept = [record for record in earlier["rows"] if record["item"] not in measured]
-        records += [record for record in kept if len(record["cells"]) == len(HEADINGS)]  # not those of an older table
+        former = [record for record in earlier["rows"] if len(record["cells"]) == len(HEADINGS)]  # of no older table
+    before = {(record["item"], _place(record["work"])): record for record in former}
+    records = [_record(row, commit, date, before.get((row.item, _place(row.work)))) for row in rows]
+    records += [record for record in former if record["item"] not in measured]
     # Stable: the rows of one item keep the order they were measured in.
     records.sort(key=lambda record: str(record["item"]))
     return {**facts, "rows": records}
+
+
+def _place(work: str) -> str:
+    """The work without measured numbers, which differ from run to run."""
+    return re.sub(r"\([\d,.]+/s\)|[\d,]{4,}", "", work)
 
 
 def markdown(content: dict[str, Any]) -> str:
@@ -78,14 +88,22 @@ def markdown(content: dict[str, Any]) -> str:
         "* CPU µs: user and system time of all processes of a server for one exchange (message, name), mockrec : peer;"
         "\n  on a shared machine it is what repeats, while a rate depends on what else runs",
         "* Load: wrk with one thread and 16 keep-alive connections on loopback, one server process",
+        "* Run before: the result, and CPU µs, of the run before this one, hours or days earlier; the code may be older",
         "",
-        f"| {' | '.join((*HEADINGS, 'commit'))} |",
-        f"|{'---|' * (len(HEADINGS) + 1)}",
+        f"| {' | '.join((*HEADINGS, 'run before', 'commit'))} |",
+        f"|{'---|' * (len(HEADINGS) + 2)}",
     ]
-    lines += [f"| {' | '.join((*record['cells'], record['commit']))} |" for record in content["rows"]]
+    lines += [f"| {' | '.join((*record['cells'], _before(record), record['commit']))} |" for record in content["rows"]]
     if _curves(content):
         lines += ["", "## How the cost grows", "", "![CPU time of an exchange by size](growth.svg)"]
     return "\n".join(lines) + "\n"
+
+
+def _before(record: dict[str, Any]) -> str:
+    before = record.get("before")
+    if not before:
+        return "–"
+    return f"{before['result']} ({before['cpu']})" if before["cpu"] else str(before["result"])
 
 
 def _curves(content: dict[str, Any]) -> dict[str, list[dict[str, float]]]:
