@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mockrec.cli import arguments, printing
+from mockrec.cli.descriptors import Protobuf, descriptors_text, given_descriptors
 from mockrec.cli.options import Engine, FileMode, Force, NoPager, Quiet, Verbose, refuse_inputs
 from mockrec.cli.paging import paged
 from mockrec.cli.pipes import await_readers
@@ -128,6 +129,7 @@ def diff(
         str,
         typer.Option("--pair-header", metavar="NAME", help="A request header whose value says what belongs together."),
     ] = "",
+    protobuf: Protobuf = None,
     fail_on: Annotated[
         FailOn, typer.Option("--fail-on", metavar="any|breaking", help="From which severity on the exit code is 1.")
     ] = FailOn.any,
@@ -163,6 +165,7 @@ def diff(
         pair_header=pair_header,
         fail_on=fail_on,
         verbose=verbose,
+        protobuf=descriptors_text(given_descriptors(protobuf)),
     )
     given, sets = (a, b), ([a], [b])
     if arguments.has_many(given):
@@ -193,7 +196,7 @@ def diff(
 
 @dataclass(frozen=True, slots=True)
 class DiffWish:
-    """The options of a comparison, as they were given: texts, so that other processes can have them."""
+    """The options of a comparison, as they were given: plain values, so that other processes can have them."""
 
     ignore: tuple[str, ...]
     ignore_files: tuple[str, ...]
@@ -207,6 +210,8 @@ class DiffWish:
     pair_header: str
     fail_on: FailOn
     verbose: bool
+    protobuf: str | None = None
+    """The descriptors of `--protobuf`, as a session carries them."""
 
 
 def compare(a: str, b: str, wish: DiffWish, noise: str | None = None) -> tuple[Result, Severity]:
@@ -216,6 +221,7 @@ def compare(a: str, b: str, wish: DiffWish, noise: str | None = None) -> tuple[R
     from mockrec.formats.diff.comparison import compare_sessions
     from mockrec.formats.diff.model.finding import Severity
     from mockrec.formats.diff.model.options import DiffOptions
+    from mockrec.formats.operations.grpc.descriptors import of_header
 
     filters = Filters(
         rules=_rules(wish.ignore, wish.ignore_files),
@@ -229,6 +235,7 @@ def compare(a: str, b: str, wish: DiffWish, noise: str | None = None) -> tuple[R
         pair_header=wish.pair_header.lower(),
         any_order=tuple(_any_order(value) for value in wish.array_order),
         only=arguments.parse(wish.only),
+        descriptors=of_header({"protobuf": wish.protobuf}),
     )
     severity = Severity.breaking if wish.fail_on is FailOn.breaking else Severity.changed
     return compare_sessions(a, b, options, filters, noise), severity

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mockrec.cli import arguments, printing
+from mockrec.cli.descriptors import Protobuf, given_descriptors
 from mockrec.cli.fitting import Fit
 from mockrec.cli.many import exit_if_skipped, skipped_sessions, skipping
 from mockrec.cli.options import As, NoPager, OutputShape, Quiet, SessionPath, Verbose, Wide
@@ -56,16 +57,7 @@ def show(
     limit: Annotated[
         int | None, typer.Option("--limit", metavar="N", min=0, help="List only the first N.", show_default=False)
     ] = None,
-    protobuf: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--protobuf",
-            metavar="FILE",
-            help="Descriptors that name the fields of gRPC messages: a .pb file, a .proto file or a folder of them. "
-            "May be given several times.",
-            show_default="those of the session",
-        ),
-    ] = None,
+    protobuf: Protobuf = None,
     wide: Wide = False,
     no_pager: NoPager = False,
     quiet: Quiet = False,
@@ -75,26 +67,13 @@ def show(
 
     A folder, a prefix of a store, a pattern or a list (@FILE) stands for many sessions.
     """
-    given = _given_descriptors(protobuf)
+    given = given_descriptors(protobuf)
     skipped = skipped_sessions(allowed=arguments.has_many([session]))
     with paged(wanted=not no_pager and shape is OutputShape.text):
         for name in arguments.expanded([session]):
             with skipping(skipped):
                 _show(name, identity, shape, limit, given, wide=wide, heading=skipped.allowed)
     exit_if_skipped(skipped)
-
-
-def _given_descriptors(paths: list[str] | None) -> Descriptors | None:
-    """Return the descriptors of `--protobuf`. Raises BadParameter."""
-    if not paths:
-        return None
-    from mockrec.formats.operations.grpc.descriptors import DescriptorError, Descriptors
-    from mockrec.formats.operations.grpc.protos import read_descriptors
-
-    try:
-        return Descriptors(read_descriptors(paths))
-    except DescriptorError as error:
-        raise typer.BadParameter(printing.escape(str(error)), param_hint="--protobuf") from None
 
 
 def _show(

@@ -142,9 +142,8 @@ class _Comparison:
             hidden=[hidden for _, hidden in self._hidden],
             any_order=options.any_order,
         )
-        self._comparer = Comparer(
-            spool, options, self._values, (a.folder, b.folder), (of_header(a.header), of_header(b.header))
-        )
+        descriptors = (options.descriptors or of_header(a.header), options.descriptors or of_header(b.header))
+        self._comparer = Comparer(spool, options, self._values, (a.folder, b.folder), descriptors)
         self._pairing = self._pair()
 
     def _pair(self) -> Pairing:

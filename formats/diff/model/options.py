@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from mockrec.formats.diff.model.finding import Location
 
 if TYPE_CHECKING:
+    from mockrec.formats.operations.grpc.descriptors import Descriptors
     from mockrec.formats.query import Plan
 
 AnyOrder = Callable[[Location], bool]
@@ -32,3 +33,5 @@ class DiffOptions:
     """Arrays of JSON in which the order says nothing."""
     only: Plan | None = None
     """Which exchanges are compared at all."""
+    descriptors: Descriptors | None = None
+    """What names the fields of gRPC messages, instead of the descriptors that the sessions carry."""

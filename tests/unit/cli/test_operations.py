@@ -125,17 +125,44 @@ def test_diff_pairs_within_an_operation(mockrec: Program, tmp_path: Path) -> Non
     assert (found["a"], found["b"]) == (3, 30)
 
 
-def test_show_takes_descriptors_for_a_session_without_them(
-    mockrec: Program, record_of: Callable[[str], dict[str, Any]], tmp_path: Path
-) -> None:
+@pytest.fixture(name="descriptors")
+def _descriptors(tmp_path: Path) -> Path:
+    """The descriptors of the method a.B/C, whose messages have one field."""
     set_of_one = descriptor_pb2.FileDescriptorSet()
     file = set_of_one.file.add(name="a.proto", package="a", syntax="proto3")
     file.message_type.add(name="Item").field.add(name="sku", number=1, type=9, label=1, json_name="sku")
-    method = file.service.add(name="B").method.add(name="C", input_type=".a.Item", output_type=".a.Item")
-    (tmp_path / "a.pb").write_bytes(set_of_one.SerializeToString())
+    file.service.add(name="B").method.add(name="C", input_type=".a.Item", output_type=".a.Item")
+    path = tmp_path / "a.pb"
+    path.write_bytes(set_of_one.SerializeToString())
+    return path
+
+
+def test_diff_takes_descriptors_for_sessions_without_them(
+    mockrec: Program, record_of: Callable[[str], dict[str, Any]], descriptors: Path, tmp_path: Path
+) -> None:
+    for name in ("x1", "x2"):
+        response = {
+            **record_of("response"),
+            "url": "http://a.test/a.B/C",
+            "headers": {"content-type": "application/grpc"},
+            "body": {"size": 9, "text": f"\0\0\0\0\x04\n\x02{name}"},
+        }
+        path = tmp_path / f"{name}.jsonl"
+        path.write_text("".join(f"{json.dumps(one)}\n" for one in (record_of("session-started"), response)))
+    compared = ("diff", tmp_path / "x1.jsonl", tmp_path / "x2.jsonl", "--as", "json")
+    (plain,) = json.loads(mockrec(*compared).out)["differences"]
+    (named,) = json.loads(mockrec(*compared, "--protobuf", descriptors).out)["differences"]
+    assert plain["path"] == "response.message[0].json:$['1']"
+    assert named["path"] == "response.message[0].json:$.sku"
+    assert (named["a"], named["b"]) == ("x1", "x2")
+
+
+def test_show_takes_descriptors_for_a_session_without_them(
+    mockrec: Program, record_of: Callable[[str], dict[str, Any]], descriptors: Path, tmp_path: Path
+) -> None:
     request = {
         **record_of("request"),
-        "url": f"http://a.test/a.B/{method.name}",
+        "url": "http://a.test/a.B/C",
         "headers": {"content-type": "application/grpc"},
         "body": {"size": 9, "text": "\0\0\0\0\x04\n\x02x1"},
     }
@@ -143,7 +170,7 @@ def test_show_takes_descriptors_for_a_session_without_them(
     session.write_text("".join(f"{json.dumps(one)}\n" for one in (record_of("session-started"), request)))
     plain = mockrec("show", session, request["id"]).out
     assert 'message 0: {"1": "x1"}' in plain
-    named = mockrec("show", session, request["id"], "--protobuf", tmp_path / "a.pb").out
+    named = mockrec("show", session, request["id"], "--protobuf", descriptors).out
     assert 'message 0: {"sku": "x1"}' in named
     missing = mockrec("show", session, "--protobuf", tmp_path / "none.pb")
     assert missing.code == 2
