@@ -24,10 +24,11 @@ from mockrec.formats.analysis.stats_record import StatsRecord
 from mockrec.formats.operations.message import message_of
 from mockrec.formats.operations.readers import facts_of_response, failure_of, may_have_operation, operation_of_record
 from mockrec.formats.operations.spec import Facts, Operation
-from mockrec.formats.query.extract import Context, destination, host, path
+from mockrec.formats.query.extract import Context, destination, host_of
 from mockrec.formats.schema.lifecycle import CLOSED_TYPES, COMPLETE_TYPES, CONNECTION_TYPES, ENDING_TYPES
 from mockrec.formats.select.inputs import SelectedLine
 from mockrec.formats.text.endpoints import template
+from mockrec.formats.text.urls import split_url
 
 SLOWEST = 10
 MAX_ENDPOINTS = 10_000
@@ -308,8 +309,8 @@ class Stats:
 @lru_cache(maxsize=16_384)
 def place_of(url: str) -> tuple[str | None, str]:
     """Host and path template of a URL; None and an empty text if it is none."""
-    places, paths = list(host(url, _NO_CONTEXT)), list(path(url, _NO_CONTEXT))
-    return (places[0] if places else None), (template(paths[0]) if paths else "")
+    parts = split_url(url)
+    return (None, "") if parts is None else (host_of(parts), template(parts[4] or "/"))
 
 
 _type_of = attrgetter("type")

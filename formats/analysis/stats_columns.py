@@ -22,7 +22,7 @@ from mockrec.formats.parquet import arrays
 from mockrec.formats.parquet.arrow_schema import EVENTS
 from mockrec.formats.parquet.layout import EXTRA
 from mockrec.formats.parquet.lines import lines_of, text_of_time
-from mockrec.formats.parquet.operation_columns import TEXTS, naming_rows, rows_may_have_operation
+from mockrec.formats.parquet.operation_columns import HINTED, hinted_rows, naming_rows
 from mockrec.formats.query.arrow import columns_for
 from mockrec.formats.schema.lifecycle import COMPLETE_TYPES, TERMINAL_TYPES
 from mockrec.formats.select.inputs import SelectedLine
@@ -42,8 +42,8 @@ _ZERO, _NO_TIME = arrays.integer(0), pa.scalar(0.0)
 _FALSE = arrays.flag(False)
 
 
-Again = Callable[[Sequence[str] | None], Iterable[pa.RecordBatch]]
-"""Returns rows with these columns, or with all that their lines need."""
+Again = Callable[[Sequence[str] | None, pa.Array | None], Iterable[pa.RecordBatch]]
+"""Returns rows of a batch, by their numbers or all, with these columns, or with all that their lines need."""
 
 
 class ColumnStats:
@@ -51,7 +51,7 @@ class ColumnStats:
 
     names = tuple(dict.fromkeys([EXTRA, "type", *(name for path in _PATHS for name in columns_for(path))]))
     """The columns that a batch needs, as far as the file has them."""
-    all_names = tuple(dict.fromkeys([*names, *TEXTS, *(name for path in NEEDED for name in columns_for(path))]))
+    all_names = tuple(dict.fromkeys([*names, *HINTED, *(name for path in NEEDED for name in columns_for(path))]))
     """The columns that it needs if there is no `again`."""
 
     def __init__(self, stats: Stats) -> None:
@@ -61,7 +61,7 @@ class ColumnStats:
     def add(self, batch: pa.RecordBatch, again: Again | None = None) -> None:
         """Add rows of the events table. `again` gives the same rows with other columns, if `batch` has not all."""
         if not self.add_plain(batch, again):
-            for part in (batch,) if again is None else again(None):
+            for part in (batch,) if again is None else again(None, None):
                 self._stats.add(SelectedLine(line, 0, 0) for line in lines_of(part).split(b"\n") if line)
 
     def add_plain(self, batch: pa.RecordBatch, again: Again | None = None) -> bool:
@@ -72,7 +72,7 @@ class ColumnStats:
         singles = self._singles(batch, kinds)
         if endpoints is None or singles is None:
             return False
-        if self._may_have_operations(batch, kinds, lambda: (batch,) if again is None else again(TEXTS)):
+        if self._may_have_operations(batch, kinds, again):
             return False
         self._count_records(batch, kinds)
         before = self._stats.position
@@ -97,21 +97,11 @@ class ColumnStats:
         except msgspec.ValidationError:
             return None
 
-    def _may_have_operations(
-        self, batch: pa.RecordBatch, kinds: pa.Array, texts: Callable[[], Iterable[pa.RecordBatch]]
-    ) -> bool:
+    def _may_have_operations(self, batch: pa.RecordBatch, kinds: pa.Array, again: Again | None) -> bool:
         if self._stats.may_have_operations(b""):
             return True
-        candidates = naming_rows(kinds, _column(batch, "method"), _column(batch, "url"))
-        if not pc.any(candidates, min_count=0).as_py():
-            return False
-        start = 0
-        for part in texts():
-            rows = pc.indices_nonzero(candidates.slice(start, part.num_rows))
-            if len(rows) and rows_may_have_operation(part, rows):
-                return True
-            start += part.num_rows
-        return False
+        naming = naming_rows(kinds, _column(batch, "method"), _column(batch, "url"))
+        return len(hinted_rows(batch, pc.indices_nonzero(naming), again)) > 0
 
     def _count_records(self, batch: pa.RecordBatch, kinds: pa.Array) -> None:
         stats = self._stats

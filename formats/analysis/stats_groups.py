@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from array import array
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 PERCENTILES = (50, 90, 99)
+_NAMES = (*(f"p{share}" for share in PERCENTILES), "max")
+_MANY = 1_000
+"""Values from which on Arrow finds those of a few ranks in a tenth of the time of a sort, if it is loaded."""
 
 
 @dataclass(slots=True)
@@ -52,9 +56,17 @@ class OperationStats(EndpointStats):
 
 def percentiles(values: Iterable[float]) -> dict[str, float]:
     """Return the percentiles by the nearest rank: each is a measured value."""
+    if isinstance(values, array) and len(values) >= _MANY and "pyarrow" in sys.modules:
+        from mockrec.formats.parquet.arrays import at_ranks
+
+        return dict(zip(_NAMES, at_ranks(values, _ranks(len(values))), strict=True))
     ordered = sorted(values)
     if not ordered:
         return {}
-    # The smallest value that at least `share` per cent of the values do not exceed.
-    found = {f"p{share}": ordered[max(0, -(-share * len(ordered) // 100) - 1)] for share in PERCENTILES}
-    return {**found, "max": ordered[-1]}
+    return dict(zip(_NAMES, [ordered[rank] for rank in _ranks(len(ordered))], strict=True))
+
+
+def _ranks(count: int) -> list[int]:
+    """The places among so many sorted values: of the smallest that at least `share` per cent of them do not exceed, and
+    of the last."""
+    return [*(max(0, -(-share * count // 100) - 1) for share in PERCENTILES), count - 1]

@@ -8,11 +8,12 @@ one of pandas. That takes longer than most filters. `Array.to_numpy` needs NumPy
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import accumulate
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 
 def texts(values: Iterable[str]) -> pa.Array:
@@ -52,6 +53,14 @@ def number(value: float) -> Any:
 def flag(value: bool) -> Any:
     """One boolean."""
     return flags([value])[0]
+
+
+def at_ranks(values: array[float], ranks: Sequence[int]) -> list[float]:
+    """The values at these places of the sorted numbers, which are not NaN and at least two."""
+    numbers = pa.Array.from_buffers(pa.float64(), len(values), [None, pa.py_buffer(values)])
+    # A quantile lies between two values; each of these is next to the place of a value, far from the middle.
+    shares = [rank / (len(values) - 1) for rank in ranks]
+    return pc.quantile(numbers, q=shares, interpolation="nearest").to_pylist()  # type: ignore[no-any-return]
 
 
 _FORMATS: dict[Any, Any] = {

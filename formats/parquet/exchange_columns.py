@@ -10,6 +10,7 @@ a property test checks.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import deque
 from functools import cache
 from pathlib import Path
@@ -28,6 +29,7 @@ from mockrec.formats.parquet.exchange_rows import (
     OUTSIDE,
     PLACE,
     ExchangeAggregator,
+    Row,
     rows_batch,
 )
 from mockrec.formats.parquet.operation_names import with_operations
@@ -97,13 +99,7 @@ class ExchangeTable:
             self._hand_on(part)
             self._aggregator.add(part, arrays.plain(others))
         rows = self._aggregator.take_rows()
-        made = chunk.rows()
-        if rows:
-            ends = pa.concat_arrays([chunk.ends, arrays.integers(row[PLACE] for row in rows)])
-            both = pa.Table.from_batches([made, rows_batch(rows)]).combine_chunks()
-            made = both.take(pc.array_sort_indices(ends)).combine_chunks().to_batches()[0]
-        if made.num_rows:
-            self._done.append(made)
+        self._done += [part for part in _merged(chunk.rows(), chunk.ends, rows) if part.num_rows]
         if len(chunk.ids):
             self._former.append(chunk.ids)
             while sum(map(len, self._former)) - len(self._former[0]) >= REMEMBERED:
@@ -118,6 +114,19 @@ class ExchangeTable:
         for identity in pc.unique(_column(part, "id").filter(known)).to_pylist():
             if identity not in current:
                 self._aggregator.hand_on(identity)
+
+
+def _merged(made: pa.RecordBatch, ends: pa.Array, rows: list[Row]) -> list[pa.RecordBatch]:
+    """Rows of a chunk and those of the aggregator, in the order of their ends: `ends`, which ascend, and `PLACE`."""
+    if not rows:
+        return [made]
+    places = arrays.integers(row[PLACE] for row in rows)
+    # Most rows of the aggregator are of exchanges that began in the chunk before, and have ended soon in this one.
+    found, own = arrays.plain(ends), arrays.plain(places)
+    first, last = bisect_left(found, min(own)), bisect_left(found, max(own))
+    within = pa.Table.from_batches([made.slice(first, last - first), rows_batch(rows)]).combine_chunks()
+    order = pc.array_sort_indices(pa.concat_arrays([ends.slice(first, last - first), places]))
+    return [made.slice(0, first), *within.take(order).combine_chunks().to_batches(), made.slice(last)]
 
 
 class _Chunk:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
@@ -12,6 +13,7 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
+from mockrec.formats.parquet import arrays
 from mockrec.formats.parquet.arrow_schema import EVENTS, REPEATING, SCHEMAS
 from mockrec.formats.parquet.layout import FROM_HEADERS, TABLE_VERSION
 from mockrec.formats.parquet.lines import damaged, lines_of
@@ -20,6 +22,9 @@ from mockrec.formats.schema.errors import SessionError
 
 GROUP_ROWS = 16_384
 """Rows of a row group: enough for columns to compress well, few enough for statistics to exclude groups."""
+_WHOLE_ROWS = 2 * GROUP_ROWS
+_WHOLE_BYTES = 64 * 1024 * 1024
+"""Limits of a row group of which some columns are read at once, with bodies. Those that mockrec writes are smaller."""
 _WEB = ("http", "https", "ftp")
 _UNREADABLE = (OSError, ValueError, pa.ArrowException)
 """Exceptions of pyarrow for damaged files; ValueError for names that are not UTF-8."""
@@ -157,6 +162,26 @@ class EventsFile:
                 yield from self._file.iter_batches(READ_ROWS, row_groups=group, columns=named)
         except _UNREADABLE as error:
             raise damaged(self.name, error) from None
+
+    def rows(self, number: int, columns: Sequence[str], rows: Sequence[int]) -> Iterator[pa.RecordBatch]:
+        """Rows of a row group, by their numbers in ascending order, with those of `columns` that the file has.
+
+        Raises `SessionError`.
+        """
+        group = self._file.metadata.row_group(number)
+        named = [name for name in columns if name in self.names]
+        is_small = group.num_rows <= _WHOLE_ROWS and group.total_byte_size <= _WHOLE_BYTES
+        first = done = 0
+        for batch in (self.group(number, named),) if is_small else self.batches(named, [number]):
+            end = bisect_left(rows, first + batch.num_rows, done)
+            if end - done == batch.num_rows:
+                yield batch
+            elif end > done:
+                yield batch.take(arrays.integers(row - first for row in rows[done:end]))
+            first += batch.num_rows
+            done = end
+            if done == len(rows):
+                return
 
     def lines(self) -> Iterator[bytes]:
         """The records of the file as JSON Lines."""

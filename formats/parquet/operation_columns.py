@@ -1,90 +1,129 @@
 """Finds out by columns which rows of the events table may have an operation: what `may_have_operation` says of lines.
 
-It may be True where that of no line is, which costs time only, but never the other way round.
+A row may be found where the line has no operation, which costs time only. A row with an operation is always found: a
+request of a protocol has a hint in its URL, its header fields or its body (`ProtocolSpec.hints`), so no other column is
+looked at.
+
+Most sessions have no operation at all. So all rows are asked together first, with the texts of a column joined to one;
+only if that has a hint, they are asked one by one.
 """
 
 from __future__ import annotations
 
 import re
-from functools import reduce
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache, reduce
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mockrec.formats.operations.readers import HINTS, LINE_HINTS, may_have_operation
+from mockrec.formats.operations.readers import HINTS, LINE_HINTS
 from mockrec.formats.parquet import arrays
-from mockrec.formats.parquet.layout import all_columns
-from mockrec.formats.parquet.lines import lines_of
+from mockrec.formats.parquet.layout import EXTRA
 from mockrec.formats.schema.lifecycle import COMPLETE_TYPES
 
-_OF_TEXT = "|".join(map(re.escape, HINTS))
-_OF_JSON = "|".join(re.escape(hint.decode()) for hint in LINE_HINTS)
-_KINDS = ("text", "texts", "pairs", "json", "base64")
-TEXTS = tuple(column.name for column in all_columns().values() if column.kind in _KINDS)
-"""The columns that may have a hint."""
+Again = Callable[[Sequence[str], pa.Array], Iterable[pa.RecordBatch]]
+"""Returns rows of a batch, by their numbers in ascending order, with other columns: as far as the file has these."""
+
+_UNSEEN = ("bodyBytes", "bodyFile", "operationProtocol")
+"""Columns with a value only in rows whose hint may be in no column: bodies that are no text."""
+HINTED = ("url", "rawHeaders", "bodyText", EXTRA, *_UNSEEN)
+"""The columns that may have a hint, or tell that there may be one."""
 _COMPLETE = arrays.texts(sorted(COMPLETE_TYPES))
 _MESSAGE, _GET = arrays.text("websocket-message-received"), arrays.text("GET")
 _TELLING = "query=|extensions="
 """Only with one of these in its URL has a GET request an operation; see `operation_of`."""
 _FALSE = arrays.flag(False)
+_OF_TEXT = "|".join(map(re.escape, HINTS))
+_OF_NAMES = f"(?i:{_OF_TEXT})"
+_OF_JSON = "|".join(re.escape(hint.decode()) for hint in LINE_HINTS)
 
 
 def naming_rows(kinds: pa.Array, methods: pa.Array, urls: pa.Array) -> pa.Array:
     """Return which rows can name an operation, by their types, methods and URLs: most GET requests cannot."""
     kinds = _texts(kinds)
-    plain = pc.fill_null(pc.equal(_texts(methods), _GET), _FALSE)
-    telling = pc.fill_null(pc.match_substring_regex(_texts(urls), _TELLING), _FALSE)
-    requests = pc.and_not(pc.is_in(kinds, value_set=_COMPLETE), pc.and_not(plain, telling))
-    return pc.or_(requests, pc.fill_null(pc.equal(kinds, _MESSAGE), _FALSE))
+    requests = pc.is_in(kinds, value_set=_COMPLETE)
+    plain = pc.fill_null(_of_texts(methods, lambda texts: pc.equal(texts, _GET)), _FALSE)
+    posted = pc.and_not(requests, plain)
+    if not pc.all(pc.or_(pc.invert(requests), posted), min_count=0).as_py():
+        telling = _of_texts(urls, lambda texts: pc.match_substring_regex(texts, _TELLING))
+        posted = pc.or_(posted, pc.and_(requests, pc.fill_null(telling, _FALSE)))
+    return pc.or_(posted, pc.fill_null(pc.equal(kinds, _MESSAGE), _FALSE))
 
 
-def rows_may_have_operation(batch: pa.RecordBatch, rows: pa.Array) -> bool:
-    """Return whether some of these rows may have an operation. `batch` has those of the columns `TEXTS` that have
-    values."""
-    bytes_: list[pa.Array] = []
-    for name in batch.schema.names:
-        column = all_columns().get(name)
-        if column is None or column.kind not in _KINDS:
-            continue
-        values = batch.column(name)
-        if isinstance(values, pa.ExtensionArray):
-            values = values.storage
-        values = values.take(rows)
+def hinted_rows(batch: pa.RecordBatch, rows: pa.Array, again: Again | None = None) -> pa.Array:
+    """Return those of the `rows` that may have an operation, all of which can name one.
+
+    `batch` has the columns of `HINTED` that have values, unless `again` gives them.
+    """
+    if not len(rows):
+        return rows
+    known = [name for name in HINTED if name in batch.schema.names]
+    masks = [_hints(batch.select(known).take(rows))]
+    others = [name for name in HINTED if name not in known]
+    if again is not None and others:
+        masks.append(pa.concat_arrays([_hints(part) for part in again(others, rows)]))
+    return rows.filter(reduce(pc.or_, masks))
+
+
+def _hints(batch: pa.RecordBatch) -> pa.Array:
+    """Whether each row has a hint."""
+    masks = [pc.is_null(arrays.integers(range(batch.num_rows)))]
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        values = column.storage if isinstance(column, pa.ExtensionArray) else column
         if values.null_count == len(values):
             continue
-        if name == "operationProtocol":
-            return True
-        if column.kind == "base64":
-            bytes_.append(pc.is_valid(values))
-        elif _any_has_hint(values, column.kind):
-            return True
-    if not bytes_:
-        return False
-    # By chance, base64 may look like a hint.
-    return may_have_operation(lines_of(batch.take(rows.filter(reduce(pc.or_, bytes_)))))
+        if name in _UNSEEN:
+            masks.append(pc.is_valid(values))
+        elif name == "rawHeaders":
+            masks += _of_pairs(values)
+        else:
+            masks += _of_column(values, _OF_JSON if name == EXTRA else _OF_TEXT)
+    return reduce(pc.or_, masks)
 
 
-def _any_has_hint(values: pa.Array, kind: str) -> bool:
-    if kind == "json":
-        return _matches(values, _OF_JSON)
-    if kind == "text":
-        return _matches(values, _OF_TEXT)
-    items = pc.list_flatten(values)
-    if kind == "texts":
-        return _matches(items, _OF_TEXT)
-    names, texts = (_plain(items.field(number)) for number in (0, 1))
-    return _matches(names, _OF_TEXT) or _matches(pc.utf8_lower(names), _OF_TEXT) or _matches(texts, _OF_TEXT)
+def _of_column(values: pa.Array, pattern: str) -> list[pa.Array]:
+    """Whether each text has a hint; nothing if none has one."""
+    if not _is_anywhere(values, pattern):
+        return []
+    return [pc.fill_null(_of_texts(values, lambda texts: pc.match_substring_regex(texts, pattern)), _FALSE)]
 
 
-def _matches(texts: pa.Array, pattern: str) -> bool:
-    return bool(pc.any(pc.match_substring_regex(_plain(texts), pattern)).as_py())
+def _of_pairs(lists: pa.Array) -> list[pa.Array]:
+    """Whether each list of names and values has a hint; nothing if none has one."""
+    items = pc.list_flatten(lists)
+    found = [*_of_column(items.field(0), _OF_NAMES), *_of_column(items.field(1), _OF_TEXT)]
+    if not found:
+        return []
+    with_hint = pc.list_parent_indices(lists).filter(reduce(pc.or_, found))
+    return [pc.is_in(arrays.integers(range(len(lists))), value_set=pc.unique(with_hint).cast(pa.int64()))]
 
 
-def _plain(texts: pa.Array) -> pa.Array:
-    """The different texts of a dictionary, others as they are."""
-    if not pa.types.is_dictionary(texts.type):
-        return texts
-    return texts.dictionary.take(pc.unique(texts.indices).drop_null())
+def _is_anywhere(texts: pa.Array, pattern: str) -> bool:
+    """Whether one of the texts matches, or the end of one together with the start of the next."""
+    if pa.types.is_dictionary(texts.type):
+        texts = texts.dictionary.take(pc.unique(texts.indices).drop_null())
+    data = texts.buffers()[2]
+    return data is not None and _search(pattern)(data) is not None
+
+
+@cache
+def _search(pattern: str) -> Callable[[Any], Any]:
+    # Imported here, because a recording needs none.
+    import re2
+
+    options = re2.Options()
+    options.encoding = re2.Options.Encoding.LATIN1  # bytes, whatever they mean
+    search: Callable[[Any], Any] = re2.compile(pattern.encode(), options).search
+    return search
+
+
+def _of_texts(texts: pa.Array, test: Callable[[pa.Array], pa.Array]) -> pa.Array:
+    """The result of a test on texts. It is asked about each different text of a dictionary once."""
+    if pa.types.is_dictionary(texts.type):
+        return test(texts.dictionary).take(texts.indices)
+    return test(texts if texts.type == pa.string() else texts.cast(pa.string()))
 
 
 def _texts(column: pa.Array) -> pa.Array:

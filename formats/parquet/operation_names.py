@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,10 +16,7 @@ from mockrec.formats.parquet.exchange_rows import COLUMNS, OPERATION, operation_
 from mockrec.formats.parquet.files import EventsFile
 from mockrec.formats.parquet.layout import EXTRA, all_columns
 from mockrec.formats.parquet.lines import lines_of
-from mockrec.formats.parquet.operation_columns import naming_rows, rows_may_have_operation
-
-Again = Callable[[Sequence[str]], Iterable[pa.RecordBatch]]
-"""Returns the rows of a batch with other columns, a few rows at a time."""
+from mockrec.formats.parquet.operation_columns import Again, hinted_rows, naming_rows
 
 _KEYS = frozenset({"type", "method", "url", "rawHeaders", "rawTrailers", "body", "content", "operation"})
 NAMED_BY = (*(column.name for column in all_columns().values() if column.path[0] in _KEYS), EXTRA)
@@ -37,17 +34,15 @@ def with_operations(
     if OPERATION in batch.schema.names:
         return batch
     possible = naming_rows(*(_column(batch, name) for name in ("type", "method", "url")))
+    rows = hinted_rows(batch, pc.indices_nonzero(possible), again)
     names: dict[int, str] = {}
-    if pc.any(possible, min_count=0).as_py():
-        start = 0
-        for part in (batch,) if again is None else again(NAMED_BY):
-            rows = pc.indices_nonzero(possible.slice(start, part.num_rows))
-            if len(rows) and rows_may_have_operation(part, rows):
-                lines = lines_of(part.take(rows)).split(b"\n")
-                for row, line in zip(arrays.plain(rows), lines, strict=False):
-                    if may_have_operation(line) and (name := operation_name(line, bodies_folder)) is not None:
-                        names[start + row] = name
-            start += part.num_rows
+    start = 0
+    for part in () if not len(rows) else (batch.take(rows),) if again is None else again(NAMED_BY, rows):
+        lines = lines_of(part).split(b"\n")
+        for row, line in zip(arrays.plain(rows.slice(start, part.num_rows)), lines, strict=False):
+            if may_have_operation(line) and (name := operation_name(line, bodies_folder)) is not None:
+                names[row] = name
+        start += part.num_rows
     return batch.append_column(OPERATION, _spread(names, batch.num_rows))
 
 
@@ -82,7 +77,7 @@ def exchange_batches(file: EventsFile, bodies_folder: Path | None) -> Iterator[p
     for group in range(file.parquet.metadata.num_row_groups):
         batch = file.group(group, known)
 
-        def again(names: Sequence[str], group: int = group) -> Iterator[pa.RecordBatch]:
-            return file.batches([name for name in names if name in file.names], [group])
+        def again(names: Sequence[str], rows: pa.Array, group: int = group) -> Iterator[pa.RecordBatch]:
+            return file.rows(group, names, arrays.plain(rows))
 
         yield with_operations(batch, again, bodies_folder)

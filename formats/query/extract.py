@@ -40,10 +40,13 @@ def _parts(found: Any) -> re.Match[str] | None:
 def host(found: Any, _: Context) -> Iterable[str]:
     """The host of a URL, with the port unless that is the default of the scheme."""
     parts = _parts(found)
-    if parts is None:
-        return ()
+    return () if parts is None else (host_of(parts),)
+
+
+def host_of(parts: re.Match[str]) -> str:
+    """The host of a URL that `split_url` has split, with the port unless that is the default of the scheme."""
     scheme, name, port = parts[1].lower(), parts[2].lower(), parts[3]
-    return (name if port is None or int(port) == DEFAULT_PORTS.get(scheme) else f"{name}:{int(port)}",)
+    return name if port is None or int(port) == DEFAULT_PORTS.get(scheme) else f"{name}:{int(port)}"
 
 
 def hostname(found: Any, _: Context) -> Iterable[str]:

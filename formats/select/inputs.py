@@ -104,10 +104,11 @@ class AnyInput(Protocol):
     def columns(self, names: Sequence[str]) -> Iterator[Any] | None:
         """Columns of the events table of the whole session, in batches; None if it is no session in columns."""
 
-    def rows_again(self, names: Sequence[str] | None = None) -> Iterator[Any]:
-        """The rows of the last batch of `columns` with other columns, a few rows at a time.
+    def rows_again(self, names: Sequence[str] | None = None, rows: Any = None) -> Iterator[Any]:
+        """The rows of the last batch of `columns` with other columns, some at a time.
 
-        `names`: these columns, as far as they have values; None: all that the lines of `wanted` need.
+        `names`: these columns, as far as they have values; None: all that the lines of `wanted` need. `rows`: an array
+        with the numbers of these rows, in ascending order; None: all.
         """
 
     def close(self) -> None:
@@ -219,7 +220,7 @@ class Input:
     def columns(self, names: Sequence[str]) -> None:
         """See `AnyInput`: it is read by lines."""
 
-    def rows_again(self, names: Sequence[str] | None = None) -> Iterator[Any]:
+    def rows_again(self, names: Sequence[str] | None = None, rows: Any = None) -> Iterator[Any]:
         """See `AnyInput`: it has no columns."""
         return iter(())
 

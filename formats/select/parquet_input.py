@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -158,20 +159,21 @@ class ParquetInput:
                 return None
             return list(self.columns(names))
 
-    def rows_again(self, names: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+    def rows_again(self, names: Sequence[str] | None = None, rows: pa.Array | None = None) -> Iterator[pa.RecordBatch]:
         """See `AnyInput`."""
         if self._scanned is None:
             return
         file, groups, start, count = self._scanned
-        first = 0
-        for batch in self._reader.batches(file, groups, names or self._all(file), rows=_WHOLE_ROWS):
-            skipped = max(0, start - first)
-            part = batch.slice(skipped, max(0, min(batch.num_rows, start + count - first) - skipped))
-            if part.num_rows:
-                yield part
-            first += batch.num_rows
-            if first >= start + count:
-                return
+        known = self._reader.filled(file)
+        wanted = [name for name in (names or self._all(file)) if name in known]
+        numbers = range(count) if rows is None else arrays.plain(rows)
+        first, done = -start, 0
+        for group in groups:
+            end = first + file.parquet.metadata.row_group(group).num_rows
+            stop = bisect_left(numbers, end, done)
+            if stop > done:
+                yield from file.rows(group, wanted, [number - first for number in numbers[done:stop]])
+            first, done = end, stop
 
     # ── the first reading ──────────────────────────────────────────────────────────────────────────
 

@@ -56,6 +56,8 @@ def former_template(path: str) -> str:
 
 @lru_cache(maxsize=16_384)
 def _segment(segment: str, *, words: bool = True) -> str:
+    if segment.isdecimal() and segment.isascii():  # most ids, without what follows
+        return "{id}"
     if words and _is_word(segment):
         return segment
     if len(segment) > _LONGEST or "%40" in segment or "@" in segment[1:]:

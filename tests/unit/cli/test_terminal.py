@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+import random
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -252,6 +254,13 @@ def test_a_histogram_in_a_line() -> None:
     assert sparkline([0.5, float("nan")]).rstrip() == "▆"
     assert len(sparkline([0.1, 50, 1e9])) == 10
     assert sparkline([5.0] * 100 + [20_000.0]) == " █       ▁"
+
+
+def test_the_bins_of_a_histogram_are_equal_on_a_logarithmic_scale() -> None:
+    dice = random.Random(1)
+    for value in [*(10 ** dice.uniform(0, 4) for _ in range(2_000)), *(10 ** (step / 2.5) for step in range(11))]:
+        expected = min(9, int(math.log(value) / math.log(10_000) * 10))
+        assert sparkline([value]).index("▄") == expected, value
 
 
 def test_statistics_as_csv_and_markdown(mockrec: Mockrec, session: Path) -> None:

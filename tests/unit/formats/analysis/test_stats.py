@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import uuid
+from array import array
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -65,6 +67,15 @@ def test_percentiles_are_values_that_were_measured() -> None:
     assert percentiles([5.0]) == {"p50": 5.0, "p90": 5.0, "p99": 5.0, "max": 5.0}
     assert percentiles(map(float, range(1, 101))) == {"p50": 50.0, "p90": 90.0, "p99": 99.0, "max": 100.0}
     assert percentiles([1.0, 2.0, 3.0]) == {"p50": 2.0, "p90": 3.0, "p99": 3.0, "max": 3.0}
+
+
+@pytest.mark.parametrize("count", [1_000, 1_001, 4_999])
+def test_percentiles_of_many_values_are_those_of_a_sort(count: int) -> None:
+    dice = Random(count)
+    values = [dice.choice((dice.random(), 7.0, 1e300, 0.0, -1.5)) for _ in range(count)]
+    import pyarrow  # noqa: F401 - loaded, it finds them
+
+    assert percentiles(array("d", values)) == percentiles(values)
 
 
 def test_everything_is_counted(recording: Any, tmp_path: Path) -> None:

@@ -59,6 +59,35 @@ def test_a_request_names_its_operation(body: Any, name: str | None) -> None:
     assert found == [None, name, None]
 
 
+_SOAP = "<Envelope><Body><GetPrice/></Body></Envelope>"
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "name"),
+    [
+        ([["SOAPAction", '"urn:Price"']], _SOAP, "urn:Price"),
+        ([["Content-Type", "application/soap+xml"]], _SOAP, "GetPrice"),
+        ([["content-type", "application/graphql"]], "mutation Pay { pay }", "mutation Pay"),
+        ([["X-Other", "graphql"]], "text", None),
+        ([["Content-Type", "application/grpc"]], {"size": 7, "base64": "AAAAAAIIBw=="}, "shop.Orders/Get"),
+        ([], '{"jsonrpc":"2.0","id":1,"method":"add"}', "rpc add"),
+    ],
+)
+def test_a_hint_in_any_column_is_found_among_other_requests(headers: Any, body: Any, name: str | None) -> None:
+    records = _calls("a", body, "b", url="http://x.test/shop.Orders/Get")
+    for record in records[3:5]:
+        record |= {"rawHeaders": headers, "headers": {key.lower(): value for key, value in headers}}
+    batch = _batch(records)
+    expected = [None, None, None, None, name, *[None] * 4]
+    assert with_operations(batch).column("operation").to_pylist() == expected
+    # A value that no column holds exactly: the pairs do not follow from the table, or the body is in `extra` whole.
+    records[4] |= {"headers": {**records[4]["headers"], "later": "1"}}
+    records[4]["body"] = {**records[4]["body"], "later": 1}
+    batch = _batch(records)
+    assert batch.column("extra")[4].is_valid
+    assert with_operations(batch).column("operation").to_pylist() == expected
+
+
 def test_a_body_in_a_file_of_its_own_names_an_operation(tmp_path: Path) -> None:
     digest = hashlib.sha256(_QUERY.encode()).hexdigest()
     file = tmp_path / "s.jsonl.bodies" / digest[:2] / digest
@@ -77,7 +106,9 @@ def test_other_columns_are_read_only_for_requests_that_can_name_an_operation() -
     assert asked == []
     posted = _batch(_calls("a", _QUERY, "b"))
     few = posted.select(["type", "method", "url"])
-    found = with_operations(few, lambda names: [posted.slice(at, 2).select(list(names)) for at in range(0, 9, 2)])
+    found = with_operations(
+        few, lambda names, rows: [posted.take(rows.slice(at, 2)).select(list(names)) for at in range(0, len(rows), 2)]
+    )
     assert found.column("operation").to_pylist() == [None, None, None, None, "query Cart", *[None] * 4]
 
 
