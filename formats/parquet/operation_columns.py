@@ -18,7 +18,6 @@ from mockrec.formats.parquet.lines import lines_of
 from mockrec.formats.schema.lifecycle import COMPLETE_TYPES
 
 _OF_TEXT = "|".join(map(re.escape, HINTS))
-_OF_JSON = "|".join(re.escape(hint.decode()) for hint in LINE_HINTS)
 _KINDS = ("text", "texts", "pairs", "json", "base64")
 TEXTS = tuple(column.name for column in all_columns().values() if column.kind in _KINDS)
 """The columns that may have a hint."""
@@ -66,7 +65,7 @@ def rows_may_have_operation(batch: pa.RecordBatch, rows: pa.Array) -> bool:
 
 def _any_has_hint(values: pa.Array, kind: str) -> bool:
     if kind == "json":
-        return _matches(values, _OF_JSON)
+        return _matches(values, LINE_HINTS)
     if kind == "text":
         return _matches(values, _OF_TEXT)
     items = pc.list_flatten(values)
