@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -59,11 +59,11 @@ def compact(
         raise typer.BadParameter("name a folder or a prefix; it becomes a data set", param_hint="-o")
     skipped = skipped_sessions(allowed=arguments.has_many(sessions))
     names = arguments.expanded(sessions)
-    with only_writer(output):
+    with only_writer(output) as check:
         made = plan(names, output, skipped, part_size)
         before, done = len(made.done), dict(made.done)
         new: list[CompactedSession] = []
-        for part, (written, errors) in zip(made.parts, _written(made, engine, file_mode), strict=True):
+        for part, (written, errors) in zip(made.parts, _written(made, engine, file_mode, check), strict=True):
             for error in errors:
                 skipped.add(error)
             new += written
@@ -72,22 +72,32 @@ def compact(
         warn_of_all(new)
         _tell(output, len(done) - before, before, len(made.parts))
         if delete:
+            check()
             _delete(done, {str(name): name for name in names})
     exit_if_skipped(skipped)
 
 
 def _written(
-    made: CompactPlan, engine: str | None, file_mode: int
+    made: CompactPlan, engine: str | None, file_mode: int, check: Callable[[], None]
 ) -> Iterable[tuple[list[CompactedSession], list[SessionError]]]:
-    """Return the results of the parts, which are written one by one, or by a cluster."""
+    """Return the results of the parts, which are written one by one, or by a cluster. `check`: see `only_writer`."""
     if engine is not None:
         # Imported here: only a cluster needs it.
         from mockrec.cli.on_cluster import compact_on_cluster
 
+        check()
         return compact_on_cluster(engine, made, file_mode)
+    return _written_here(made, file_mode, check)
+
+
+def _written_here(
+    made: CompactPlan, file_mode: int, check: Callable[[], None]
+) -> Iterator[tuple[list[CompactedSession], list[SessionError]]]:
     from mockrec.formats.fleet.compact import write_part
 
-    return (write_part(made.output, part, file_mode) for part in made.parts)
+    for part in made.parts:
+        check()
+        yield write_part(made.output, part, file_mode)
 
 
 def _tell(output: str, new: int, before: int, parts: int) -> None:

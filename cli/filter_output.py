@@ -159,7 +159,7 @@ def write_copy(wish: FilterOptions, selection: Selection | ManySelection | Clust
     folder = known.context.bodies_folder
     with _carrying(wish) as carrier:
         for block in known.copy():
-            if wish.redact or (b'"file":"' in block and folder is not None):
+            if wish.redact or (b'"file"' in block and folder is not None):
                 block = b"".join(redacted(carrier.carry(line, folder)) + b"\n" for line in block.split(b"\n") if line)
             sink.write(block)
             selection.found += block.count(b"\n")

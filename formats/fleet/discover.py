@@ -11,6 +11,7 @@ from mockrec.formats.fleet.listing import Group, groups_of, has_session_name, lo
 from mockrec.formats.fleet.patterns import Pattern, is_pattern, split_pattern
 from mockrec.formats.parquet.files_of_store import FoundSession, StoredFile
 from mockrec.formats.parquet.paths import EVENTS_FOLDER, is_table_place, is_uri, segments
+from mockrec.formats.parquet.whole_objects import whole_reader
 from mockrec.formats.schema.errors import SessionError
 
 _SESSION_STARTS = (b"{", b"PAR1", b"PK", b"\x1f\x8b", b"\x28\xb5")
@@ -82,10 +83,13 @@ def _stored(argument: str) -> list[str]:
     filesystem, inner = file_system(f"{base}{question}{options}")
     inner = inner.rstrip("/")
     groups = groups_of(stored_entries(filesystem, inner))
+    read = whole_reader(f"{base}{question}{options}", filesystem)
     base = base.rstrip("/")
     found: list[str] = []
     for group in _chosen(groups, pattern):
-        files = tuple(StoredFile(filesystem, f"{inner}/{file.path}", file.size) for file in group.files)
+        files = tuple(
+            StoredFile(filesystem, f"{inner}/{file.path}", file.size, read_whole=read) for file in group.files
+        )
         is_tables = all(file.path.endswith(".parquet") for file in files)
         name = f"{base}/{quote(group.path, safe='/=')}{question}{options}"
         found.append(FoundSession(name, files if is_tables and not group.is_journal else ()))

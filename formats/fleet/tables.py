@@ -13,6 +13,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.fs as pafs
@@ -32,6 +33,7 @@ from mockrec.formats.parquet.paths import EXCHANGES_FOLDER, is_uri, session_name
 from mockrec.formats.parquet.table_files import table_files
 from mockrec.formats.schema.errors import RecordError, SessionError
 from mockrec.formats.sessions.inputs import open_source
+from mockrec.formats.sessions.session import check_version
 
 SESSION = "session"
 _BLOCK = 2 * 1024 * 1024
@@ -289,13 +291,25 @@ def _made_of_lines(
     source = open_source(session)
     try:
         with tables:
-            for block in _blocks(source):
+            for number, block in enumerate(_blocks(source)):
+                if not number:
+                    _check_version(session, block)
                 yield from tables.add(block if change is None else change(block))
             yield from tables.rest()
     except RecordError as error:
         raise SessionError(session, str(error)) from None
     finally:
         source.close()
+
+
+def _check_version(session: str, block: bytes) -> None:
+    """Raise `SessionError` if the first record is that of a newer mockrec."""
+    try:
+        record = orjson.loads(block.lstrip().partition(b"\n")[0])
+    except orjson.JSONDecodeError:
+        return
+    if isinstance(record, dict) and record.get("type") == "session-started":
+        check_version(session, record)
 
 
 def _all_columns(batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -314,8 +328,6 @@ def _typed(array: pa.Array, kind: pa.DataType) -> pa.Array:
 
 def _blocks(source: Lines) -> Iterator[bytes]:
     """Yield whole lines; a torn last one is left out, as by every reader."""
-    import orjson
-
     waiting: list[bytes] = []
     size = 0
     for chunk in source:

@@ -9,6 +9,7 @@ import base64
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -18,6 +19,7 @@ from mockrec.formats.analysis.stats import Stats
 from mockrec.formats.fleet.skipped import Skipped
 from mockrec.formats.parquet.files import file_system
 from mockrec.formats.parquet.files_of_store import FoundSession, StoredFile
+from mockrec.formats.parquet.whole_objects import ReadWhole, whole_reader
 from mockrec.formats.query import parse
 from mockrec.formats.query.plan import Plan
 from mockrec.formats.schema.errors import SessionError
@@ -60,8 +62,21 @@ def restored(description: Sequence[Any]) -> str:
     name, files = description
     if not files:
         return str(name)
-    filesystem, _ = file_system(name)
-    return FoundSession(name, tuple(StoredFile(filesystem, path, size) for path, size in files))
+    filesystem, read = _store_of(_bucket_of(name) if name.startswith("s3://") else name)
+    return FoundSession(name, tuple(StoredFile(filesystem, path, size, read_whole=read) for path, size in files))
+
+
+def _bucket_of(name: str) -> str:
+    """Return the URI of the bucket of a session, with its options."""
+    bare, question, options = name.partition("?")
+    scheme, separator, rest = bare.partition("://")
+    return f"{scheme}{separator}{rest.partition('/')[0]}{question}{options}"
+
+
+@lru_cache(maxsize=8)
+def _store_of(uri: str) -> tuple[Any, ReadWhole | None]:
+    filesystem, _ = file_system(uri)
+    return filesystem, whole_reader(uri, filesystem)
 
 
 def statistics(task: Any) -> Any:

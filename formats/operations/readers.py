@@ -70,11 +70,15 @@ def recognised(method: str, target: str, headers: Headers) -> ProtocolSpec | Non
 
 HINTS: Final = tuple({hint: None for row in PROTOCOLS for hint in row.hints})
 """Texts of which one is in each record that may have an operation."""
-LINE_HINTS: Final = (
-    b'"operation":{"protocol"',
-    *(orjson.dumps(hint)[1:-1] for hint in HINTS),
+LINE_HINTS: Final = "|".join(
+    (
+        r'"operation"\s*:\s*\{\s*"protocol"',
+        *(re.escape(orjson.dumps(hint)[1:-1].decode()) for hint in HINTS),
+        # An escape that no recorder writes, of a character that may be one of a hint: `\u0041` or `\/`.
+        r"(?:^|[^\\])(?:\\\\)*\\(?:u00[2-7]|/)",
+    )
 )
-"""The same as they are in lines."""
+"""The same as they are in JSON, as a pattern."""
 
 
 def may_have_operation(line: bytes) -> bool:
@@ -93,7 +97,7 @@ def _search_hint() -> Callable[[bytes], Any]:
 
     options = re2.Options()
     options.encoding = re2.Options.Encoding.LATIN1  # bytes, whatever they mean
-    search: Callable[[bytes], Any] = re2.compile(b"|".join(map(re.escape, LINE_HINTS)), options).search
+    search: Callable[[bytes], Any] = re2.compile(LINE_HINTS.encode(), options).search
     return search
 
 

@@ -100,8 +100,11 @@ class EventsFile:
             raise
         except _UNREADABLE as error:
             raise SessionError(name, f"this Parquet file cannot be read: {_first_line(error)}") from None
-        self.names = frozenset(self._file.schema_arrow.names)
+        paths: list[list[str]] = self._file.reader.column_paths
+        self.names = frozenset(path[0] for path in paths)
         """The columns of the table. Kept, because pyarrow builds the schema again for each access."""
+        self.leaves = {path[0]: number for number, path in enumerate(paths) if len(path) == 1}
+        """The number of each column that is no list or object, as statistics have it."""
         try:
             self._check()
         except SessionError:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from mockrec.formats.parquet.whole_objects import ReadWhole
+
 if TYPE_CHECKING:
     from mockrec.formats.parquet.files import EventsFile
 
@@ -25,6 +27,8 @@ class StoredFile:
     """A buffer of pyarrow; None if the file is not in memory."""
     metadata: Any = field(default=None, repr=False, compare=False)
     """The footer, parsed when the file was first opened."""
+    read_whole: ReadWhole | None = field(default=None, repr=False, compare=False)
+    """Reads the file in one request, where that is possible."""
 
     @property
     def name(self) -> str:
@@ -38,7 +42,11 @@ class StoredFile:
 
     def fetch(self) -> None:
         """Read a small file into memory. Raises `OSError`."""
-        if self.content is None and self.is_small:
+        if self.content is not None or not self.is_small:
+            return
+        if self.read_whole is not None:
+            self.content = self.read_whole(self.path, self.size)
+        if self.content is None:
             with self.filesystem.open_input_file(self.path) as file:
                 self.content = file.read_buffer(self.size)
 

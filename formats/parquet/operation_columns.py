@@ -37,7 +37,6 @@ _TELLING = "query=|extensions="
 _FALSE = arrays.flag(False)
 _OF_TEXT = "|".join(map(re.escape, HINTS))
 _OF_NAMES = f"(?i:{_OF_TEXT})"
-_OF_JSON = "|".join(re.escape(hint.decode()) for hint in LINE_HINTS)
 
 
 def naming_rows(kinds: pa.Array, methods: pa.Array, urls: pa.Array) -> pa.Array:
@@ -79,7 +78,7 @@ def _hints(batch: pa.RecordBatch) -> pa.Array:
         elif name == "rawHeaders":
             masks += _of_pairs(values)
         else:
-            masks += _of_column(values, _OF_JSON if name == EXTRA else _OF_TEXT)
+            masks += _of_column(values, LINE_HINTS if name == EXTRA else _OF_TEXT)
     return reduce(pc.or_, masks)
 
 

@@ -26,7 +26,7 @@ from mockrec.formats.query.extract import Context
 from mockrec.formats.query.field import FieldPath
 from mockrec.formats.query.plan import Plan, Test
 from mockrec.formats.query.predicate import compile_predicate
-from mockrec.formats.query.typed import DecodeError, compile_typed
+from mockrec.formats.query.typed import DecodeError, TypedPlan, compile_typed
 from mockrec.formats.schema.events import EVENT_CLASSES
 
 _KNOWN_TYPES = arrays.texts(sorted(EVENT_CLASSES))
@@ -74,7 +74,14 @@ class ArrowPlan:
 
 
 def compile_arrow(plan: Plan) -> ArrowPlan:
-    """Prepare a plan."""
+    """Prepare a plan, once for all sessions."""
+    known: ArrowPlan | None = plan.prepared.get("arrow")
+    if known is None:
+        known = plan.prepared["arrow"] = _arrow_plan(plan)
+    return known
+
+
+def _arrow_plan(plan: Plan) -> ArrowPlan:
     made = ArrowPlan(plan)
     names = dict.fromkeys(("type", EXTRA))
     for number, test in enumerate(plan.tests):
@@ -142,8 +149,8 @@ class BatchAnswerer:
     def __init__(self, made: ArrowPlan, context: Context) -> None:
         self._made = made
         self._context = context
-        self._typed = compile_typed(made.plan, context)
-        self._predicate = compile_predicate(made.plan, context)
+        self._typed: TypedPlan | None = None
+        """Made when the first row needs its line."""
 
     def answer(self, batch: pa.RecordBatch) -> dict[int, int]:
         """The answers of each row for which at least one test holds."""
@@ -199,10 +206,12 @@ class BatchAnswerer:
                 found.pop(row, None)
 
     def _line_bits(self, lines: bytes) -> Iterable[int]:
+        if self._typed is None:
+            self._typed = compile_typed(self._made.plan, self._context)
         try:
             return list(map(self._typed.bits, self._typed.decode_lines(lines)))
         except DecodeError:
-            return [self._predicate(orjson.loads(line)) for line in lines.splitlines()]
+            return map(compile_predicate(self._made.plan, self._context), map(orjson.loads, lines.splitlines()))
 
 
 def column_of(batch: pa.RecordBatch, name: str) -> pa.Array | None:

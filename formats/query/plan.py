@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from mockrec.formats.query.checks import Check
 from mockrec.formats.query.field import Field
@@ -64,6 +64,8 @@ class Plan:
     """Whether it is about single records, not about exchanges."""
     root: PlanNode
     tests: tuple[Test, ...]
+    prepared: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    """What back ends have made of the plan, by their names: it is the same for every session."""
     _verdicts: dict[int, bool] = field(default_factory=dict, repr=False)
 
     @property

@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from types import CodeType
 from typing import Any, Protocol
 
 import msgspec
 
-from mockrec.formats.query.checks import compile_any
+from mockrec.formats.query.checks import CheckFunction, compile_any
 from mockrec.formats.query.extract import Context
 from mockrec.formats.query.field import Field, FieldPath
 from mockrec.formats.query.plan import Plan
@@ -61,11 +62,27 @@ class _Node:
     inner: dict[str, _Node] = field(default_factory=dict)
 
 
+@dataclass(slots=True)
+class _Prepared:
+    """The part of a `TypedPlan` that is the same for every session."""
+
+    decoder: msgspec.json.Decoder[Any]
+    code: CodeType
+    """The source of `bits`, compiled."""
+    names: dict[str, Any]
+    """Constants to which it refers."""
+    of_session: list[tuple[str, FieldPath, CheckFunction]]
+    """Names of checks that depend on the session."""
+
+
 def compile_typed(plan: Plan, context: Context) -> TypedPlan:
-    """Prepare a plan. Takes about a millisecond."""
-    root = _needed(plan)
-    decoder = msgspec.json.Decoder(_struct(root, ("type",)))
-    return TypedPlan(decoder.decode, decoder.decode_lines, _bits_function(plan, context, root))
+    """Prepare a plan for a session. Takes about a millisecond for the first one, and little for others."""
+    known: _Prepared | None = plan.prepared.get("typed")
+    if known is None:
+        root = _needed(plan)
+        decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(_struct(root, ("type",)))
+        known = plan.prepared["typed"] = _Prepared(decoder, *_bits_source(plan, root))
+    return TypedPlan(known.decoder.decode, known.decoder.decode_lines, _bits_function(context, known))
 
 
 def _needed(plan: Plan) -> _Node:
@@ -106,7 +123,9 @@ def _struct(node: _Node, required: tuple[str, ...] = ()) -> type[msgspec.Struct]
     return msgspec.defstruct("NeededFields", fields, rename=rename, frozen=True, gc=False)
 
 
-def _bits_function(plan: Plan, context: Context, root: _Node) -> Callable[[NeededFields], int]:
+def _bits_source(
+    plan: Plan, root: _Node
+) -> tuple[CodeType, dict[str, Any], list[tuple[str, FieldPath, CheckFunction]]]:
     """Generate the function that computes the answers of a record, as `dataclasses` generates `__init__`.
 
     It runs once for each record. A loop over a table of getters and checks takes twice the time of straight code, which
@@ -130,16 +149,29 @@ def _bits_function(plan: Plan, context: Context, root: _Node) -> Callable[[Neede
     headers, values and functions are objects in `names`, to which the source refers.
     """
     names: dict[str, Any] = {"walk": walk}
+    of_session: list[tuple[str, FieldPath, CheckFunction]] = []
     lines = ["def bits(record):", "    result = 0", "    kind = record.type"]
     for number, test in enumerate(plan.tests):
         if not test.field.counted:
             holds = compile_any(test.checks)
             for place, source in enumerate(test.field.sources):
-                names[f"check_{number}_{place}"] = _check(source, context, holds)
+                name = f"check_{number}_{place}"
+                if source.extract is None:
+                    names[name] = _check(holds)
+                else:
+                    of_session.append((name, source, holds))
                 names[f"types_{number}_{place}"] = source.types
             lines += _test_lines(number, test.field, root, names)
     lines.append("    return result")
-    exec("\n".join(lines), names)
+    return compile("\n".join(lines), "<bits>", "exec"), names, of_session
+
+
+def _bits_function(context: Context, known: _Prepared) -> Callable[[NeededFields], int]:
+    """Return the function for the records of a session."""
+    names = dict(known.names)
+    for name, source, holds in known.of_session:
+        names[name] = _extracted_check(source, context, holds)
+    exec(known.code, names)
     function: Callable[[NeededFields], int] = names["bits"]
     return function
 
@@ -178,9 +210,11 @@ def _reading(path: tuple[str, ...], root: _Node, names: dict[str, Any], rest_nam
     return text
 
 
-def _check(source: FieldPath, context: Context, holds: Callable[[Any], bool]) -> Callable[[Any], bool]:
+def _extracted_check(source: FieldPath, context: Context, holds: CheckFunction) -> CheckFunction:
     extract = source.extract
-    if extract is not None:
-        made = extract
-        return lambda found: any(holds(value) for value in made(found, context))
+    assert extract is not None
+    return lambda found: any(holds(value) for value in extract(found, context))
+
+
+def _check(holds: CheckFunction) -> CheckFunction:
     return lambda found: any(holds(value) for value in found) if type(found) is list else holds(found)

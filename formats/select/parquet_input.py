@@ -336,8 +336,7 @@ def _places(made: ArrowPlan, file: EventsFile) -> dict[str, int]:
 
     A list has leaves with other names. It is left out, so that it counts as a column with values.
     """
-    schema, names = file.parquet.metadata.schema, file.names
-    leaves = {schema.column(number).path: number for number in range(len(schema))}
+    leaves, names = file.leaves, file.names
     return {name: leaves.get(name, -1) for name in made.columns if name in leaves or name not in names}
 
 

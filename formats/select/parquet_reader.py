@@ -124,10 +124,7 @@ def _damaged(name: str, error: Exception) -> SessionError:
 def _empty(file: EventsFile) -> set[str]:
     """Columns that are null in all row groups, according to their statistics."""
     metadata: Any = file.parquet.metadata
-    names = file.names
-    left = {
-        path: number for number in range(len(metadata.schema)) if (path := metadata.schema.column(number).path) in names
-    }
+    left = dict(file.leaves)
     for index in range(metadata.num_row_groups):
         group = metadata.row_group(index)
         for name, number in list(left.items()):

@@ -19,7 +19,8 @@ from mockrec.formats.files.jsonl import load_record
 from mockrec.formats.schema.body import Body, encode_body, own_file
 from mockrec.formats.schema.errors import OutputError, SessionError
 
-_FILE = re.compile(rb'"file":"([0-9a-f]{2}/[0-9a-f]{64})"')
+_FILE = re.compile(rb'"file"\s*:\s*"([0-9a-f]{2})\\?/([0-9a-f]{64})"')
+"""The name of a body file, also as other programs write it: with spaces, and with an escape before the slash."""
 
 
 class _Header(msgspec.Struct):
@@ -45,7 +46,7 @@ class Provenance:
         """Return the line for the new session."""
         if not self._derived:
             return raw
-        if not self._merged and b'"session-started"' not in raw[:200]:
+        if not self._merged and b'"session-started"' not in raw:
             return raw
         header = _decode_header(raw)
         if header.type == "session-started":
@@ -95,9 +96,9 @@ class BodyCarrier:
 
     def carry(self, raw: bytes, folder: Path | None) -> bytes:
         """Copy the bodies that a line names from `folder`, and return the line. Raises `OutputError`."""
-        if b'"file":"' not in raw or folder is None:
+        if b'"file"' not in raw or folder is None:
             return raw
-        names = {name.decode() for name in _FILE.findall(raw)}
+        names = {f"{start.decode()}/{name.decode()}" for start, name in _FILE.findall(raw)}
         present = {name for name in names if _is_own(folder, name)}
         self.lost += len(names) - len(present)
         if not present:

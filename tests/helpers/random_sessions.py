@@ -92,6 +92,8 @@ _OPTIONAL = (
 )
 _LATER = ("later", "error", "errorCode", "failureCause", "destination")
 """Keys that no column of some types holds exactly."""
+_VERSIONS: tuple[Any, ...] = (*((1,) * 8), 0, -1, 1.5, "1", "2", True, None, [], {})
+"""Values of `schemaVersion` that no mockrec refuses: only a later integer is that of a newer one."""
 _PLAIN_URLS = tuple(url for url in _URLS if "://" in url)
 _JSON = "application/json"
 _CALLS: tuple[tuple[str, str, Record], ...] = (
@@ -213,8 +215,9 @@ def random_session(seed: int) -> list[Record]:
     for life in lives:
         identity = maker.value(dice.choice(_IDS))
         queues.append([maker.record(kind, identity) for kind in life])
-    started = {"type": "session-started", "timestamp": _STAMPS[0], "schemaVersion": 1, "rules": [{"id": "rule-1"}]}
-    records: list[Record] = [started]
+    version = 1 if not odd else Random(f"version {seed}").choice(_VERSIONS)
+    started = {"type": "session-started", "timestamp": _STAMPS[0], "schemaVersion": version}
+    records: list[Record] = [{**started, "rules": [{"id": "rule-1"}]}]
     in_turn = dice.random() < 0.4
     while queues:
         queue = queues[0 if in_turn else dice.randrange(len(queues))]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -105,8 +106,11 @@ def test_a_small_file_is_read_in_one_request(
 ) -> None:
     store.requests.clear()
     assert both(command, "*/job=[14]", option)[1].returncode == 0
-    assert len([line for line in store.requests if line.startswith("GET") and "list-type" not in line]) == 2
-    assert len(store.requests) == 2 + 2 + 1
+    read = [line for line in store.requests if "list-type" not in line]
+    # Without obstore, pyarrow asks for each size, too.
+    wanted = ["GET"] if find_spec("obstore") else ["HEAD", "GET"]
+    assert sorted(line.partition(" ")[0] for line in read) == sorted(2 * wanted)
+    assert len(store.requests) == len(read) + 1
 
 
 def test_a_prefix_without_sessions(both: Callable[..., Any]) -> None:

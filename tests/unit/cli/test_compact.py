@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 import pytest
 
@@ -18,7 +16,7 @@ from mockrec.formats.fleet import compact as module
 from mockrec.formats.fleet import output_lock
 from mockrec.formats.fleet.output_lock import only_writer
 from mockrec.formats.parquet.atomic_file import AtomicFile
-from mockrec.formats.schema.errors import OutputBusyError
+from mockrec.formats.schema.errors import OutputError
 from mockrec.formats.sessions.session import open_session
 
 NAMES = ("a.jsonl", "b.parquet", "c/", "d.har", "e.jsonl")
@@ -293,16 +291,18 @@ def test_two_at_once_do_not_write_into_one_output(folder: Path, mockrec: Callabl
     assert [file.name for file in (folder / "out").iterdir() if file.name.startswith(".")] == []
 
 
-def test_two_at_once_in_a_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "bucket").mkdir()
-    store = pafs.SubTreeFileSystem(str(tmp_path), pafs.LocalFileSystem())
-    monkeypatch.setattr(output_lock, "file_system", lambda _: (store, "bucket"))
-    with only_writer("s3://bucket/"):
-        with pytest.raises(OutputBusyError, match="another compact"), only_writer("s3://bucket/"):
-            pass
-        (mark,) = (tmp_path / "bucket").iterdir()
-        # That of a writer that was killed long ago.
-        os.utime(mark, (1_000_000_000, 1_000_000_000))
-        with only_writer("s3://bucket/"):
-            pass
-    assert list((tmp_path / "bucket").iterdir()) == []
+def test_parts_are_not_written_after_another_writer_may_have_begun(
+    folder: Path, mockrec: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = everything(folder)
+    checks = iter((None, None, OutputError("out", "its lock could not be renewed")))
+
+    def check() -> None:
+        if error := next(checks):
+            raise error
+
+    monkeypatch.setattr(output_lock, "_certain", check)
+    said = mockrec("compact", "ci", "-o", "out", "--part-size=1", "--delete")
+    assert (said.code, said.err.splitlines()[-1]) == (3, "mockrec: cannot write out: its lock could not be renewed")
+    assert len(digests()) == 4
+    assert everything(folder) == before

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import orjson
 import pytest
 
 from mockrec.formats.operations.message import OperationMessage
 from mockrec.formats.operations.readers import (
     facts_of_response,
+    may_have_operation,
     operation_of,
     operation_of_websocket,
     recognise,
@@ -182,3 +184,21 @@ def test_the_question_whether_json_is_plain_hides_no_protocol() -> None:
             head: tuple[str, str, dict[str, str]] = ("POST", f"/{path}", {**JSON, **one})
             found = recognised(*head)
             assert recognise(*head) == (None if found is None else found.name)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        rb'{"url":"http://x.test/\u0067raphql"}',
+        rb'{"headers":{"content-type":"application\/grpc"}}',
+        rb'{"body":{"text":"{\\\"\u0071uery\\\":1}"}}',
+        b'{"operation": {"protocol": "grpc"}}',
+    ],
+)
+def test_lines_with_escapes_that_no_recorder_writes_may_have_an_operation(line: bytes) -> None:
+    assert may_have_operation(line)
+
+
+@pytest.mark.parametrize("text", ["", "a\\/b", "\\u0041", 'c:\\users\\"', "\x01\n\\\\/", "/\\", "\x1f/"])
+def test_other_lines_have_none(text: str) -> None:
+    assert not may_have_operation(orjson.dumps({"type": "request", "body": {"text": text}}))

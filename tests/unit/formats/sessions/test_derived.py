@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from pathlib import Path
 
 import pytest
 
-from mockrec.formats.sessions.derived import BodyCarrier
+from mockrec.formats.sessions.derived import BodyCarrier, Provenance
 
 BODY = bytes(range(256))
 NAME = hashlib.sha256(BODY).hexdigest()
@@ -40,6 +41,20 @@ def test_bodies_are_taken_along_once(folder: Path, tmp_path: Path) -> None:
     assert everything(tmp_path / "b.bodies") == [NAME[:2], FILE]
     assert (tmp_path / "b.bodies" / FILE).read_bytes() == BODY
     assert carrier.lost == 0
+
+
+@pytest.mark.parametrize("text", [f'"file": "{FILE}"', f'"file" :\t"{FILE}"', f'"file":"{NAME[:2]}\\/{NAME}"'])
+def test_lines_that_another_program_has_written_have_bodies_too(folder: Path, tmp_path: Path, text: str) -> None:
+    line = LINE.replace(f'"file":"{FILE}"'.encode(), text.encode())
+    assert BodyCarrier(tmp_path / "b.bodies").carry(line, folder) == line
+    assert everything(tmp_path / "b.bodies") == [NAME[:2], FILE]
+    assert json.loads(BodyCarrier(None).carry(line, folder))["body"].keys() == {"size", "base64"}
+
+
+def test_the_type_of_the_first_record_may_stand_last() -> None:
+    line = json.dumps({"command": ["x" * 1000], "type": "session-started"}).encode()
+    marked = Provenance({"from": "a.jsonl"}, [None]).mark(line, 0)
+    assert json.loads(marked) == {**json.loads(line), "derived": {"from": "a.jsonl"}}
 
 
 def test_what_was_taken_along_goes_with_the_session(folder: Path, tmp_path: Path) -> None:
