@@ -9,12 +9,12 @@ import signal
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
 import anyio
 from anyio.abc import Process
+from msgspec.structs import replace
 
 from mockrec.cli import printing
 from mockrec.cli.codes import COMMAND_NOT_RUN, NOT_EXECUTABLE, NOT_FOUND

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Mapping, Set
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from mockrec.cli import printing
+from mockrec.cli.variables import variable_of
 
 CONFIG_VARIABLE: Final = "MOCKREC_CONFIG"
 """Names the configuration file; `none` stands for no file."""
@@ -43,20 +43,19 @@ class InvalidDefault(ValueError):
     """A configuration file cannot be used; the text names the file and the option."""
 
 
-@dataclass(slots=True)
 class Defaults:
     """What variables and a configuration file say of the options of one command."""
 
-    values: dict[str, Any] = field(default_factory=dict)
-    """Name of a parameter → value."""
-    sources: dict[str, str] = field(default_factory=dict)
-    """Name of a parameter → who says so, in words."""
-    from_file: set[str] = field(default_factory=set)
-    """The parameters whose value is the configuration file's."""
+    def __init__(self) -> None:
+        self.values: dict[str, Any] = {}
+        """Name of a parameter → value."""
+        self.sources: dict[str, str] = {}
+        """Name of a parameter → who says so, in words."""
+        self.from_file: set[str] = set()
+        """The parameters whose value is the configuration file's."""
 
 
-@dataclass(frozen=True, slots=True)
-class Names:
+class Names(NamedTuple):
     """What a configuration file may name at its top."""
 
     commands: Set[str]
@@ -94,11 +93,6 @@ def defaults_of(
 def option_name(parameter: Any) -> str:
     """Return the long name of an option without its dashes: `max-body-size`."""
     return str(max(parameter.opts, key=len)).lstrip("-")
-
-
-def variable_of(command: str, option: str) -> str:
-    """Return `MOCKREC_RUN_MAX_BODY_SIZE` for `run` and `max-body-size`."""
-    return f"MOCKREC_{command}_{option}".upper().replace("-", "_").replace(" ", "_")
 
 
 def config_file(environment: Mapping[str, str]) -> Path | None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import NamedTuple
 
 from mockrec.cli import cells
 
@@ -12,12 +13,11 @@ GAP = 2
 _LEAST = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Fit:
+class Fit(NamedTuple):
     """How a table is made to fit `width` columns of a terminal."""
 
     width: int
-    shrink: Mapping[int, int] = field(default_factory=dict)
+    shrink: Mapping[int, int] = MappingProxyType({})
     """Column → its least width; less, down to 5, only if nothing else helps."""
     middle: frozenset[int] = frozenset()
     """Columns whose texts are cut in the middle; others are cut at the end."""

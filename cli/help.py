@@ -5,25 +5,24 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 import typer
 from typer.core import TyperCommand, TyperOption
 
 from mockrec.cli import printing
-from mockrec.cli.defaults import Defaults, InvalidDefault, Names, defaults_of, option_name, variable_of
+from mockrec.cli.defaults import Defaults, InvalidDefault, Names, defaults_of, option_name
 from mockrec.cli.help_tables import COMMON_GROUPS, EXAMPLES, GROUPS, WORDS
 from mockrec.cli.misplaced import command_hint, is_installed, quotes_hint
 from mockrec.cli.options import invocation
+from mockrec.cli.variables import ignored, variable_of
 
 _CHOICE = re.compile(r"[a-z0-9]+(?:\|[a-z0-9]+)+")
 _COLOR_MODES = ("auto", "always", "never")
 
 
-@dataclass(frozen=True, slots=True)
-class Described:
+class Described(NamedTuple):
     """The description of one argument or option."""
 
     names: tuple[str, ...]
@@ -99,6 +98,8 @@ class Command(TyperCommand):
             words = f"unexpected {'argument' if len(ctx.args) == 1 else 'arguments'} {' '.join(ctx.args)}"
             ctx.fail(printing.escape(f"{words}; {hint}" if hint else words))
         self._say_defaults(ctx, found)
+        if not ctx.resilient_parsing:
+            self._warn_of_ignored(ctx)
         return left
 
     def _defaults(self, ctx: Any) -> Defaults:
@@ -117,6 +118,13 @@ class Command(TyperCommand):
             if parameter.name in found.from_file:
                 invocation.from_file.add(parameter.name)
             printing.detail(f"--{option_name(parameter)} is set by {printing.escape(found.sources[parameter.name])}")
+
+    def _warn_of_ignored(self, ctx: Any) -> None:
+        """Warn of misspelt variables."""
+        options = [option_name(one) for one in self.params if one.param_type_name == "option"]
+        commands = getattr(ctx.find_root().command, "commands", ())
+        for sentence in ignored(command_of(ctx), options, commands, os.environ):
+            printing.warn(printing.escape(sentence))
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         return usage(self).split()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,16 +14,16 @@ from mockrec.cli import printing
 from mockrec.formats.text.quantities import age_of, bytes_of, seconds_of
 
 
-@dataclass
 class Invocation:
     """The parts of the command line that are not options."""
 
-    command: list[str] | None = None
-    """The arguments after the first `--`; None without one."""
-    from_file: set[str] = field(default_factory=set)
-    """The parameters whose value is that of the configuration file, which is weaker than the rule file."""
-    arguments: Sequence[str] = ()
-    """The arguments before it, without the name of the sub-command."""
+    def __init__(self) -> None:
+        self.command: list[str] | None = None
+        """The arguments after the first `--`; None without one."""
+        self.from_file: set[str] = set()
+        """The parameters whose value is that of the configuration file, which is weaker than the rule file."""
+        self.arguments: Sequence[str] = ()
+        """The arguments before it, without the name of the sub-command."""
 
 
 invocation = Invocation()

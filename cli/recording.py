@@ -7,11 +7,11 @@ import os
 import re
 import sys
 from contextlib import nullcontext, redirect_stdout
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
+import msgspec
 import typer
 
 from mockrec.cli import control, interrupts, printing
@@ -45,8 +45,7 @@ if TYPE_CHECKING:
     from mockrec.formats.schema.errors import FormatError
 
 
-@dataclass(frozen=True, slots=True)
-class RunOptions:
+class RunOptions(msgspec.Struct, frozen=True):
     """The options that concern only the command line."""
 
     ready_file: Path | None

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
@@ -125,8 +124,7 @@ def write_parts(parts: Any, output: str, *, force: bool, file_mode: int) -> None
         file.close()
 
 
-@dataclass(frozen=True, slots=True)
-class LaterReport:
+class LaterReport(NamedTuple):
     """The report that a run writes at its end."""
 
     path: str

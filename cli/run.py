@@ -286,7 +286,7 @@ def _settings(
     control: ControlSettings | None,
 ) -> RunSettings:
     """Return the rule file's settings, overridden by the options."""
-    from dataclasses import replace
+    from msgspec.structs import replace
 
     from mockrec.cli.child import outer_proxy
     from mockrec.engine.run.settings import RunSettings

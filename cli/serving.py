@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import typer
+from msgspec.structs import replace
 
 from mockrec.cli import printing
 from mockrec.cli.arguments import parse

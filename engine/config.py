@@ -6,8 +6,9 @@ Durations are seconds (float), sizes are bytes (int).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
+
+import msgspec
 
 from mockrec.formats.operations.grpc.descriptors import Descriptors
 
@@ -15,8 +16,7 @@ KIB = 1024
 MIB = 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Timeouts:
+class Timeouts(msgspec.Struct, frozen=True):
     """How long a client may take, in seconds."""
 
     head: float = 30.0
@@ -30,8 +30,7 @@ class Timeouts:
     """While a response is sent and the client reads nothing of it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(msgspec.Struct, frozen=True):
     """How much a client may use."""
 
     head: int = 64 * KIB
@@ -46,8 +45,7 @@ class Limits:
     """Bytes of text and values that these templates may create."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cors:
+class Cors(msgspec.Struct, frozen=True):
     """`server.cors`: answer preflights and add `Access-Control-*` fields to every response."""
 
     origins: tuple[str, ...] = ("*",)
@@ -60,8 +58,7 @@ class Cors:
     """Seconds for which a preflight response may be cached."""
 
 
-@dataclass(frozen=True, slots=True)
-class ServerSettings:
+class ServerSettings(msgspec.Struct, frozen=True):
     """Where to listen and what to speak."""
 
     host: str = "127.0.0.1"
@@ -75,13 +72,12 @@ class ServerSettings:
     """False, True, or a tuple of authentication method names."""
     cors: Cors | None = None
     passthrough: tuple[str, ...] = ()
-    timeouts: Timeouts = field(default_factory=Timeouts)
-    limits: Limits = field(default_factory=Limits)
+    timeouts: Timeouts = msgspec.field(default_factory=Timeouts)
+    limits: Limits = msgspec.field(default_factory=Limits)
     auth: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class TlsSettings:
+class TlsSettings(msgspec.Struct, frozen=True):
     """Interception of TLS: the authority, and which names are intercepted or relayed."""
 
     ca_cert: str | None = None
@@ -95,8 +91,7 @@ class TlsSettings:
     key_log_file: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RecordSettings:
+class RecordSettings(msgspec.Struct, frozen=True):
     """What is recorded."""
 
     events: tuple[str, ...] | str = "default"
@@ -109,14 +104,13 @@ class RecordSettings:
     redact: object = "default"
     """`default`, `none`, or a mapping with `add` and `keep` (tuples of selectors)."""
     raw_data: bool = False
-    callbacks: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    callbacks: Mapping[str, str] = msgspec.field(default_factory=lambda: MappingProxyType({}))
     """Event type → `handlers.py:name`."""
     protobuf: Descriptors | None = None
     """The descriptors of gRPC services, by which their messages are decoded."""
 
 
-@dataclass(frozen=True, slots=True)
-class UpstreamSettings:
+class UpstreamSettings(msgspec.Struct, frozen=True):
     """How servers are reached; the defaults of every passthrough step."""
 
     proxy: str | None = None
@@ -129,7 +123,7 @@ class UpstreamSettings:
     trusted_everywhere: tuple[str, ...] = ()
     """From the command line: steps that name authorities of their own trust these as well."""
     ignore_tls_errors: tuple[str, ...] | bool = ()
-    client_certificates: Mapping[str, Mapping[str, str]] = field(default_factory=lambda: MappingProxyType({}))
+    client_certificates: Mapping[str, Mapping[str, str]] = msgspec.field(default_factory=lambda: MappingProxyType({}))
     dns_servers: tuple[str, ...] = ()
     connect_timeout: float = 10.0
     head_timeout: float = 60.0

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 _MOST_LISTED = 1000
 """Problems of a rule file that a message lists."""
@@ -33,8 +34,7 @@ class RecordingError(MockrecError):
     exit_code = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(msgspec.Struct, frozen=True):
     """One mistake in a rule file. `line` and `column` count from 1."""
 
     file: str

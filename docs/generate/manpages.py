@@ -8,9 +8,10 @@ from typing import Any
 import typer.main
 
 from mockrec.cli.app import app
-from mockrec.cli.defaults import CONFIG_VARIABLE, option_name, variable_of
+from mockrec.cli.defaults import CONFIG_VARIABLE, option_name
 from mockrec.cli.help import Described, grouped, usage
 from mockrec.cli.help_tables import EXAMPLES
+from mockrec.cli.variables import variable_of
 
 
 def pages() -> dict[str, str]:

@@ -5,15 +5,14 @@ The log's records of the request are not made from it: they show what the client
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from mockrec.engine.message.body import MessageBody
 from mockrec.engine.message.target_uri import TargetUri
 from mockrec.formats.content import codings as content
 
 
-@dataclass(slots=True)
-class EditedRequest:
+class EditedRequest(msgspec.Struct):
     """The client's request after changes by rules."""
 
     method: str

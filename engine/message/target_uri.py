@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from ipaddress import IPv6Address, ip_address
 from typing import Any
 
+import msgspec
+
 from mockrec.engine.wire.parts import RequestHead, header_table
 from mockrec.engine.wire.request_line import target_text
 from mockrec.engine.wire.syntax import SCHEME_PATTERN
@@ -29,8 +31,7 @@ _ABSOLUTE = re.compile(rf"({SCHEME_PATTERN})://([^/?#]*)(.*)", re.DOTALL)
 _DROPPED_FOR_PROXIES = frozenset({"proxy-connection", "proxy-authorization"})
 
 
-@dataclass(frozen=True, slots=True)
-class ConnectionContext:
+class ConnectionContext(msgspec.Struct, frozen=True):
     """What a connection determines for the target URIs of all its requests."""
 
     protocol: str = "http"

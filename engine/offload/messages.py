@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class Job:
+
+class Job(msgspec.Struct, frozen=True):
     """A module-level function for a helper to call.
 
     If `subject_id` is not None, its first argument is `subject`, or the helper's present subject if `subject` is None.
@@ -20,8 +20,7 @@ class Job:
     subject: Any = None
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
+class Done(msgspec.Struct, frozen=True):
     """What the function has returned, or the `error` that it has raised."""
 
     result: Any = None

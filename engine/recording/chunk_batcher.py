@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
+
+import msgspec
+from msgspec.structs import replace
 
 from mockrec.engine import clock
 from mockrec.engine.recording.logged_exchange import LoggedExchange
@@ -15,8 +17,7 @@ _MOST = 1024 * 1024
 """Bytes that are gathered at most, so that a fast body is not held in memory."""
 
 
-@dataclass(slots=True)
-class BodyChunk:
+class BodyChunk(msgspec.Struct):
     """What becomes one record."""
 
     kind: str

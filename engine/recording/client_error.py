@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from mockrec.engine import clock
 from mockrec.engine.ids import new_id
@@ -32,8 +33,7 @@ _WHOLE_URL = re.compile(SCHEME_PATTERN + r"://[^/?#]")
 _AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:@\[\]/?#\s]+):([0-9]{1,5})")
 
 
-@dataclass(frozen=True, slots=True)
-class FaultyRequest:
+class FaultyRequest(msgspec.Struct, frozen=True):
     """What is known of a request with a fault."""
 
     id: str

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Literal
+
+import msgspec
+from msgspec.structs import replace
 
 from mockrec.engine import clock
 from mockrec.engine.ids import new_id
@@ -18,8 +20,7 @@ FailureCause = Literal["closed", "reset", "cert-rejected", "no-shared-cipher", "
 Kind = Literal["tls-passthrough", "raw-passthrough"]
 
 
-@dataclass(frozen=True, slots=True)
-class ConnectionTimes:
+class ConnectionTimes(msgspec.Struct, frozen=True):
     """Milestones of a connection, in monotonic milliseconds."""
 
     connect: float

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 
-@dataclass(slots=True)
-class Ending:
+class Ending(msgspec.Struct):
     """The reason that the last record gives, and the exit code of the command."""
 
     reason: str

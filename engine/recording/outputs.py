@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 from mockrec.formats.files.frames import FrameSink, Sink
 from mockrec.formats.files.jsonl import JsonlSink
@@ -33,8 +34,7 @@ class OutputSettings(Protocol):
     def rotate(self) -> Rotate | None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Rotate:
+class Rotate(msgspec.Struct, frozen=True):
     """When a recording continues in a new file: at a size in bytes, or after seconds."""
 
     most_bytes: int | None = None

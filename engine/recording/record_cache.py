@@ -8,10 +8,11 @@ search; no other module fills or reads that slot.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import Any, Final
 
+import msgspec
 import orjson
+from msgspec.structs import replace
 
 from mockrec.engine.bounded_cache import remember
 from mockrec.engine.message.response import PreparedResponse
@@ -35,8 +36,7 @@ _SMALL: Final = 1024
 _PLAIN_BODY: Final = frozenset({"size", "text"})
 
 
-@dataclass(frozen=True, slots=True)
-class LogForm:
+class LogForm(msgspec.Struct, frozen=True):
     """Fields of a record as they are written to the log: encoded and redacted. Shared by records, so never changed."""
 
     fields: Record

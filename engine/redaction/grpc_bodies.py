@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
-from dataclasses import dataclass, field
+
+import msgspec
 
 from mockrec.formats.content.codings import MAGIC
 from mockrec.formats.operations.grpc.frames import LARGEST_SUM, TRAILERS, Decompressor, Frame, split_frames
@@ -71,8 +72,7 @@ def _decompressed(frame: Frame, most: int) -> tuple[bytes, int]:
     return plain, most + 1 if decompressor.is_exceeded else (0 if problem else len(plain))
 
 
-@dataclass(slots=True)
-class _Open:
+class _Open(msgspec.Struct):
     """A message while it is written anew."""
 
     fields: list[WireField]
@@ -81,7 +81,7 @@ class _Open:
     of: WireField | None = None
     """The field of the message around it."""
     next: int = 0
-    out: bytearray = field(default_factory=bytearray)
+    out: bytearray = msgspec.field(default_factory=bytearray)
     changed: bool = False
 
 

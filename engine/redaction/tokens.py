@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
+import msgspec
 import re2
 
 from mockrec.engine.redaction.token_rules import INNER_RULES as MORE_INNER_RULES
@@ -137,8 +137,7 @@ KINDS: Final = (*(name for name, _, _ in (*RULES, *INNER_RULES, *PLACES)), "jwt"
 _WORD = r"(?:\b|%[0-9A-Fa-f]{2}|\\(?:[nrtbf]|u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2}))"
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(msgspec.Struct, frozen=True):
     """The position of a secret, with the methods of a match."""
 
     first: int

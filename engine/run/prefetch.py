@@ -3,8 +3,8 @@
 A test suite waits for the recorder to be ready, and most suites use a part of what it can do. So what only one protocol
 needs is imported by the code that needs it, inside a function (or as a `Late` module), and not while the recorder
 starts. But then the first client of that protocol would wait for the import, and all others with it. So these imports
-are made in a thread as soon as the recorder is ready; a client who comes earlier makes its own at once, and waits no
-longer than the start would have.
+are made in a thread as soon as the recorder is ready. The client that comes earlier waits for the import that it needs
+(`late.imported`), no longer than the start would have taken for it, and the others do not.
 
 A test starts the recorder and compares what is imported when it is ready with this list.
 """
@@ -12,11 +12,9 @@ A test starts the recorder and compares what is imported when it is ready with t
 from __future__ import annotations
 
 import os
-from contextlib import suppress
-from importlib import import_module
 from typing import Final
 
-import anyio.to_thread
+from mockrec.engine.late import import_now, imported
 
 LATER: Final = {
     "mockrec.engine.tls.server": "TLS of clients: cryptography and pyOpenSSL, the most of all",
@@ -36,12 +34,10 @@ def import_before_ready() -> None:
     cached = None if __spec__ is None else __spec__.cached
     if cached is None or not os.path.exists(cached):
         for name in LATER:
-            with suppress(ImportError):  # as below
-                import_module(name)
+            import_now(name)
 
 
 async def prefetch() -> None:
     """Import the modules of `LATER`, one after the other, so that the end of a run waits for one at most."""
     for name in LATER:
-        with suppress(ImportError):  # raised again by the code that needs it, for the client that needs that
-            await anyio.to_thread.run_sync(import_module, name)
+        await imported(name)

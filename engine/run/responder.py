@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sized
+from typing import TYPE_CHECKING, TypeVar
 
 from anyio.abc import TaskGroup
 
@@ -40,8 +40,17 @@ if TYPE_CHECKING:
 _LEAST_MATCHED = 10 * 1024 * 1024
 """Bytes of a body that matchers see at least, even if the log keeps less of it."""
 
+_FEW = 500
+"""Rules that are compiled in the event loop; more are compiled in a thread."""
+T = TypeVar("T")
+
 CheckRules = Callable[[RuleSet], None]
 """Raises ConfigError for rules that cannot be used here."""
+
+
+async def if_many(rules: Sized, function: Callable[[], T]) -> T:
+    """Call a function whose work grows with these rules: if there are many, in a thread, while others are answered."""
+    return function() if len(rules) <= _FEW else await own_call(function)
 
 
 def _accept_all(rules: RuleSet) -> None:
@@ -126,7 +135,7 @@ class Responder:
         """Answer by other rules from now on. Raises as the constructor does, and keeps the present rules then."""
         check_open_proxy(self.settings, loaded)
         handlers = await own_call(loaded_handlers, loaded.rule_file.rules)
-        self.rules, self.replays = self._compile(loaded, handlers)
+        self.rules, self.replays = await if_many(loaded.rule_file.rules, lambda: self._compile(loaded, handlers))
 
     def compile_more(self, loaded: Loaded, replays: Replays | None = None) -> RuleSet:
         """Compile rules in addition to those in force. `replays` takes the sessions that they replay, and is closed by

@@ -11,6 +11,7 @@ from mockrec.engine.rules.language.load import Loaded, load_rules, no_rules, ses
 from mockrec.engine.rules.yaml.nodes import MapNode, ScalarNode, parse
 from mockrec.formats.files.small_file import RULES_LIMIT, read_small
 from mockrec.formats.operations.grpc.protos import read_descriptors
+from mockrec.formats.parquet.gc_pause import no_collection
 
 
 def load_file(path: Path) -> Loaded:
@@ -24,15 +25,16 @@ def load_file(path: Path) -> Loaded:
         if error.errno == errno.EFBIG and (words := _session_words(path)) is not None:
             raise ConfigError(f"{path}: {words}") from None
         raise ConfigError(f"cannot read the rule file {path}: {error.strerror or error}") from None
-    return load_rules(
-        text,
-        path=str(path),
-        folder=str(path.absolute().parent),
-        read_file=_read,
-        env=os.environ,
-        probe=_probe,
-        read_descriptors=read_descriptors,
-    )
+    with no_collection():  # hundreds of objects for each rule, none of them garbage: a tenth of the time
+        return load_rules(
+            text,
+            path=str(path),
+            folder=str(path.absolute().parent),
+            read_file=_read,
+            env=os.environ,
+            probe=_probe,
+            read_descriptors=read_descriptors,
+        )
 
 
 def settings_in(path: Path) -> frozenset[str]:

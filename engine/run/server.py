@@ -53,10 +53,10 @@ class Server:
 
     async def use(self, loaded: Loaded) -> None:
         """Answer by other rules from now on; see `Responder.use`."""
-        await self._responder.use(loaded)
         if self._control is not None:
-            self._control.rules.use_file()
+            await self._control.rules.use(loaded)
         else:
+            await self._responder.use(loaded)
             self._context.rules = self._responder.rules
 
     def attach(self, settings: ControlSettings, sockets: list[socket.socket]) -> Control:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+
+import msgspec
 
 from mockrec.engine.config import RecordSettings, ServerSettings, TlsSettings, UpstreamSettings
 from mockrec.engine.message.summary import ExchangeSummary
@@ -16,15 +17,14 @@ from mockrec.engine.usercode.failure import Failure
 from mockrec.formats.schema.errors import FormatError
 
 
-@dataclass(frozen=True, slots=True)
-class RunSettings:
+class RunSettings(msgspec.Struct, frozen=True):
     """What to record, where, and how to end. Durations in seconds."""
 
     loaded: Loaded
     server: ServerSettings
     record: RecordSettings
-    tls: TlsSettings = field(default_factory=TlsSettings)
-    upstream: UpstreamSettings = field(default_factory=UpstreamSettings)
+    tls: TlsSettings = msgspec.field(default_factory=TlsSettings)
+    upstream: UpstreamSettings = msgspec.field(default_factory=UpstreamSettings)
     unmatched: str = "reject"
     """`reject` or `passthrough`."""
     reverse_target: tuple[str, str, int] | None = None
@@ -51,24 +51,23 @@ class RunSettings:
     when the run ends. None: no rule may have such a step."""
 
 
-@dataclass(slots=True)
-class Hooks:
+class Hooks(msgspec.Struct):
     """Functions of the command line that a recording calls."""
 
     exchange_ended: Callable[[LoggedExchange], None] | None = None
-    defect: Callable[[BaseException], None] = field(default=lambda error: None)
+    defect: Callable[[BaseException], None] = msgspec.field(default=lambda error: None)
     """An exception that must not happen."""
-    failure: Callable[[Failure], None] = field(default=lambda failure: None)
+    failure: Callable[[Failure], None] = msgspec.field(default=lambda failure: None)
     """A function of the user's has failed."""
-    progress: Callable[[int, int, Sequence[ExchangeSummary]], None] = field(
+    progress: Callable[[int, int, Sequence[ExchangeSummary]], None] = msgspec.field(
         default=lambda exchanges, unmatched, ended: None
     )
     """Exchanges that ended in workers: how many, how many matched no rule, and a description of each."""
-    lost: Callable[[str, int], None] = field(default=lambda words, ended: None)
+    lost: Callable[[str, int], None] = msgspec.field(default=lambda words, ended: None)
     """A worker has died: which one and why, and how many exchanges and tunnels it had open."""
-    failed: Callable[[FormatError], None] = field(default=lambda error: None)
+    failed: Callable[[FormatError], None] = msgspec.field(default=lambda error: None)
     """The recording cannot be written, and why. Called at once; the run ends after that."""
-    warn: Callable[[str], None] = field(default=lambda sentence: None)
+    warn: Callable[[str], None] = msgspec.field(default=lambda sentence: None)
     """A warning, in a sentence. The command line shows each sentence once."""
-    settle: Callable[[Ending], Ending] = field(default=lambda ending: ending)
+    settle: Callable[[Ending], Ending] = msgspec.field(default=lambda ending: ending)
     """Called when everything but the log has ended: decides on the reason and the exit code."""

@@ -13,6 +13,7 @@ import anyio
 
 from mockrec.engine import clock
 from mockrec.engine.ids import new_id
+from mockrec.engine.late import imported
 from mockrec.engine.message.channel import ClientConnection
 from mockrec.engine.message.target_uri import PLAIN, ConnectionContext
 from mockrec.engine.recording.connection_log import ConnectionTimes, FailureCause, Kind
@@ -135,6 +136,7 @@ class Connection:
             elif protocol in ("socks4", "socks5"):
                 first = self._enter(await self._negotiate_socks(first))
             elif protocol == "h2" and self._context.http2:
+                await imported("mockrec.engine.server.http2")
                 from mockrec.engine.server.http2 import Http2Connection
 
                 http2 = Http2Connection(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
+
+import msgspec
 
 from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.offload.pool import Helpers, TooLong
@@ -14,8 +15,7 @@ from mockrec.engine.rules.matching.request import RequestView
 from mockrec.formats.content import codings as content
 
 
-@dataclass(frozen=True, slots=True)
-class RequestData:
+class RequestData(msgspec.Struct, frozen=True):
     """What matchers see of a request, as plain data that can be sent to a helper."""
 
     head: tuple[Any, ...]

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 
 import anyio
 import anyio.lowlevel
+from msgspec.structs import replace
 
 from mockrec.engine import clock
 from mockrec.engine.errors import described

@@ -7,11 +7,11 @@ ready to buffer.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from typing import Protocol
 
 import anyio
 from anyio.abc import TaskGroup
+from msgspec.structs import replace
 
 from mockrec.engine import clock
 from mockrec.engine.errors import described

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import msgspec
 
 from mockrec.engine import clock
 from mockrec.engine.config import TlsSettings
 from mockrec.engine.errors import ConfigError
+from mockrec.engine.late import imported
 from mockrec.engine.message.target_uri import ConnectionContext
 from mockrec.engine.recording.connection_log import FailureCause
 from mockrec.engine.transport.byte_stream import ByteStream
@@ -40,8 +41,7 @@ class HandshakeFailed(Exception):
         self.cause: FailureCause = cause
 
 
-@dataclass(slots=True)
-class ReceivedHello:
+class ReceivedHello(msgspec.Struct):
     """The first bytes of a TLS client, and the ClientHello in them."""
 
     hello: ClientHello | None
@@ -110,7 +110,8 @@ class Interception:
         name = received.server_name or (target[0] if target is not None else None)
         try:
             if self._contexts is None:
-                self._contexts = self._make_contexts()
+                await imported("mockrec.engine.tls.server")
+                self._contexts = self._contexts or self._make_contexts()
             if name is None:
                 # A client that was given an IP address as the URL's host sends no SNI; the address is ours.
                 tls = self._contexts.connection_for(self._settings.default_domain, also=local_ip)

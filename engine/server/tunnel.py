@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from ipaddress import IPv6Address
 from typing import Final
 
 import anyio
+import msgspec
 
 from mockrec.engine.message.scope import Scope
 from mockrec.engine.transport.byte_stream import ByteStream
@@ -24,8 +24,7 @@ ESTABLISHED: Final = b"HTTP/1.1 200 OK\r\n\r\n"
 _AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:@\[\]/?#\s]+)(?::([0-9]*))?")
 
 
-@dataclass(frozen=True, slots=True)
-class OpenedTunnel:
+class OpenedTunnel(msgspec.Struct, frozen=True):
     """A tunnel that a client was granted."""
 
     target: tuple[str, int | None]

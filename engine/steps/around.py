@@ -3,8 +3,10 @@ also by a function of the user's."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from functools import partial
+
+import msgspec
+from msgspec.structs import replace
 
 from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.offload.pool import TooLong
@@ -22,8 +24,7 @@ from mockrec.engine.upstream.client import UpstreamClient
 from mockrec.engine.usercode.failure import UserError
 
 
-@dataclass(frozen=True, slots=True)
-class Around:
+class Around(msgspec.Struct, frozen=True):
     """The changes of one step, with the functions that they name."""
 
     place: SourceLocation

@@ -10,10 +10,10 @@ import mimetypes
 import os
 import stat
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import BinaryIO, Final
 from urllib.parse import unquote_to_bytes
 
+import msgspec
 from anyio import to_thread
 
 from mockrec.engine.exchange.exchange import Exchange
@@ -51,8 +51,7 @@ class IsFolder(Exception):
     """The path names a folder, but does not end with a slash."""
 
 
-@dataclass(slots=True)
-class FoundFile:
+class FoundFile(msgspec.Struct):
     """An open file."""
 
     file: BinaryIO

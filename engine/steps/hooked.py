@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.rules.model import Passthrough, RequestChanges, ResponseChanges

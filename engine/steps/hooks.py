@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
+
+import msgspec
 
 from mockrec.engine.message.response import PreparedResponse
 from mockrec.engine.rules.matching.request import RequestView
@@ -32,8 +33,7 @@ _REQUEST_KEYS = ("method", "url", "headers", *_BODY_KEYS, "response")
 _RESPONSE_KEYS = ("status", "statusMessage", "headers", *_BODY_KEYS)
 
 
-@dataclass(frozen=True, slots=True)
-class Hook:
+class Hook(msgspec.Struct, frozen=True):
     """A function of the user's for requests or responses."""
 
     function: Callable[..., Any]
@@ -54,8 +54,7 @@ class Hook:
         return edit
 
 
-@dataclass(frozen=True, slots=True)
-class RequestEdit:
+class RequestEdit(msgspec.Struct, frozen=True):
     """A hook's changes of a request."""
 
     changes: RequestChanges
@@ -63,8 +62,7 @@ class RequestEdit:
     """Path and query; None: unchanged."""
 
 
-@dataclass(frozen=True, slots=True)
-class ResponseEdit:
+class ResponseEdit(msgspec.Struct, frozen=True):
     """A hook's changes of a response."""
 
     changes: ResponseChanges

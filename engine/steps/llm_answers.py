@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any, Final
 
+import msgspec
 import orjson
 
 _PIECE: Final = re.compile(r"\s*\S+|\s+")
@@ -20,8 +20,7 @@ _PIECE: Final = re.compile(r"\s*\S+|\s+")
 Document = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """What is to be said."""
 
     identity: str
@@ -42,8 +41,7 @@ class Answer:
         return _PIECE.findall(self.text)
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(msgspec.Struct, frozen=True):
     """One event of a stream."""
 
     data: Document | str
@@ -304,8 +302,7 @@ def _ollama_events(answer: Answer) -> Iterator[Event]:
     yield Event(_ollama_document(answer, "", is_last=True))
 
 
-@dataclass(frozen=True, slots=True)
-class Provider:
+class Provider(msgspec.Struct, frozen=True):
     """How one API answers."""
 
     path: re.Pattern[str]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
 from typing import Any, Final
 
 import anyio
+import msgspec
 
 from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.message.response import PreparedResponse
@@ -24,8 +24,7 @@ def is_stream(body: Any) -> bool:
     return isinstance(body, (Iterator, AsyncIterator))
 
 
-@dataclass(slots=True)
-class Streamed:
+class Streamed(msgspec.Struct):
     """A response whose body is still to be generated."""
 
     response: PreparedResponse

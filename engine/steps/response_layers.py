@@ -7,8 +7,9 @@ Only a change that needs the whole body holds a body that arrives in pieces; wit
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
+
+import msgspec
 
 from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.message.response import REASONS, PreparedResponse
@@ -51,8 +52,7 @@ class ChangeFailed(Exception):
             await reply_failure(exchange, self.message)
 
 
-@dataclass(frozen=True, slots=True)
-class Layer:
+class Layer(msgspec.Struct, frozen=True):
     """The changes that one step makes to a response."""
 
     place: SourceLocation

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
+
+import msgspec
 
 from mockrec.engine.config import Limits
 from mockrec.engine.exchange.websocket import SocketSettings
@@ -24,8 +25,7 @@ from mockrec.engine.usercode.failure import Failure
 StepModel = TypeVar("StepModel", bound=model.Step)
 
 
-@dataclass(frozen=True, slots=True)
-class CompileContext:
+class CompileContext(msgspec.Struct, frozen=True):
     """What the steps of a run share beyond their exchange."""
 
     handlers: Handlers
@@ -33,14 +33,14 @@ class CompileContext:
     upstream_client: UpstreamClient
     options: UpstreamOptions
     """How servers are reached where a step does not say otherwise."""
-    random: random.Random = field(default_factory=random.Random)
+    random: random.Random = msgspec.field(default_factory=random.Random)
     replay: Callable[[model.Replay, CompileContext], StepHandler] | None = None
     """Compiles the step `replay`, whose code stands above that of the other steps."""
-    report_failure: Callable[[Failure], None] = field(default=lambda failure: None)
+    report_failure: Callable[[Failure], None] = msgspec.field(default=lambda failure: None)
     """Called with each failure of a user's function."""
-    limits: Limits = field(default_factory=Limits)
+    limits: Limits = msgspec.field(default_factory=Limits)
     """What rendering a template may cost."""
-    websocket: SocketSettings = field(default_factory=SocketSettings)
+    websocket: SocketSettings = msgspec.field(default_factory=SocketSettings)
 
     @property
     def scopes(self) -> TemplateScopes:
@@ -48,8 +48,7 @@ class CompileContext:
         return TemplateScopes(self.random, self.limits)
 
 
-@dataclass(frozen=True, slots=True)
-class StepSpec(Generic[StepModel]):
+class StepSpec(msgspec.Struct, Generic[StepModel], frozen=True):
     """One kind of step. No flag has a default, so that each row states what it promises."""
 
     model: type[StepModel]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from importlib.util import find_spec
+
+from msgspec.structs import replace
 
 from mockrec.engine.config import UpstreamSettings
 from mockrec.engine.errors import ConfigError

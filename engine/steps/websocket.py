@@ -9,6 +9,7 @@ import anyio
 
 from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.exchange.websocket import SocketSettings, WebSocketLost, WebSocketSession
+from mockrec.engine.late import imported
 from mockrec.engine.message.response import PreparedResponse
 from mockrec.engine.offload.pool import Helpers, TooLong
 from mockrec.engine.rules.matching.deferral import QUICK_BODY
@@ -36,6 +37,7 @@ async def accepted(
 
     `protocol`: agree to this subprotocol if it is offered, and to no other; empty: to none.
     """
+    await imported("mockrec.engine.wire.websocket.connection")
     from mockrec.engine.wire.websocket.connection import WebSocket
 
     wrong = check_upgrade(exchange.head)

@@ -10,6 +10,7 @@ from secrets import token_bytes
 
 from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.exchange.websocket import SocketSettings, WebSocketSession
+from mockrec.engine.late import imported
 from mockrec.engine.message.response import REASONS, PreparedResponse
 from mockrec.engine.steps.passthrough_log import log_abort, log_websocket
 from mockrec.engine.steps.passthrough_response import content_length
@@ -101,6 +102,7 @@ class WebSocketPassthrough:
         """Accept the client's WebSocket and relay, or pass the refusal on."""
         self._exchange.tag(*odd_tags(head.odd))
         if stream.accepts_websocket(head.status):
+            await imported("mockrec.engine.wire.websocket.connection")
             await self._relay(stream, head, parts)
         else:
             await self._refuse(stream, head, parts)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
 import anyio
 from anyio.abc import TaskGroup
+from msgspec.structs import replace
 
 from mockrec.engine import clock
+from mockrec.engine.late import imported
 from mockrec.engine.message.channel import ClientConnection
 from mockrec.engine.offload.pool import Helpers
 from mockrec.engine.upstream.dialer import Dialer
@@ -164,6 +165,8 @@ class UpstreamClient:
             over()
 
     async def _connect(self, pool: Pool, client: ClientConnection, route: Route, *, to_self: bool) -> UpstreamStream:
+        if HTTP2 in route.alpn:
+            await imported("mockrec.engine.upstream.http2_stream")
         tries_http2 = HTTP2 in route.alpn and not route.secure and route.alpn != HTTP2_ONLY
         if tries_http2 and route not in pool.http1_only:
             connection = await self._try_http2(pool, client, route, to_self=to_self)

@@ -6,13 +6,14 @@ Two addresses of one name race (RFC 8305). Every failure leaves this module as a
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import cast
 
 import anyio
+import msgspec
 
 from mockrec.engine import clock
+from mockrec.engine.late import imported
 from mockrec.engine.tls.client import WRONG_NAME, CertificateVerdict, ClientContexts, check_name, client_connection
 from mockrec.engine.transport.byte_stream import ByteStream
 from mockrec.engine.transport.tls import TlsError, TlsStream
@@ -243,6 +244,7 @@ class Dialer:
 
         Raises UpstreamError, TlsError and what byte streams raise.
         """
+        await imported("OpenSSL.SSL", "OpenSSL.crypto", "cryptography.x509", "service_identity.hazmat")
         verify = options.verifies(name, port)
         context = self._contexts.context_for(
             options.trusted_cas, verify=verify, certificate=options.certificate_for(name, port)
@@ -260,11 +262,10 @@ class Dialer:
         return stream
 
 
-@dataclass(slots=True)
-class _Attempt:
+class _Attempt(msgspec.Struct):
     """The state of one `dial`, for the case that it fails."""
 
-    opened: list[ByteStream] = field(default_factory=list)
+    opened: list[ByteStream] = msgspec.field(default_factory=list)
     blame: str = ""
     """The beginning of the error's text while another hop than the server is being talked to."""
 

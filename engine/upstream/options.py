@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from ipaddress import ip_address
 from urllib.parse import unquote, urlsplit
+
+import msgspec
 
 from mockrec.engine.config import UpstreamSettings
 from mockrec.engine.upstream.resolve import is_address
@@ -22,8 +23,7 @@ _PROXY_PORTS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class ProxyAddress:
+class ProxyAddress(msgspec.Struct, frozen=True):
     """A proxy through which servers are reached."""
 
     scheme: str

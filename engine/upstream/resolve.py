@@ -9,6 +9,7 @@ from typing import Any
 
 import anyio
 
+from mockrec.engine.late import imported
 from mockrec.engine.upstream.errors import NOT_FOUND, UpstreamError, system_error
 from mockrec.formats.text.hostnames import to_ascii
 
@@ -63,6 +64,7 @@ def read_server(text: str) -> tuple[str, int]:
 
 async def _query(host: str, servers: Sequence[str]) -> list[str]:
     """The addresses that these name servers return; empty if the system has to be asked."""
+    await imported("dns.asyncresolver")
     import dns.asyncresolver
     import dns.exception
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import msgspec
 
 from mockrec.engine.transport.byte_stream import ByteStream
 from mockrec.engine.upstream.options import ProxyAddress, UpstreamOptions
@@ -14,8 +14,7 @@ HTTP2_FIRST = (HTTP2, b"http/1.1")
 """The protocols that are offered to servers (RFC 7301)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(msgspec.Struct, frozen=True):
     """The way to a server. A connection made on one route can be used for an equal one."""
 
     secure: bool
@@ -35,15 +34,14 @@ class Route:
         return f"{f'[{self.name}]' if ':' in self.name else self.name}:{self.port}"
 
 
-@dataclass(slots=True)
-class UpstreamTransport:
+class UpstreamTransport(msgspec.Struct):
     """A connection to a server."""
 
     byte_stream: ByteStream
     wants_urls: bool = False
     """Whether the other end is a proxy, which gets absolute URLs (RFC 9112, 3.2.2)."""
     proxy: ProxyAddress | None = None
-    timings: dict[str, float] = field(default_factory=dict)
+    timings: dict[str, float] = msgspec.field(default_factory=dict)
     """`dns`, `connect`, `tls` in milliseconds."""
     is_http2: bool = False
     """Whether the server has chosen HTTP/2."""

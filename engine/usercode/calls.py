@@ -8,8 +8,9 @@ import inspect
 import threading
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
+
+import msgspec
 
 from mockrec.engine.usercode.failure import Failure, UserError, frames_of, name_of, text_of
 from mockrec.engine.usercode.threads import LoopThread, Threads
@@ -19,13 +20,12 @@ Outcome = tuple[Any, BaseException | None]
 Caller = tuple[asyncio.AbstractEventLoop, "asyncio.Future[Outcome]"]
 
 
-@dataclass(eq=False, slots=True)
-class Running:
+class Running(msgspec.Struct, eq=False):
     """A function of the user's that has not returned."""
 
     function: Callable[..., Any]
     is_async: bool = False
-    began: float = field(default_factory=time.monotonic)
+    began: float = msgspec.field(default_factory=time.monotonic)
     """Monotonic seconds."""
     thread: int | None = None
     """The identity of its thread; None while it waits for one."""

@@ -8,9 +8,10 @@ import os
 import sysconfig
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from types import FrameType
 from typing import Any, Final
+
+import msgspec
 
 MOST_TEXT: Final = 8 * 1024
 """Characters of a message that are shown or recorded: the message of an exception may have any length."""
@@ -22,8 +23,7 @@ _LIBRARIES: Final = tuple(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(msgspec.Struct, frozen=True):
     """A function that has failed, as it is shown to the user. Plain strings: workers send it to their parent."""
 
     function: str

@@ -20,8 +20,10 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from functools import lru_cache
+
+import msgspec
+from msgspec.structs import replace
 
 HELLO_LIMIT = 0x10000
 """Bytes, record headers included, within which a hello must end."""
@@ -44,8 +46,7 @@ _VERSION_NAMES = {0x0304: "13", 0x0303: "12", 0x0302: "11", 0x0301: "10", 0x0300
 _NO_HASH = "0" * 12
 
 
-@dataclass(frozen=True, slots=True)
-class ClientHello:
+class ClientHello(msgspec.Struct, frozen=True):
     """A complete ClientHello (RFC 8446, 4.1.2). A list whose extension is absent or malformed is empty."""
 
     version: int
@@ -124,15 +125,13 @@ def _fingerprints(hello: ClientHello) -> tuple[str, str]:
     return hello._make_ja3(), hello._make_ja4()
 
 
-@dataclass(frozen=True, slots=True)
-class NeedMore:
+class NeedMore(msgspec.Struct, frozen=True):
     """The bytes may be the start of a ClientHello; read again once there are `size` bytes in all."""
 
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class NotTls:
+class NotTls(msgspec.Struct, frozen=True):
     """The bytes are no ClientHello, whatever follows: they are another protocol, malformed, or over a limit."""
 
     reason: str

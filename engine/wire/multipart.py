@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 MAX_PARTS = 10_000
 MAX_HEADERS = 100
@@ -16,8 +17,7 @@ MAX_HEADERS = 100
 _PARAMETER = re.compile(r';\s*([^\s=;"]+)\s*=\s*(?:"((?:\\"|[^"])*)"|([^\s;"]*))')
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(msgspec.Struct, frozen=True):
     """One body part (RFC 7578, 4). `name` and `filename` are None if the part has none; `headers` are in lower case."""
 
     name: str | None

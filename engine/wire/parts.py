@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from mockrec.formats.text.fields import header_table as header_table
 
 RawHeaders = Sequence[Sequence[str]]
@@ -75,22 +77,19 @@ class RequestHead:
         return head
 
 
-@dataclass(slots=True)
-class RequestPart:
+class RequestPart(msgspec.Struct):
     """A complete request head was received (RFC 9110, 6.2)."""
 
     head: RequestHead
 
 
-@dataclass(slots=True)
-class Data:
+class Data(msgspec.Struct):
     """A piece of content was received (RFC 9110, 6.4), without its framing."""
 
     data: bytes
 
 
-@dataclass(slots=True)
-class End:
+class End(msgspec.Struct):
     """The message that is received is complete (RFC 9110, 6.5)."""
 
     trailers: RawHeaders = ()
@@ -98,8 +97,7 @@ class End:
     """The kinds of faults in its content or trailers that were repaired (`odd_fields.py`)."""
 
 
-@dataclass(slots=True)
-class Fault:
+class Fault(msgspec.Struct):
     """The peer broke the protocol, or left in the middle of a message. A value, not an exception.
 
     `code` is an error name of llhttp or Node, which users of Mockttp look for (`fault_codes.py`). `status` is that of
@@ -119,8 +117,7 @@ class Fault:
     """The fields of the message's head, or the first of them, if there is no `raw`."""
 
 
-@dataclass(slots=True)
-class ResetPart:
+class ResetPart(msgspec.Struct):
     """An HTTP/2 stream was reset (RFC 9113, 5.4.2), by the peer or, for a fault on this stream alone, by the codec."""
 
     code: int
@@ -132,8 +129,7 @@ class ResetPart:
     """The fields of the head, or the first of them, if the head was wrong."""
 
 
-@dataclass(slots=True)
-class GoAway:
+class GoAway(msgspec.Struct):
     """The peer accepts no new HTTP/2 streams; those up to `last_stream` continue (RFC 9113, 6.8)."""
 
     code: int
@@ -167,15 +163,13 @@ class ResponseHead:
     `steps/passthrough_response.py`."""
 
 
-@dataclass(slots=True)
-class Interim:
+class Interim(msgspec.Struct):
     """An interim response was received (RFC 9110, 15.2)."""
 
     head: ResponseHead
 
 
-@dataclass(slots=True)
-class ResponsePart:
+class ResponsePart(msgspec.Struct):
     """A complete final response head was received (RFC 9110, 15)."""
 
     head: ResponseHead

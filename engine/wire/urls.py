@@ -7,7 +7,8 @@ and `/a` are two. The case of escapes is normalized; they are never decoded (RFC
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+import msgspec
 
 from mockrec.formats.text import urls
 from mockrec.formats.text.hostnames import to_ascii
@@ -65,8 +66,7 @@ def split_host(host: str) -> tuple[str, int | None]:
     return normal_hostname(name), int(port)
 
 
-@dataclass(frozen=True, slots=True)
-class UrlPattern:
+class UrlPattern(msgspec.Struct, frozen=True):
     """A `url` matcher. `hostname` None: any host. `port` None: the default port of the scheme (RFC 9110, 4.2)."""
 
     scheme: str | None

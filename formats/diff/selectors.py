@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Final
 
 from mockrec.formats.diff.model.finding import Item, Location, Subject
@@ -26,8 +25,7 @@ _Step = tuple[bool, tuple[str | int | tuple[str, int] | None, ...]]
 """Whether it selects at any depth, and the names or indexes it selects; None is any."""
 
 
-@dataclass(frozen=True)
-class DiffSelector(Selector):
+class DiffSelector(Selector, frozen=True):
     """Differences to look at."""
 
     text: str = ""

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
+import msgspec
 import orjson
 
 from mockrec.formats.operations.event_stream import data_of
@@ -145,8 +145,7 @@ def _name(call: Call, *, by_get: bool) -> tuple[str, Facts]:
     return f"{kind} {wanted or stored[:12]}", {"graphql.operation": (wanted,)} if wanted else {}
 
 
-@dataclass(frozen=True, slots=True)
-class GraphqlCall:
+class GraphqlCall(msgspec.Struct, frozen=True):
     """One call, as rules compare it."""
 
     name: str

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from mockrec.formats.operations.message import MalformedMessageError
 
@@ -19,8 +20,7 @@ _TYPES: Final = ("query", "mutation", "subscription")
 _MOST_FIELDS: Final = 3
 
 
-@dataclass(frozen=True, slots=True)
-class DocumentOperation:
+class DocumentOperation(msgspec.Struct, frozen=True):
     """One operation definition."""
 
     type: str

@@ -7,8 +7,9 @@ another form is left out, so that an extension of an API (citations, for example
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import Any, Final
+
+import msgspec
 
 from mockrec.formats.operations.event_stream import data_of
 from mockrec.formats.operations.message import MalformedMessageError, parse_json
@@ -21,17 +22,15 @@ _NDJSON: Final = frozenset({"application/x-ndjson", "application/ndjson", "appli
 _MOST_TOOLS: Final = 1000
 
 
-@dataclass(slots=True)
-class ToolCall:
+class ToolCall(msgspec.Struct):
     """A call of a tool that the model asks for."""
 
     name: str = ""
-    arguments: list[str] = field(default_factory=list)
+    arguments: list[str] = msgspec.field(default_factory=list)
     """Pieces of JSON."""
 
 
-@dataclass(slots=True)
-class LlmAnswer:
+class LlmAnswer(msgspec.Struct):
     """What an answer says; empty or None where it says nothing."""
 
     provider: str = ""
@@ -41,8 +40,8 @@ class LlmAnswer:
     input_tokens: int | None = None
     output_tokens: int | None = None
     error: str = ""
-    pieces: list[str] = field(default_factory=list)
-    tools: list[ToolCall] = field(default_factory=list)
+    pieces: list[str] = msgspec.field(default_factory=list)
+    tools: list[ToolCall] = msgspec.field(default_factory=list)
     is_stream: bool = False
     finding: str = ""
     """Why the stream is malformed."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Final
+
+import msgspec
 
 from mockrec.formats.operations.message import Headers, OperationMessage
 
@@ -25,15 +26,14 @@ class FactType(Enum):
     DURATION = "duration"
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
+class Operation(msgspec.Struct, frozen=True):
     """What a request asks for."""
 
     protocol: str
     """The row's name."""
     names: tuple[str, ...] = ()
     """The name of each call, without repetitions; empty if the message is malformed."""
-    facts: Facts = field(default_factory=dict)
+    facts: Facts = msgspec.field(default_factory=dict)
     finding: str = ""
     """Why the message is malformed, in a sentence; empty if it is not."""
 
@@ -45,8 +45,7 @@ class Operation:
         return f"{', '.join(self.names[:_MOST_SHOWN])}, … {len(self.names) - _MOST_SHOWN} more"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProtocolSpec:
+class ProtocolSpec(msgspec.Struct, frozen=True, kw_only=True):
     """One protocol. No function raises for a message, whatever it holds, except as its docstring says."""
 
     name: str
@@ -65,7 +64,7 @@ class ProtocolSpec:
     `MalformedMessageError`."""
     event: Callable[[Any], Operation | None] = lambda document: None
     """The JSON of a WebSocket message from the client → the operation that it starts, if it does."""
-    facts: Mapping[str, FactType] = field(default_factory=dict)
+    facts: Mapping[str, FactType] = msgspec.field(default_factory=dict)
     """The names of the filter language that this protocol has."""
     named_by_head: bool = False
     """Whether the head names the operation (and trailers the outcome), so that messages whose body was cut have one,

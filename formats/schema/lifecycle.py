@@ -8,9 +8,10 @@ of the reference page.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+
+import msgspec
 
 
 class Unit(StrEnum):
@@ -38,8 +39,7 @@ class Side(StrEnum):
     NEITHER = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Lifecycle:
+class Lifecycle(msgspec.Struct, frozen=True):
     """What records of one type are in the life of their unit."""
 
     unit: Unit

@@ -11,8 +11,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from mockrec.formats.schema.errors import FormatError
 
@@ -42,8 +43,7 @@ class SelectorError(FormatError, ValueError):
     """A selector with a fault, in a sentence that names what was expected."""
 
 
-@dataclass(frozen=True)
-class Selector:
+class Selector(msgspec.Struct, frozen=True):
     """A value, or several, in a message."""
 
     kind: str

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 
-@dataclass(frozen=True, slots=True)
-class CiService:
+class CiService(msgspec.Struct, frozen=True):
     """The variables of one CI service. Of several variables for one value, the first that is set counts."""
 
     name: str

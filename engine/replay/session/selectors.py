@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from mockrec.engine.rules.language.names import SelectorType
 from mockrec.formats.schema import vocabulary

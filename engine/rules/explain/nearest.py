@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from mockrec.engine.rules.explain.phrases import sets_words
 from mockrec.engine.rules.matching.deferral import QUICK_BODY
@@ -25,8 +26,7 @@ _SIMILAR_WEIGHT = 3.0
 """Highest score of a path that differs from the rule's, but resembles it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Distance:
+class Distance(msgspec.Struct, frozen=True):
     """The distance of a rule from a request."""
 
     rule: CompiledRule

@@ -17,6 +17,7 @@ from mockrec.engine.rules.model import Rule, When
 
 Matchers = frozenset[tuple[str, str]]
 
+_as_json = json.JSONEncoder(sort_keys=True, default=str).encode  # `json.dumps` makes an encoder each time
 _MAX_MATCHERS = 10
 """Rules with more matchers are not checked: they have too many subsets of matchers."""
 
@@ -26,13 +27,14 @@ def reach_warnings(rules: Sequence[Rule]) -> list[Problem]:
     warnings = [_warning(rule, "this rule never answers: `times` is 0") for rule in rules if rule.times == 0]
     ranked = sorted((rule for rule in rules if rule.times != 0), key=lambda rule: (-rule.priority, rule.position))
     matchers = {rule.id: _matchers(rule.when) for rule in ranked}
+    upgrades = {rule.id: upgrades_of(rule) for rule in ranked}
     epochs: dict[str, int] = {}
     epoch = 0
     for rule in ranked:
         epochs[rule.id] = epoch
         epoch += rule.continues and rule.edits_request  # sequences end there
     last_of_turns = {
-        (epochs[rule.id], rule.priority, upgrades_of(rule), matchers[rule.id]): rule
+        (epochs[rule.id], rule.priority, upgrades[rule.id], matchers[rule.id]): rule
         for rule in ranked
         if rule.times is None and not rule.continues
     }
@@ -52,7 +54,7 @@ def reach_warnings(rules: Sequence[Rule]) -> list[Problem]:
             if rule.edits_request:
                 endless.clear()  # later rules are evaluated for a changed request
             continue
-        turns = (epochs[rule.id], rule.priority, upgrades_of(rule), mine)
+        turns = (epochs[rule.id], rule.priority, upgrades[rule.id], mine)
         takes_the_rest = rule.times is None and last_of_turns[turns] is rule
         if (rule.times == "always" or takes_the_rest) and not any(key == "python" for key, _ in mine):
             endless.setdefault(mine, []).append(rule)
@@ -66,7 +68,7 @@ def _warning(rule: Rule, message: str) -> Problem:
 def _matchers(when: When) -> Matchers:
     """The given matchers in a comparable form: key, and value as JSON."""
     values = {key: MATCHERS[key].canonical(when.source[key]) for key in when.given if key in when.expected}
-    return frozenset((key, json.dumps(value, sort_keys=True, default=str)) for key, value in values.items())
+    return frozenset((key, _as_json(value)) for key, value in values.items())
 
 
 def _blockers(matchers: Matchers, endless: dict[Matchers, list[Rule]]) -> Iterator[Rule]:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
+
+import msgspec
 
 from mockrec.engine.errors import Problem, RuleFileError
 from mockrec.engine.rules.explain.unreachable import reach_warnings
@@ -30,8 +31,7 @@ _TIMES_WORDS: Final = {"once": 1, "twice": 2, "thrice": 3, "always": "always"}
 _DEFAULT_PRIORITY: Final = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
+class Loaded(msgspec.Struct, frozen=True):
     """A valid rule file."""
 
     rule_file: RuleFile
@@ -251,7 +251,7 @@ def _written_id(node: AnyNode) -> ScalarNode | None:
 def _rule(name: str, values: dict[str, Any], position: int, place: SourceLocation) -> Rule:
     return Rule(
         id=name,
-        when=values.get("when", When()),
+        when=values["when"] if "when" in values else When(),
         steps=values["then"],
         times=values.get("times"),
         priority=values.get("priority", _DEFAULT_PRIORITY),

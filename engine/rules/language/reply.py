@@ -193,10 +193,13 @@ def check_no_framing(given: ParsedMapping, key: str, pairs: HeaderPairs, names: 
 _LOOKS_LIKE_TEMPLATE: Final = re.compile(r"\{\{-?\s*(?:request|count|now|uuid|random)\b")
 
 
+_as_json = json.JSONEncoder(default=str).encode  # `json.dumps` makes an encoder each time
+
+
 def _warn_of_templates(given: ParsedMapping, texts: Iterable[tuple[str, Any]]) -> None:
     """Warn of `{{ request… }}` without `template: true`: it is sent unchanged."""
     for key, value in texts:
-        if value and _LOOKS_LIKE_TEMPLATE.search(value if isinstance(value, str) else json.dumps(value, default=str)):
+        if value and _LOOKS_LIKE_TEMPLATE.search(value if isinstance(value, str) else _as_json(value)):
             message = "`{{ … }}` is sent as it stands; say `template: true` beside it, or `false` if that is meant"
             given.context.warn(given.place(key), message)
             return
@@ -207,7 +210,8 @@ def _check_templates(given: ParsedMapping, reply: Reply) -> bool:
         body = reply.body
         texts = [("body", body.text), ("json", body.json if body.is_json else None)]
         if "template" not in given:
-            _warn_of_templates(given, [*texts, ("headers", dict(reply.headers)), ("trailers", dict(reply.trailers))])
+            fields = [(key, " ".join(value for _, value in given.get(key, ()))) for key in ("headers", "trailers")]
+            _warn_of_templates(given, [*texts, *fields])
         return True
     context, good = given.context, True
     if reply.body.text is not None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, Final
+
+from msgspec.structs import replace
 
 from mockrec.engine.rules.language.reply import ANSWER_KEYS, BODY_KEYS, build_reply
 from mockrec.engine.rules.language.step_entries import StepWord, bare_step, record_step

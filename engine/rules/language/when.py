@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import NoneType
 from typing import Any, Final
 
 from mockrec.engine.rules.matching.spec import AnySpec, NestedSpec
@@ -35,19 +36,23 @@ def _when(given: ParsedMapping) -> When:
         if found is not None or value is None:
             expected[key] = found
     sources = {key: _source(value) for key, value in given.values.items()}
-    order = tuple(key for key in given.keys if key in given.values)
-    return When(given=order, source=sources, **expected)
+    return When.loaded(expected, tuple(given.values), sources)
+
+
+_PLAIN: Final = frozenset({str, int, float, bool, NoneType})
 
 
 def _source(value: Any) -> Any:
     """A loaded value as the plain data that was written."""
+    if type(value) in _PLAIN:
+        return value
     if isinstance(value, When | LoadedSchema | GrpcCall):
         return value.source
     if isinstance(value, PythonRegex):
         return {"regex": str(value), "syntax": "python"}
     if isinstance(value, Condition | MultipartPart):
         default = type(value)()
-        fields = ((name, getattr(value, name)) for name in value.__slots__)
+        fields = ((name, getattr(value, name)) for name in value.__struct_fields__)
         given = {name: item for name, item in fields if item is not getattr(default, name)}
         return given | _source(given["regex"]) if isinstance(given.get("regex"), PythonRegex) else given
     if isinstance(value, tuple):

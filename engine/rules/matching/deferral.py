@@ -9,8 +9,9 @@ again. Without a `Deferral` every check answers at once.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 if TYPE_CHECKING:
     from mockrec.engine.rules.matching.request import RequestView
@@ -21,8 +22,7 @@ QUICK_BODY = 64 * 1024
 """Bytes of a decoded body up to which checks are not deferred: about a millisecond of work for the slowest."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Question:
+class Question(msgspec.Struct, frozen=True, eq=False):
     """One check that can be made elsewhere, as plain data."""
 
     key: str

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import IntEnum
 from operator import attrgetter
 from typing import Any
+
+import msgspec
 
 from mockrec.engine.rules.matching.deferral import QUICK_BODY, Question, of_body, of_head
 from mockrec.engine.rules.matching.request import RequestView
@@ -68,8 +69,7 @@ class Tier(IntEnum):
     """The user's function: once the body is complete and every other matcher matches."""
 
 
-@dataclass(frozen=True, slots=True)
-class Matcher:
+class Matcher(msgspec.Struct, frozen=True):
     """One check, compiled."""
 
     key: str
@@ -93,8 +93,9 @@ class CompiledWhen:
     __slots__ = ("_body", "_heads", "_late", "_user", "defers", "has_params", "is_late", "matchers", "needs_body")
 
     def __init__(self, matchers: list[Matcher]) -> None:
-        self.matchers = tuple(sorted(matchers, key=lambda matcher: matcher.tier))
-        checks: dict[Tier, list[Check]] = {tier: [] for tier in Tier}
+        self.matchers = tuple(sorted(matchers, key=_tier))
+        checks: tuple[list[Check], ...] = ([], [], [], [], [])
+        """By tier."""
         for matcher in self.matchers:
             checks[matcher.tier].append(matcher.check)
         self._heads = tuple(checks[Tier.HEAD])
@@ -163,6 +164,7 @@ def compile_when(when: When, resolve_handler: ResolveHandler, rule_id: str = "")
 
 
 _rank = attrgetter("rank")
+_tier = attrgetter("tier")
 
 
 def sets_of(spec: NestedSpec, expected: Any) -> tuple[When, ...]:

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from copy import copy
 from enum import Enum
 from typing import Any, Final
 
@@ -52,6 +51,7 @@ class CompiledRule:
     """A rule of a running engine: its matchers, its count of uses, and the engine's compiled steps (`plan`)."""
 
     __slots__ = (
+        "_turns_key",
         "following",
         "has_params",
         "limit",
@@ -82,6 +82,16 @@ class CompiledRule:
         self.takes_upgrades, self.only_upgrades = upgrades_of(rule)
         self.rank = 0
         """Its position in `RuleSet.ranked`."""
+        self._turns_key: Any = None
+
+    @property
+    def turns_key(self) -> Any:
+        """Equal for the rules that are one sequence, as far as no rule between them changes requests."""
+        if self._turns_key is None:
+            rule = self.rule
+            origin = rule.position // SPAN
+            self._turns_key = (origin, rule.priority, self.only_upgrades, self.takes_upgrades, when_key(rule.when))
+        return self._turns_key
 
     @property
     def continues(self) -> bool:
@@ -108,7 +118,9 @@ class CompiledRule:
 
 def rule_copy(rule: CompiledRule) -> CompiledRule:
     """The same rule for another rule set, never used so far. It shares matchers and plan."""
-    made = copy(rule)
+    made = CompiledRule.__new__(CompiledRule)
+    for name in CompiledRule.__slots__:  # `copy.copy` takes five times as long
+        setattr(made, name, getattr(rule, name))
     made.used, made.following = 0, None
     return made
 
@@ -124,7 +136,8 @@ class RuleSet:
             self.asks_user = True
             return (resolve_handler or _no_handlers)(handler)
 
-        self._take(tuple(CompiledRule(rule, resolve) for rule in rules))
+        self._arrange(tuple(CompiledRule(rule, resolve) for rule in rules))
+        self.put_in_force()
 
     @classmethod
     def of(cls, rules: Iterable[CompiledRule], *, asks_user: bool) -> RuleSet:
@@ -133,25 +146,38 @@ class RuleSet:
 
         Rules of another set keep their relative order, so that selections under way in that set stay valid.
         """
-        made = cls(())
-        made.asks_user = asks_user
-        made._take(tuple(rules))
+        made = cls.arranged(rules, asks_user=asks_user)
+        made.put_in_force()
         return made
 
-    def _take(self, rules: tuple[CompiledRule, ...]) -> None:
+    @classmethod
+    def arranged(cls, rules: Iterable[CompiledRule], *, asks_user: bool) -> RuleSet:
+        """As `of`, but the rules stay as they are until `put_in_force` is called. May run in another thread while
+        another set selects among the same rules."""
+        made = cls(())
+        made.asks_user = asks_user
+        made._arrange(tuple(rules))
+        return made
+
+    def _arrange(self, rules: tuple[CompiledRule, ...]) -> None:
+        """Compute everything that takes long for many rules, without a change to any rule."""
         self.rules = rules
         """In file order."""
-        for rule in rules:
-            rule.following = None
-        self.defers = any(rule.when.defers for rule in self.rules)
+        self.defers = any(rule.when.defers for rule in rules)
         """Whether checks may be deferred (`deferral.py`)."""
-        self.ranked: tuple[CompiledRule, ...] = tuple(
-            sorted(self.rules, key=lambda one: (-one.rule.priority, one.rule.position))
-        )
+        self.ranked: tuple[CompiledRule, ...] = tuple(sorted(rules, key=_rank_of))
         """In the order in which they are evaluated."""
+        self._links = _sequences(self.ranked)
+        members = {id(following) for _, following in self._links}
+        self._index = _PathIndex([rule for rule in self.ranked if id(rule) not in members])
+
+    def put_in_force(self) -> None:
+        """Give the rules their ranks, and their places in sequences."""
         for rank, rule in enumerate(self.ranked):
             rule.rank = rank
-        self._index = _PathIndex(_link_sequences(self.ranked))
+            rule.following = None
+        for rule, following in self._links:
+            rule.following = following
 
     def select(self, request: RequestView, after: int = -1) -> CompiledRule | NeedBody | AskUser | None:
         """The first rule with a rank above `after` that matches and is not used up; None if there is none.
@@ -261,18 +287,21 @@ def _template_shape(template: str) -> tuple[int, str | None]:
     return path.count("/"), None if "{" in first else first
 
 
-def _link_sequences(ranked: Sequence[CompiledRule]) -> list[CompiledRule]:
-    """Link the members of each sequence. Returns the first rule of each, and the rules that are in none."""
+def _rank_of(one: CompiledRule) -> tuple[float, int]:
+    return -one.rule.priority, one.rule.position
+
+
+def _sequences(ranked: Sequence[CompiledRule]) -> list[tuple[CompiledRule, CompiledRule]]:
+    """Return each member of a sequence but the last, with the member after it."""
     lasts: dict[Any, CompiledRule] = {}
     between: dict[Any, list[CompiledRule]] = {}
-    members: set[CompiledRule] = set()
+    links: list[tuple[CompiledRule, CompiledRule]] = []
     for rule in ranked:
         if rule.continues:  # it is in no sequence
             if rule.rule.edits_request:
                 lasts.clear()  # from here on, the same `when` is evaluated for a changed request
             continue
-        origin = rule.rule.position // SPAN
-        key = (origin, rule.rule.priority, rule.only_upgrades, rule.takes_upgrades, when_key(rule.rule.when))
+        key = rule.turns_key
         last = lasts.get(key)
         if rule.rule.times is not None:
             if last is not None:
@@ -280,23 +309,24 @@ def _link_sequences(ranked: Sequence[CompiledRule]) -> list[CompiledRule]:
             continue
         if last is not None:
             for following in (*between.pop(key, ()), rule):
-                last.following = following
-                members.add(following)
+                links.append((last, following))
                 last = following
         lasts[key] = rule
-    return [rule for rule in ranked if rule not in members]
+    return links
 
 
 def when_key(value: Any) -> Any:
     """A hashable form of a `when` (or of a value in it); equal exactly if the meaning is equal."""
+    if isinstance(value, str):  # most are
+        return (type(value).__name__, value)
+    if isinstance(value, (list, tuple)):
+        return ("list", *map(when_key, value))
     if isinstance(value, When):
         return frozenset((key, when_key(MATCHERS[key].canonical(item))) for key, item in value.expected.items())
     if isinstance(value, Condition | MultipartPart):
-        return (type(value).__name__, *(when_key(getattr(value, name)) for name in value.__slots__))
+        return (type(value).__name__, *(when_key(getattr(value, name)) for name in value.__struct_fields__))
     if isinstance(value, Mapping):
         return ("mapping", frozenset((key, when_key(item)) for key, item in value.items()))
-    if isinstance(value, (list, tuple)):
-        return ("list", *(when_key(item) for item in value))
     return (type(value).__name__, value)
 
 

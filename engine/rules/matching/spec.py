@@ -8,9 +8,10 @@ match one by one (`headers`), one that combines other matchers (`not`), and the 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from enum import Enum, IntEnum
 from typing import Any
+
+import msgspec
 
 from mockrec.engine.rules.matching.deferral import Check, Question
 from mockrec.engine.rules.matching.request import RequestView
@@ -43,8 +44,7 @@ def _itself(value: Any) -> Any:
     return value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class MatcherSpec:
+class MatcherSpec(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """The fields of all kinds."""
 
     key: str
@@ -73,8 +73,7 @@ class MatcherSpec:
         return self.reads_body and not self.head_only(expected)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class ValueSpec(MatcherSpec):
+class ValueSpec(MatcherSpec, frozen=True, kw_only=True, eq=False):
     """A matcher of one value."""
 
     type: ValueType[Any]
@@ -97,8 +96,7 @@ class ValueSpec(MatcherSpec):
     """Request → the text after "found" there. May raise ValueError for a body that cannot be read."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class EntriesSpec(MatcherSpec):
+class EntriesSpec(MatcherSpec, frozen=True, kw_only=True, eq=False):
     """A matcher whose value is a mapping; each entry is checked, and explained, by itself."""
 
     slot: PhraseSlot = PhraseSlot.ENTRY
@@ -115,8 +113,7 @@ class EntriesSpec(MatcherSpec):
     """Whether a request can match at all, for suggestions."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class NestedSpec(MatcherSpec):
+class NestedSpec(MatcherSpec, frozen=True, kw_only=True, eq=False):
     """A matcher that combines sets of matchers."""
 
     is_list: bool = False
@@ -133,8 +130,7 @@ class NestedSpec(MatcherSpec):
     """The text after "found" there."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class UserSpec(MatcherSpec):
+class UserSpec(MatcherSpec, frozen=True, kw_only=True, eq=False):
     """A function of the user, called when every other matcher of the rule matches."""
 
     type: ValueType[Any]

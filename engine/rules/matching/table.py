@@ -18,6 +18,13 @@ MATCHERS: Final[dict[str, AnySpec]] = {row.key: row for row in (*HEAD_ROWS, *BOD
 """Key of the rule language → row."""
 
 
+_PLACES: Final = {key: place for place, key in enumerate(MATCHERS)}
+
+
 def specs_of(when: When) -> list[AnySpec]:
     """The rows of the matchers of a `when`, in the order of the table."""
-    return [spec for key, spec in MATCHERS.items() if key in when.expected]
+    return [MATCHERS[key] for key in sorted(when.expected, key=_place)]
+
+
+def _place(key: str) -> int:
+    return _PLACES.get(key, len(_PLACES))  # a row that was added since is the last

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
+
+import msgspec
 
 from mockrec.engine.rules.model import Condition, Expected, MultipartPart
 from mockrec.engine.rules.yaml.containers import ByKind, List, Named
@@ -132,8 +133,7 @@ _VALUE: Final[ByKind] = ByKind(scalar=_PlainScalar(), items=_PlainList(), mappin
 # ── JSON Schema ────────────────────────────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True, slots=True)
-class LoadedSchema:
+class LoadedSchema(msgspec.Struct, frozen=True):
     """A checked JSON Schema, and the schema or file name as written in the rule file."""
 
     schema: Mapping[str, Any] | bool

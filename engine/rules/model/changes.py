@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, ClassVar
+
+import msgspec
 
 from mockrec.engine.rules.model.steps import Delay, HeaderPairs, Step
 
@@ -12,8 +13,7 @@ Replacements = tuple[tuple[str, str], ...]
 """Pairs of a pattern (`patterns.py`) and a template (`\\1`, `\\g<name>`), applied one after another to every match."""
 
 
-@dataclass(frozen=True, slots=True)
-class HeaderChanges:
+class HeaderChanges(msgspec.Struct, frozen=True):
     """Either `replace`, or any of the other fields."""
 
     set: HeaderPairs = ()
@@ -24,8 +24,7 @@ class HeaderChanges:
     """All fields of the message, in place of its own."""
 
 
-@dataclass(frozen=True, slots=True)
-class BodyChange:
+class BodyChange(msgspec.Struct, frozen=True):
     """A change of a body; exactly one kind is given."""
 
     data: bytes | None = None
@@ -49,8 +48,7 @@ class BodyChange:
         return "patchJson" if self.patch_json is not None else "mergeJson"
 
 
-@dataclass(frozen=True, slots=True)
-class RequestChanges:
+class RequestChanges(msgspec.Struct, frozen=True):
     """Changes of a request on its way to the server; at most one of `host` and `match_replace_host`."""
 
     method: str | None = None
@@ -63,46 +61,42 @@ class RequestChanges:
     match_replace_host: Replacements = ()
     match_replace_path: Replacements = ()
     match_replace_query: Replacements = ()
-    headers: HeaderChanges = field(default_factory=HeaderChanges)
+    headers: HeaderChanges = msgspec.field(default_factory=HeaderChanges)
     body: BodyChange | None = None
     python: str | None = None
     """`/absolute/handlers.py:name`: a function that gets the request after all other changes."""
 
 
-@dataclass(frozen=True, slots=True)
-class ResponseChanges:
+class ResponseChanges(msgspec.Struct, frozen=True):
     """Changes of a response on its way to the client."""
 
     status: int | None = None
-    headers: HeaderChanges = field(default_factory=HeaderChanges)
+    headers: HeaderChanges = msgspec.field(default_factory=HeaderChanges)
     body: BodyChange | None = None
     python: str | None = None
     """`/absolute/handlers.py:name`: a function that gets the response after all other changes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Change(Step):
+class Change(Step, frozen=True):
     """Changes of a request before later rules are evaluated, and of the response that one of them gives."""
 
     name: ClassVar[str] = "change"
     final: ClassVar[bool] = False
-    request: RequestChanges = field(default_factory=RequestChanges)
-    response: ResponseChanges = field(default_factory=ResponseChanges)
+    request: RequestChanges = msgspec.field(default_factory=RequestChanges)
+    response: ResponseChanges = msgspec.field(default_factory=ResponseChanges)
 
 
-@dataclass(frozen=True, slots=True)
-class Passthrough(Step):
+class Passthrough(Step, frozen=True):
     name: ClassVar[str] = "passthrough"
-    upstream: Mapping[str, Any] = field(default_factory=dict)
+    upstream: Mapping[str, Any] = msgspec.field(default_factory=dict)
     """The options given in the rule only, under the names of `UpstreamSettings`' fields."""
-    request: RequestChanges = field(default_factory=RequestChanges)
-    response: ResponseChanges = field(default_factory=ResponseChanges)
+    request: RequestChanges = msgspec.field(default_factory=RequestChanges)
+    response: ResponseChanges = msgspec.field(default_factory=ResponseChanges)
     delay: Delay | None = None
     """The pause before the response is sent."""
 
 
-@dataclass(frozen=True, slots=True)
-class Forward(Passthrough):
+class Forward(Passthrough, frozen=True):
     """`passthrough` to another server; host and protocol in `request` are applied after `to`."""
 
     name: ClassVar[str] = "forward"

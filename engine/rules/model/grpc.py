@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, ClassVar
+
+import msgspec
 
 from mockrec.engine.rules.model.steps import HeaderPairs, Step
 from mockrec.formats.operations.grpc.descriptors import Descriptors
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class GrpcCall:
+class GrpcCall(msgspec.Struct, frozen=True, eq=False):
     """`when: {grpc: {method, message}}`."""
 
     method: str
@@ -28,8 +28,7 @@ class GrpcCall:
         return {"method": self.method} | ({} if self.message is None else {"message": self.message})
 
 
-@dataclass(frozen=True, slots=True)
-class GrpcReply(Step):
+class GrpcReply(Step, frozen=True):
     """`then: {grpc: …}`: messages, and a status in the trailers."""
 
     name: ClassVar[str] = "grpc"

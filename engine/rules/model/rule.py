@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import msgspec
 
 from mockrec.engine.config import RecordSettings, ServerSettings, TlsSettings, UpstreamSettings
 from mockrec.engine.rules.model.changes import Change, RequestChanges
@@ -11,8 +11,7 @@ from mockrec.engine.rules.model.steps import Step
 from mockrec.engine.rules.model.when import When
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(msgspec.Struct, frozen=True):
     id: str
     when: When
     steps: tuple[Step, ...]
@@ -31,16 +30,15 @@ class Rule:
         return any(isinstance(step, Change) and step.request != RequestChanges() for step in self.steps)
 
 
-@dataclass(frozen=True, slots=True)
-class RuleFile:
+class RuleFile(msgspec.Struct, frozen=True):
     """A whole rule file. `sha256` is of its bytes; relative names in it are relative to `folder`."""
 
     path: str
     folder: str
     sha256: str
-    server: ServerSettings = field(default_factory=ServerSettings)
-    tls: TlsSettings = field(default_factory=TlsSettings)
-    record: RecordSettings = field(default_factory=RecordSettings)
-    upstream: UpstreamSettings = field(default_factory=UpstreamSettings)
+    server: ServerSettings = msgspec.field(default_factory=ServerSettings)
+    tls: TlsSettings = msgspec.field(default_factory=TlsSettings)
+    record: RecordSettings = msgspec.field(default_factory=RecordSettings)
+    upstream: UpstreamSettings = msgspec.field(default_factory=UpstreamSettings)
     unmatched: str = "reject"
     rules: tuple[Rule, ...] = ()

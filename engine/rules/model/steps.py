@@ -6,8 +6,9 @@ A step that answers the request has the class attribute `final`; only the last s
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, ClassVar
+
+import msgspec
 
 from mockrec.engine.rules.model.location import SourceLocation
 
@@ -15,8 +16,7 @@ HeaderPairs = tuple[tuple[str, str], ...]
 """Header fields in file order; names in the file's case."""
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(msgspec.Struct, frozen=True):
     """Base of all steps. `place` is the place of the step's key in the rule file."""
 
     name: ClassVar[str] = ""
@@ -24,8 +24,7 @@ class Step:
     place: SourceLocation
 
 
-@dataclass(frozen=True, slots=True)
-class BodySource:
+class BodySource(msgspec.Struct, frozen=True):
     """The source of a reply's body; at most one of the fields is set."""
 
     text: str | None = None
@@ -42,13 +41,12 @@ class BodySource:
     place: SourceLocation | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Reply(Step):
+class Reply(Step, frozen=True):
     name: ClassVar[str] = "reply"
     status: int = 200
     status_message: str | None = None
     headers: HeaderPairs = ()
-    body: BodySource = field(default_factory=BodySource)
+    body: BodySource = msgspec.field(default_factory=BodySource)
     trailers: HeaderPairs = ()
     template: bool = False
     index: str | None = "index.html"
@@ -57,16 +55,14 @@ class Reply(Step):
     """With a folder: the start of the paths that map to its files."""
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
+class Chunk(msgspec.Struct, frozen=True):
     """A piece of a streamed body, sent `after` seconds after the previous one."""
 
     data: bytes
     after: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Stream(Step):
+class Stream(Step, frozen=True):
     """`stream`; the loader has turned server-sent events into chunks and a content type."""
 
     name: ClassVar[str] = "stream"
@@ -77,15 +73,13 @@ class Stream(Step):
     trailers: HeaderPairs = ()
 
 
-@dataclass(frozen=True, slots=True)
-class JsonRpc(Step):
+class JsonRpc(Step, frozen=True):
     name: ClassVar[str] = "jsonRpc"
     result: Any = None
     error: Mapping[str, Any] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Llm(Step):
+class Llm(Step, frozen=True):
     """`llm`; times are in seconds."""
 
     name: ClassVar[str] = "llm"
@@ -104,30 +98,25 @@ class Llm(Step):
     first_token_after: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Python(Step):
+class Python(Step, frozen=True):
     name: ClassVar[str] = "python"
     handler: str = ""
     """`/absolute/handlers.py:name`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Close(Step):
+class Close(Step, frozen=True):
     name: ClassVar[str] = "close"
 
 
-@dataclass(frozen=True, slots=True)
-class Reset(Step):
+class Reset(Step, frozen=True):
     name: ClassVar[str] = "reset"
 
 
-@dataclass(frozen=True, slots=True)
-class Timeout(Step):
+class Timeout(Step, frozen=True):
     name: ClassVar[str] = "timeout"
 
 
-@dataclass(frozen=True, slots=True)
-class Malformed(Step):
+class Malformed(Step, frozen=True):
     """Raw bytes, or a reply that is cut off after `truncate_after` bytes of its body."""
 
     name: ClassVar[str] = "malformed"
@@ -136,8 +125,7 @@ class Malformed(Step):
     reply: Reply | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Delay(Step):
+class Delay(Step, frozen=True):
     """A pause in seconds. Exactly one of the three is set."""
 
     name: ClassVar[str] = "delay"
@@ -148,58 +136,50 @@ class Delay(Step):
     """Median in seconds, and sigma."""
 
 
-@dataclass(frozen=True, slots=True)
-class WaitForBody(Step):
+class WaitForBody(Step, frozen=True):
     name: ClassVar[str] = "waitForBody"
     final: ClassVar[bool] = False
 
 
-@dataclass(frozen=True, slots=True)
-class Informational(Step):
+class Informational(Step, frozen=True):
     name: ClassVar[str] = "informational"
     final: ClassVar[bool] = False
     status: int = 103
     headers: HeaderPairs = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Webhook(Step):
+class Webhook(Step, frozen=True):
     name: ClassVar[str] = "webhook"
     final: ClassVar[bool] = False
     url: str = ""
     events: tuple[str, ...] = ("request", "response")
 
 
-@dataclass(frozen=True, slots=True)
-class Emit(Step):
+class Emit(Step, frozen=True):
     """The `type` and `data` (a mapping) of a custom rule event; strings in them are templates."""
 
     name: ClassVar[str] = "emit"
     final: ClassVar[bool] = False
     type: str = ""
-    data: Mapping[str, Any] = field(default_factory=dict)
+    data: Mapping[str, Any] = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Echo(Step):
+class Echo(Step, frozen=True):
     name: ClassVar[str] = "echo"
 
 
-@dataclass(frozen=True, slots=True)
-class WebSocketListen(Step):
+class WebSocketListen(Step, frozen=True):
     name: ClassVar[str] = "listen"
 
 
-@dataclass(frozen=True, slots=True)
-class Reject(Step):
+class Reject(Step, frozen=True):
     """Refuses a WebSocket handshake with an ordinary response."""
 
     name: ClassVar[str] = "reject"
     reply: Reply | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ScriptLine:
+class ScriptLine(msgspec.Struct, frozen=True):
     """One line of a script.
 
     `value` by `kind`: `send` a text, or a mapping with `json` or `base64` (bytes); `expect` a text, or a mapping of
@@ -212,14 +192,12 @@ class ScriptLine:
     place: SourceLocation
 
 
-@dataclass(frozen=True, slots=True)
-class Script(Step):
+class Script(Step, frozen=True):
     name: ClassVar[str] = "script"
     lines: tuple[ScriptLine, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Replay(Step):
+class Replay(Step, frozen=True):
     """Answers requests from a recorded session."""
 
     name: ClassVar[str] = "replay"

@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
+
+import msgspec
 
 _WORD = re.compile("_([a-z])")
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
+class Condition(msgspec.Struct, frozen=True):
     """`{equals, regex, includes, absent, present, gt, gte, lt, lte}`; None means not tested.
 
     `regex`, like every pattern of a `When`, has RE2's syntax unless it is a `PythonRegex`.
@@ -32,8 +34,7 @@ Expected = Any
 """A scalar (str, int, float, bool, None), a tuple of scalars (each must be present), or a `Condition`."""
 
 
-@dataclass(frozen=True, slots=True)
-class MultipartPart:
+class MultipartPart(msgspec.Struct, frozen=True):
     """One entry of `multipart`; the given keys must equal those of one part."""
 
     name: str | None = None
@@ -59,11 +60,27 @@ class When:
 
         None means no matcher, unless `given` holds the key: JSON null can be a value to compare with.
         """
-        values = {_WORD.sub(_upper, key).rstrip("_"): value for key, value in expected.items()}
+        values = {_in_the_language(key): value for key, value in expected.items()}
         values = {key: value for key, value in values.items() if value is not None or key in given}
-        object.__setattr__(self, "expected", values)
+        self._set(values, given, {} if source is None else source)
+
+    @classmethod
+    def loaded(cls, expected: Mapping[str, Any], given: tuple[str, ...], source: Mapping[str, Any]) -> When:
+        """The fields as they are."""
+        made = cls.__new__(cls)
+        made._set(expected, given, source)
+        return made
+
+    def _set(self, expected: Mapping[str, Any], given: tuple[str, ...], source: Mapping[str, Any]) -> None:
+        object.__setattr__(self, "expected", expected)
         object.__setattr__(self, "given", given)
-        object.__setattr__(self, "source", {} if source is None else source)
+        object.__setattr__(self, "source", source)
+
+
+@cache
+def _in_the_language(key: str) -> str:
+    """Return `pathTemplate` for `path_template`, and `not` for `not_`."""
+    return _WORD.sub(_upper, key).rstrip("_")
 
 
 def _upper(found: re.Match[str]) -> str:

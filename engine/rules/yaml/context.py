@@ -125,21 +125,21 @@ class LoadContext:
         found: dict[str, tuple[str, ScalarNode, AnyNode]] = {}
         good = True
         for key, value in node.pairs:
+            if isinstance(key, ScalarNode) and key.text not in found and (key.text != "<<" or not key.plain):
+                found[key.text] = (key.text, key, value)
+                continue
+            good = False
             if not isinstance(key, ScalarNode):
                 quotes = "; a text that begins with {{ needs quotes" if isinstance(key, MapNode) else ""
                 self.reject(key, where, f"a key must be a word, got {describe(key)}{quotes}")
             elif key.plain and key.text == "<<":
                 self.reject(key, where, "YAML 1.2 has no merge keys (<<); repeat the keys, or alias a whole value")
-            elif key.text in found:
+            else:
                 self.reject(
                     key,
                     where,
                     f'the key "{key.text}" is given twice, first in line {found[key.text][1].line}',
                 )
-            else:
-                found[key.text] = (key.text, key, value)
-                continue
-            good = False
         return list(found.values()), good
 
     def plain(self, node: AnyNode, where: str) -> Any:

@@ -8,9 +8,10 @@ YAML 1.2 (section 10.3.2), in which `no`, `on` and dates are plain words.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any, Final, TypeAlias
 
+import msgspec
 import yaml
 
 from mockrec.engine.errors import Problem, RuleFileError
@@ -22,6 +23,9 @@ MAX_NODES: Final = 2_000_000
 MAX_DIGITS: Final = 300
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_Alias, _Scalar, _Sequence = yaml.AliasEvent, yaml.ScalarEvent, yaml.SequenceStartEvent
+_SequenceEnd, _MappingEnd = yaml.SequenceEndEvent, yaml.MappingEndEvent
+_BLOCKS = ("|", ">")
 _CORE_TAGS = frozenset(f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "map", "seq"))
 _INTEGER = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
@@ -33,48 +37,35 @@ _WORDS: Final[dict[str, bool | None]] = {
 }
 
 
-class Node:
+class Node(msgspec.Struct, eq=False):
     """A value in the file. `line` and `column` count from 1; `weight` is its number of nodes with aliases expanded."""
 
-    __slots__ = ("column", "line", "weight")
-
-    def __init__(self, line: int, column: int) -> None:
-        self.line = line
-        self.column = column
-        self.weight = 1
+    line: int
+    column: int
 
 
-class ScalarNode(Node):
+class ScalarNode(Node, eq=False):
     """Text. `plain`: written without quotes, so it may also be a number, a boolean or null."""
 
-    __slots__ = ("block", "plain", "text")
-
-    def __init__(self, line: int, column: int, text: str, *, plain: bool, block: bool) -> None:
-        super().__init__(line, column)
-        self.text = text
-        self.plain = plain
-        self.block = block
-        """Written as `|` or `>`: the text begins on the line after `line`."""
+    text: str
+    plain: bool
+    block: bool
+    """Written as `|` or `>`: the text begins on the line after `line`."""
+    weight: int = 1
 
 
-class ListNode(Node):
+class ListNode(Node, eq=False):
     """A sequence."""
 
-    __slots__ = ("items",)
-
-    def __init__(self, line: int, column: int) -> None:
-        super().__init__(line, column)
-        self.items: list[AnyNode] = []
+    items: list[AnyNode] = []
+    weight: int = 1
 
 
-class MapNode(Node):
+class MapNode(Node, eq=False):
     """A mapping as pairs in file order; keys may repeat and may be any node."""
 
-    __slots__ = ("pairs",)
-
-    def __init__(self, line: int, column: int) -> None:
-        super().__init__(line, column)
-        self.pairs: list[tuple[AnyNode, AnyNode]] = []
+    pairs: list[tuple[AnyNode, AnyNode]] = []
+    weight: int = 1
 
 
 AnyNode: TypeAlias = ScalarNode | ListNode | MapNode
@@ -123,54 +114,72 @@ class _Composer:
 
     def __init__(self, text: str, file: str) -> None:
         self._file = file
-        self._events: Iterator[Any] = iter(yaml.parse(text, Loader=_LOADER))
+        self._next: Callable[[], Any] = _LOADER(text).get_event
         self._anchors: dict[str, AnyNode] = {}
         self._aliased = 0
         self._nodes = 0
 
     def document(self) -> AnyNode:
-        next(self._events)  # the stream's start
-        event = next(self._events)
+        self._next()  # the stream's start
+        event = self._next()
         if isinstance(event, yaml.StreamEndEvent):
             raise _broken(self._file, 1, 1, "the file is empty; a rule file begins with `version: 1` and `rules:`")
-        root = self._node(next(self._events), 1)
-        next(self._events)  # the document's end
-        event = next(self._events)
+        root = self._node(self._next(), 1)
+        self._next()  # the document's end
+        event = self._next()
         if isinstance(event, yaml.DocumentStartEvent):
             raise self._error(event, "a rule file holds one YAML document; `---` begins a second one")
         return root
 
     def _node(self, event: Any, depth: int) -> AnyNode:
-        mark = event.start_mark
-        if isinstance(event, yaml.AliasEvent):
+        kind, mark = type(event), event.start_mark
+        if kind is _Alias:
             return self._alias(event)
-        if event.tag is not None and event.tag != "!" and event.tag not in _CORE_TAGS:
-            raise self._error(event, f"the tag {event.tag!r} is not part of the rule language")
+        tag = event.tag
+        if tag is not None and tag != "!" and tag not in _CORE_TAGS:
+            raise self._error(event, f"the tag {tag!r} is not part of the rule language")
         self._nodes += 1
         if self._nodes > MAX_NODES:
             raise self._error(event, f"the file has more than {MAX_NODES:,} values")
         if depth > MAX_DEPTH:
             raise self._error(event, f"nested more than {MAX_DEPTH} levels deep")
         node: AnyNode
-        if isinstance(event, yaml.ScalarEvent):
-            plain = event.tag is None and event.implicit[0]
-            plain = plain or (event.tag in _CORE_TAGS and not event.tag.endswith(":str"))
-            node = ScalarNode(mark.line + 1, mark.column + 1, event.value, plain=plain, block=event.style in ("|", ">"))
-        elif isinstance(event, yaml.SequenceStartEvent):
-            node = ListNode(mark.line + 1, mark.column + 1)
-            while not isinstance(inner := next(self._events), yaml.SequenceEndEvent):
-                node.items.append(item := self._node(inner, depth + 1))
-                node.weight += item.weight
+        if kind is _Scalar:
+            plain = event.implicit[0] if tag is None else tag in _CORE_TAGS and not tag.endswith(":str")
+            node = ScalarNode(mark.line + 1, mark.column + 1, event.value, plain, event.style in _BLOCKS)
+        elif kind is _Sequence:
+            node = self._list(ListNode(mark.line + 1, mark.column + 1), depth + 1)
         else:
-            node = MapNode(mark.line + 1, mark.column + 1)
-            while not isinstance(inner := next(self._events), yaml.MappingEndEvent):
-                key = self._node(inner, depth + 1)
-                value = self._node(next(self._events), depth + 1)
-                node.pairs.append((key, value))
-                node.weight += key.weight + value.weight
+            node = self._map(MapNode(mark.line + 1, mark.column + 1), depth + 1)
         # Only a complete node gets its anchor, so an alias inside its own anchor is unknown.
         if event.anchor is not None:
             self._anchors[event.anchor] = node
+        return node
+
+    def _list(self, node: ListNode, depth: int) -> ListNode:
+        next_event, add, weight = self._next, node.items.append, 1
+        while type(inner := next_event()) is not _SequenceEnd:
+            add(item := self._node(inner, depth))
+            weight += item.weight
+        node.weight = weight
+        return node
+
+    def _map(self, node: MapNode, depth: int) -> MapNode:
+        next_event, add, weight = self._next, node.pairs.append, 1
+        most = MAX_NODES if depth <= MAX_DEPTH else 0
+        while type(inner := next_event()) is not _MappingEnd:
+            if type(inner) is _Scalar and inner.tag is inner.anchor is None and self._nodes < most:  # as in `_node`
+                self._nodes += 1
+                mark: Any = inner.start_mark
+                key: AnyNode = ScalarNode(
+                    mark.line + 1, mark.column + 1, inner.value, inner.implicit[0], inner.style in _BLOCKS
+                )
+            else:
+                key = self._node(inner, depth)
+            value = self._node(next_event(), depth)
+            add((key, value))
+            weight += key.weight + value.weight
+        node.weight = weight
         return node
 
     def _alias(self, event: Any) -> AnyNode:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any, Final
 
 from mockrec.engine.rules.model import SourceLocation
@@ -104,41 +105,43 @@ class Record(ValueType[T]):
         good = True
         if isinstance(node, MapNode):
             pairs, good = context.pairs(node, where)
+            prefix = f"{where}." if where else ""
             for name, key, value in pairs:
-                good = self._read_key(given, name, key, value) and good
+                known = self.keys.get(name)
+                if known is None:
+                    good = self._refuse(name, key, where, context)
+                    continue
+                given.keys[name] = key
+                given.nodes[name] = value
+                here = prefix + name
+                try:
+                    given.values[name] = known.value_type.read(value, here, context)
+                except Rejected:
+                    good = False
+                    continue
+                if known.later and (refused := known.refused(name, given.values[name])):
+                    context.reject(key, here, f"{quoted(refused)} {LATER}")
+                    good = False
         elif not (self._may_be_nothing and _is_nothing(node)):
             raise self.unexpected(node, where, context)
         if not (self._is_complete(given) and good):
             raise Rejected
         return self._build(given)
 
-    def _read_key(self, given: ParsedMapping, name: str, key: ScalarNode, value: AnyNode) -> bool:
-        known = self.keys.get(name)
-        context = given.context
-        if known is None:
-            message = nearest_hint(name, self._names, "unknown key")
-            if "did you mean" not in message:
-                message += f"; known keys: {', '.join(self._names)}"
-            context.reject(key, given.where, message)
-            return False
-        given.keys[name] = key
-        given.nodes[name] = value
-        where = f"{given.where}.{name}" if given.where else name
-        try:
-            given.values[name] = known.value_type.read(value, where, context)
-        except Rejected:
-            return False
-        if known.later and (refused := known.refused(name, given.values[name])):
-            context.reject(key, where, f"{quoted(refused)} {LATER}")
-            return False
-        return True
+    def _refuse(self, name: str, key: ScalarNode, where: str, context: LoadContext) -> bool:
+        """Report a key that the record does not have. Returns False."""
+        message = nearest_hint(name, self._names, "unknown key")
+        if "did you mean" not in message:
+            message += f"; known keys: {', '.join(self._names)}"
+        context.reject(key, where, message)
+        return False
 
     def _is_complete(self, given: ParsedMapping) -> bool:
         faults = [f'the key "{name}" is missing' for name in self._required if name not in given.keys]
         faults += [
             f"give {' or '.join(group)}" if len(group) < 5 else f"give one of {', '.join(group)}"
             for group in self._some_of
-            if not any(name in given.keys for name in group)
+            if given.keys.keys().isdisjoint(group)
         ]
         for message in faults:
             given.context.reject(given.node, given.where, message)
@@ -171,7 +174,9 @@ class Record(ValueType[T]):
         return schema
 
 
+@cache
 def _field(key: str) -> str:
+    """Return `body_idle` for `bodyIdle`. There are as many as keys in the language."""
     return _CAPITALS.sub(lambda found: f"_{found[0].lower()}", key)
 
 

@@ -59,8 +59,10 @@ class ScalarType(ValueType[T]):
 
     def read_scalar(self, node: ScalarNode, where: str, context: LoadContext, expects: str) -> T:
         """As `read`; `expects` also names the kinds of nodes besides scalars that are valid there."""
-        text = context.text(node, where)
-        variable = "${" in node.text
+        text = node.text
+        variable = "${" in text
+        if variable or not text.isascii():
+            text = context.text(node, where)
         try:
             return self.parse(text, node.plain or variable)
         except InvalidValue as fault:

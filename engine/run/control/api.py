@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _JSON: Final = "application/json"
 _MOST_SCOPES: Final = 10_000
 _LONGEST_NAME: Final = 1000
-_AT_ONCE: Final = 64 * 1024
+_AT_ONCE: Final = 16 * 1024
 """Bytes of rules that are read in the event loop; longer ones in a thread."""
 _CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
@@ -164,7 +164,7 @@ class ControlApi:
         try:
             loaded, given = load() if len(body) <= _AT_ONCE else await own_call(load)
             scope = self._open_scope(given if given is not None else named)
-            ids = control.rules.add(loaded, scope)
+            ids = await control.rules.add(loaded, scope)
         except RuleFileError as error:
             problems = [
                 {"line": one.line, "column": one.column, "where": one.where, "message": one.message}
@@ -178,7 +178,7 @@ class ControlApi:
     async def remove_rules(self, call: Call) -> Answer:
         """`DELETE /v1/rules`."""
         name, scope = call.parameter("id"), call.parameter("scope")
-        removed = self._control.rules.remove(name, self._open_scope(scope))
+        removed = await self._control.rules.remove(name, self._open_scope(scope))
         if name is not None and not removed:
             raise ApiError(404, f"no rule with the id {name!r} was added")
         return 200, {"removed": removed}

@@ -183,7 +183,7 @@ class Control:
         """Begin again, as after the start."""
         await self.settle()
         async with self._selecting:
-            self.rules.reset()
+            await self.rules.reset()
             self._store.reset()
             self._counts = _Counts()
 

@@ -8,17 +8,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from itertools import count
 from typing import Any, Final
 
+import anyio
+from msgspec.structs import replace
+
+from mockrec.engine.errors import ConfigError
 from mockrec.engine.message.scope import Scope
 from mockrec.engine.replay.serve.cassettes import Replays
 from mockrec.engine.rules.language.load import Loaded
 from mockrec.engine.rules.matching.select import SPAN, CompiledRule, RuleSet, rule_copy
 from mockrec.engine.rules.model import Replay
 from mockrec.engine.run.control.cassette import ScopeCassette
-from mockrec.engine.run.responder import Responder
+from mockrec.engine.run.responder import Responder, if_many
 
 _FOR_EVERYBODY: Final = -SPAN
 """The position of the first rule that is added for everybody."""
@@ -77,6 +80,8 @@ class RuntimeRules:
         self._positions = count(_FOR_EVERYBODY)
         self._scope_positions = count(_FOR_A_SCOPE)
         self._ids = count(1)
+        self._changing = anyio.Lock()
+        """Held while the rules for everybody, or those of a scope, are replaced by others, which may take long."""
         self._uses: Counter[str] = Counter()
         """Uses of the file's rules that are in no count in force any more."""
 
@@ -86,74 +91,104 @@ class RuntimeRules:
 
     # ── for everybody ──────────────────────────────────────────────────────────────────────────────
 
-    def use_file(self) -> None:
-        """The responder has read its rule file again: answer by that file's rules, and those that were added."""
-        self._file = self._responder.rules
-        self._rebuild()
+    async def use(self, loaded: Loaded) -> None:
+        """Answer by another rule file, and by the rules that were added. Raises what `Responder.use` raises."""
+        async with self._changing:
+            await self._responder.use(loaded)
+            self._file = self._responder.rules
+            self._answer_by(await self._arranged(self._added))
 
-    def add(self, loaded: Loaded, scope: Scope | None) -> list[str]:
+    async def add(self, loaded: Loaded, scope: Scope | None) -> list[str]:
         """Add rules, before those of the file and after those added before. Return their ids. Raises ConfigError."""
-        replays = self._new_replays(keeps_exchanges=False)
-        taken = self._taken_ids(scope)
+        async with self._changing:
+            self._check_open(scope)
+            replays, taken = self._new_replays(keeps_exchanges=False), self._taken_ids(scope)
+            try:
+                compiled = await if_many(loaded.rule_file.rules, lambda: self._compile(loaded, scope, taken, replays))
+                added = _Added(compiled, replays)
+                if scope is None:
+                    everybody = await self._arranged([*self._added, added])
+                self._check_open(scope)
+            except BaseException:
+                self._retire(replays)
+                raise
+            if scope is None:
+                self._added.append(added)
+                self._answer_by(everybody)
+            else:
+                self._scopes[scope].own.append(added)
+                self._rebuild_scope(self._scopes[scope])
+        return [rule.rule.id for rule in compiled]
+
+    def _check_open(self, scope: Scope | None) -> None:
+        """Raise ConfigError if a scope was closed while its rules waited, or were compiled."""
+        if scope is not None and scope not in self._scopes:
+            raise ConfigError(f"the scope {scope.name!r} was closed meanwhile")
+
+    def _compile(
+        self, loaded: Loaded, scope: Scope | None, taken: set[str], replays: Replays
+    ) -> tuple[CompiledRule, ...]:
+        """Give rules their ids and positions, and compile them. `taken` are ids that they cannot have."""
         positions = self._positions if scope is None else self._scope_positions
-        rules, ids = [], []
+        rules = []
         for rule in loaded.rule_file.rules:
             name = rule.id if rule.id not in taken and not _is_default(rule.id, rule.position) else self._new_id(taken)
             taken.add(name)
-            ids.append(name)
             rules.append(replace(rule, id=name, position=next(positions)))
         loaded = replace(loaded, rule_file=replace(loaded.rule_file, rules=tuple(rules)))
-        try:
-            compiled = self._responder.compile_more(loaded, replays).rules
-        except BaseException:
-            self._retire(replays)
-            raise
-        added = _Added(compiled, replays)
-        if scope is None:
-            self._added.append(added)
-            self._rebuild()
-        else:
-            self._scopes[scope].own.append(added)
-            self._rebuild_scope(self._scopes[scope])
-        return ids
+        return self._responder.compile_more(loaded, replays).rules
 
-    def remove(self, name: str | None = None, scope: Scope | None = None) -> int:
+    async def remove(self, name: str | None = None, scope: Scope | None = None) -> int:
         """Remove rules that were added: all of them, those of a scope, or the one with this id. Return how many."""
-        places = (
-            [self._scopes[scope].own] if scope is not None else [self._added, *(s.own for s in self._scopes.values())]
-        )
-        removed = 0
-        for groups in places:
-            for group in groups:
-                kept = [rule for rule in group.rules if name is not None and rule.rule.id != name]
-                removed += len(group.rules) - len(kept)
-                group.rules = kept
-                if not kept:
-                    self._retire(group.replays)
-            groups[:] = [group for group in groups if group.rules]
-        if removed:
-            self._rebuild()
+
+        def left(group: _Added) -> _Added:
+            return _Added([one for one in group.rules if name is not None and one.rule.id != name], group.replays)
+
+        async with self._changing:
+            if scope is None:
+                added = [left(group) for group in self._added]
+                if removed := _size(self._added) - _size(added):
+                    everybody = await self._arranged(added)
+                    self._added = self._kept(added)
+                    self._answer_by(everybody)
+            else:
+                removed = 0
+            for each in [one for one in self._scopes.values() if scope is None or one.scope is scope]:
+                own = [left(group) for group in each.own]
+                if fewer := _size(each.own) - _size(own):
+                    each.own = self._kept(own)
+                    self._rebuild_scope(each)
+                    removed += fewer
         return removed
 
-    def reset(self) -> None:
+    def _kept(self, groups: Sequence[_Added]) -> list[_Added]:
+        """Return the groups that have rules, and close the recordings of the others."""
+        self._retire(*(group.replays for group in groups if not group.rules))
+        return [group for group in groups if group.rules]
+
+    async def reset(self) -> None:
         """Remove the rules that were added, and set counts, sequences and recordings back."""
-        for group in [*self._added, *(group for each in self._scopes.values() for group in each.own)]:
-            self._retire(group.replays)
-        had_added = bool(self._added) or any(each.own for each in self._scopes.values())
-        self._added = []
-        self._file_uses_kept(self._file.rules)
-        self._responder.replays.reset()
-        for each in self._scopes.values():
-            each.own = []
-            self._file_uses_kept(each.copies)
-            for rule in each.rules:
-                rule.used = 0
-            each.replays.reset()
-            if each.cassette is not None:
-                each.cassette.reset()
-            each.scope.reset()
-        if had_added:
-            self._rebuild()
+        async with self._changing:
+            everybody = await self._arranged([]) if self._added else None
+            for group in [*self._added, *(group for each in self._scopes.values() for group in each.own)]:
+                self._retire(group.replays)
+            self._added = []
+            self._file_uses_kept(self._file.rules)
+            self._responder.replays.reset()
+            for each in self._scopes.values():
+                had_own = bool(each.own)
+                each.own = []
+                self._file_uses_kept(each.copies)
+                for rule in each.rules:
+                    rule.used = 0
+                each.replays.reset()
+                if each.cassette is not None:
+                    each.cassette.reset()
+                each.scope.reset()
+                if had_own:
+                    self._rebuild_scope(each)
+            if everybody is not None:
+                self._answer_by(everybody)
 
     def finish(self) -> None:
         """The run ends: the rules of the file get the uses that they had before resets and in scopes."""
@@ -207,19 +242,23 @@ class RuntimeRules:
 
     # ── composition ────────────────────────────────────────────────────────────────────────────────
 
-    def _rebuild(self) -> None:
-        everybody = [*(rule for group in self._added for rule in group.rules), *self._file.rules]
+    async def _arranged(self, added: Sequence[_Added]) -> RuleSet:
+        """Return the rule set for everybody, of these rules and those of the file. It is not in force yet: call
+        `_answer_by` with it."""
+        everybody = [*(rule for group in added for rule in group.rules), *self._file.rules]
         asks = self._file.asks_user
-        self._responder.rules = RuleSet.of(everybody, asks_user=asks) if self._added else self._again(everybody, asks)
-        self._use(self._responder.rules)
-        self._has_recordings = _has_recordings(everybody)
+        return await if_many(everybody, lambda: RuleSet.arranged(everybody, asks_user=asks))
+
+    def _answer_by(self, everybody: RuleSet) -> None:
+        """Put a rule set for everybody in force."""
+        everybody.put_in_force()
+        if not self._added:
+            self._file = everybody
+        self._responder.rules = everybody
+        self._use(everybody)
+        self._has_recordings = _has_recordings(everybody.rules)
         for each in self._scopes.values():
             self._rebuild_scope(each)
-
-    def _again(self, everybody: list[CompiledRule], asks: bool) -> RuleSet:
-        """Return the set of the file's rules alone; made again, because ranks are those of the last set of a rule."""
-        self._file = RuleSet.of(everybody, asks_user=asks)
-        return self._file
 
     def _copy(self, each: ScopeRules) -> None:
         """Give a scope copies of the rules for everybody; those that it has keep their counts."""
@@ -272,6 +311,10 @@ class RuntimeRules:
             if rule.used and rule.rule.position >= 0:
                 self._uses[rule.rule.id] += rule.used
             rule.used = 0
+
+
+def _size(groups: Iterable[_Added]) -> int:
+    return sum(len(group.rules) for group in groups)
 
 
 def _has_recordings(rules: Iterable[CompiledRule]) -> bool:

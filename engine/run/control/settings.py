@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass, field
+
+import msgspec
 
 
 def _new_token() -> str:
     return secrets.token_urlsafe(32)
 
 
-@dataclass(frozen=True, slots=True)
-class ControlSettings:
+class ControlSettings(msgspec.Struct, frozen=True):
     """Where the control API listens, and what it may use."""
 
     ports: tuple[int, int] = (0, 0)
@@ -22,5 +22,5 @@ class ControlSettings:
     """The path of the session of each scope, with `{scope}` in place of its name; None: scopes have none."""
     replaces: bool = False
     """Whether such a session replaces a file that is there (`--force`)."""
-    token: str = field(default_factory=_new_token)
+    token: str = msgspec.field(default_factory=_new_token)
     """What every request has to bear. In every log it is redacted."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import fields, is_dataclass
 from typing import Any
+
+import msgspec
 
 from mockrec.engine.errors import ConfigError
 from mockrec.engine.rules.matching.select import RuleSet
@@ -57,6 +58,6 @@ def _strings(value: Any) -> Iterator[str]:
     elif isinstance(value, list | tuple):
         for item in value:
             yield from _strings(item)
-    elif is_dataclass(value) and not isinstance(value, SourceLocation | type):
-        for one in fields(value):
-            yield from _strings(getattr(value, one.name))
+    elif isinstance(value, msgspec.Struct) and not isinstance(value, SourceLocation):
+        for name in value.__struct_fields__:
+            yield from _strings(getattr(value, name))

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from h11 import DONE, ERROR, IDLE, SEND_BODY, SEND_RESPONSE, LocalProtocolError
-
 from mockrec.engine.wire.fault_codes import EARLY_EOF, OVERFLOW
 from mockrec.engine.wire.http1.chunked import ChunkedBody
 from mockrec.engine.wire.http1.lenient_head import lenient_partial_fault, read_lenient_head
 from mockrec.engine.wire.http1.request_head import partial_fault, read_head
 from mockrec.engine.wire.http1.response_head import head_end
 from mockrec.engine.wire.http1.states import (
+    DONE,
+    ERROR,
+    IDLE,
     REQUEST_STATES,
     RESPONSE_STATES,
+    SEND_BODY,
+    SEND_RESPONSE,
     ResponseStep,
     State,
 )
@@ -42,7 +45,7 @@ from mockrec.engine.wire.parts import (
 from mockrec.engine.wire.syntax import BODILESS_STATUSES, FRAMING_NAMES
 
 
-class FramingError(LocalProtocolError):
+class FramingError(Exception):
     """The caller sends what the state of the response, or the length in its head (RFC 9112, 6.2), does not allow."""
 
 

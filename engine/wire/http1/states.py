@@ -1,20 +1,25 @@
 """The two messages of an HTTP/1 exchange as the server sees them (RFC 9112, 9.3): which event may follow which.
 
-The states are h11's: `IDLE`, `SEND_RESPONSE`, `SEND_BODY`, `DONE`, `MUST_CLOSE`, `SWITCHED_PROTOCOL`, `ERROR`. A
-property test drives h11 and these tables side by side. Request and response have a table each, because either may be
-complete first: a server may respond before it has the whole request, and a request that breaks off does not end the
-response. An event that has no entry in the row of a state is not allowed there. A connection carries another exchange
-if both tables allow `next`.
+The states have the names that h11 gives them. A property test drives h11 and these tables side by side. Request and
+response have a table each, because either may be complete first: a server may respond before it has the whole request,
+and a request that breaks off does not end the response. An event that has no entry in the row of a state is not allowed
+there. A connection carries another exchange if both tables allow `next`.
 """
 
 from __future__ import annotations
 
 from typing import Final, Literal
 
-from h11 import DONE, ERROR, IDLE, MUST_CLOSE, SEND_BODY, SEND_RESPONSE, SWITCHED_PROTOCOL
+State = Literal["IDLE", "SEND_RESPONSE", "SEND_BODY", "DONE", "MUST_CLOSE", "SWITCHED_PROTOCOL", "ERROR"]
+"""Compare states with `is`: each is the one object below."""
 
-State = type
-"""One of h11's states, each of which is a class of its own; compare with `is`."""
+IDLE: Final = "IDLE"
+SEND_RESPONSE: Final = "SEND_RESPONSE"
+SEND_BODY: Final = "SEND_BODY"
+DONE: Final = "DONE"
+MUST_CLOSE: Final = "MUST_CLOSE"
+SWITCHED_PROTOCOL: Final = "SWITCHED_PROTOCOL"
+ERROR: Final = "ERROR"
 
 RequestStep = Literal["head", "head-with-content", "end", "fault", "next"]
 ResponseStep = Literal["interim", "head", "data", "end", "end-and-close", "whole", "whole-and-close", "switch", "next"]

@@ -10,10 +10,10 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Literal
 
+import msgspec
 import orjson
 
 from mockrec.engine.wire.parts import Fault
@@ -69,8 +69,7 @@ _AUTH_VERSION = 1  # RFC 1929, 2: in its replies too, where many servers wrongly
 _HOST = re.compile(rb"[^\x00-\x20\"#/<>?@\\\[\]^`{|}\x7f-\xff]+")  # what a name in a URL may hold, `:` for IPv6 text
 
 
-@dataclass(frozen=True, slots=True)
-class SocksRequest:
+class SocksRequest(msgspec.Struct, frozen=True):
     """A client's request for a tunnel (RFC 1928, 4). The reply is that of `accept` or `refuse`."""
 
     version: Literal[4, 5]

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from mockrec.engine.wire.parts import RequestHead
 from mockrec.engine.wire.syntax import TOKEN_PATTERN
@@ -39,8 +40,7 @@ _BITS = re.compile(r"[89]|1[0-5]")
 _MAX_BITS = 15
 
 
-@dataclass(frozen=True, slots=True)
-class Deflate:
+class Deflate(msgspec.Struct, frozen=True):
     """The parameters of permessage-deflate that both sides agreed on (RFC 7692, 7.1)."""
 
     server_no_context_takeover: bool = False
@@ -183,8 +183,7 @@ def _deflate_parameters(parameters: list[tuple[str, str]]) -> dict[str, str] | N
     return found
 
 
-@dataclass(slots=True)
-class _Extension:
+class _Extension(msgspec.Struct):
     name: str
     parameters: list[tuple[str, str]]
     text: str

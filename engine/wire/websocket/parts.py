@@ -5,11 +5,10 @@ They have a module without wsproto, which is imported for the first WebSocket: w
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 
-@dataclass(slots=True)
-class Fragment:
+class Fragment(msgspec.Struct):
     """A piece of a message (RFC 6455, 5.4), decompressed. Text may be cut inside a character.
 
     Pieces are cut as the bytes were received, not as the sender cut its frames. The first and the last may be empty.
@@ -21,22 +20,19 @@ class Fragment:
     ends: bool
 
 
-@dataclass(slots=True)
-class Ping:
+class Ping(msgspec.Struct):
     """A Ping frame: the peer expects a Pong with the same data (RFC 6455, 5.5.2)."""
 
     data: bytes
 
 
-@dataclass(slots=True)
-class Pong:
+class Pong(msgspec.Struct):
     """A Pong frame: the response to a Ping, or a heartbeat (RFC 6455, 5.5.3)."""
 
     data: bytes
 
 
-@dataclass(slots=True)
-class CloseFrame:
+class CloseFrame(msgspec.Struct):
     """The peer's Close frame (RFC 6455, 5.5.1); nothing follows."""
 
     code: int | None
@@ -44,8 +40,7 @@ class CloseFrame:
     reason: str
 
 
-@dataclass(slots=True)
-class WsFault:
+class WsFault(msgspec.Struct):
     """The peer broke the protocol, or its message is too big (RFC 6455, 7.1.7); nothing follows."""
 
     code: int

@@ -7,8 +7,9 @@ Nothing is copied for a length that a peer announces: a frame that is longer tha
 from __future__ import annotations
 
 import binascii
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from mockrec.formats.content.codings import UndecodableError, decode
 from mockrec.formats.operations.grpc.media import GrpcKind
@@ -27,8 +28,7 @@ _MOST_FRAMES: Final = 100_000
 _CODINGS: Final = ("gzip", "deflate", "br", "zstd")
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(msgspec.Struct, frozen=True):
     """One frame of a body."""
 
     flags: int
@@ -46,8 +46,7 @@ class Frame:
         return bool(self.flags & COMPRESSED)
 
 
-@dataclass(slots=True)
-class Frames:
+class Frames(msgspec.Struct):
     """The frames of a body."""
 
     frames: list[Frame]

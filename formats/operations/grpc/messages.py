@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Protocol
+
+import msgspec
 
 from mockrec.formats.operations.grpc.frames import Decompressor, split_frames
 from mockrec.formats.operations.grpc.media import GrpcKind, grpc_kind, is_protobuf
@@ -22,8 +23,7 @@ class Decoder(Protocol):
         """Return the message as JSON. Raises ValueError if it is none of that type."""
 
 
-@dataclass(frozen=True, slots=True)
-class GrpcMessage:
+class GrpcMessage(msgspec.Struct, frozen=True):
     """One message."""
 
     data: bytes
@@ -56,14 +56,13 @@ class GrpcMessage:
         return text if text is not None else {"bytes": self.data.hex()[:128], "size": len(self.data)}
 
 
-@dataclass(slots=True)
-class GrpcBody:
+class GrpcBody(msgspec.Struct):
     """The messages of a body."""
 
     messages: list[GrpcMessage]
-    trailers: list[tuple[str, str]] = field(default_factory=list)
+    trailers: list[tuple[str, str]] = msgspec.field(default_factory=list)
     """The trailers that gRPC-Web puts into the body; gRPC has them in trailer fields."""
-    problems: list[str] = field(default_factory=list)
+    problems: list[str] = msgspec.field(default_factory=list)
     """What is cut or malformed, each as a clause: `message 2 is cut: 3 of 10 bytes`."""
     protobuf: bool = True
     """Whether the content type says that the messages are protobuf."""
@@ -100,8 +99,7 @@ def _trailer_fields(data: bytes) -> list[tuple[str, str]]:
     return [(name.strip().lower(), value.strip()) for name, _, value in pairs]
 
 
-@dataclass(frozen=True, slots=True)
-class GrpcStatus:
+class GrpcStatus(msgspec.Struct, frozen=True):
     """How a call ended."""
 
     name: str

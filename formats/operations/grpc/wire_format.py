@@ -20,9 +20,10 @@ import base64
 import re
 import struct
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, Final, NamedTuple
+
+import msgspec
 
 DEEPEST: Final = 32
 """Levels of nested messages that are decoded; protobuf's own libraries refuse more than 100."""
@@ -159,15 +160,14 @@ def _group_end(data: bytes, position: int, number: int) -> tuple[int, int]:
     raise WireError(f"the group at byte {begun} has no end")
 
 
-@dataclass(slots=True)
-class _Message:
+class _Message(msgspec.Struct):
     """A message while it is decoded."""
 
     fields: list[WireField]
     into: dict[str, Any]
     depth: int
     next: int = 0
-    repeated: set[str] = field(default_factory=set)
+    repeated: set[str] = msgspec.field(default_factory=set)
     """Keys whose value is a list of occurrences, not one occurrence that is a list."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Callable
 from pathlib import Path
@@ -17,15 +18,15 @@ from mockrec.cli.defaults import (
     config_file,
     defaults_of,
     option_name,
-    variable_of,
     weaker_than_rules,
 )
 from mockrec.cli.help_tables import COMMON_GROUPS, EXAMPLES, GROUPS, WORDS
+from mockrec.cli.variables import PREFIX, READ, SET, ignored, variable_of
 from mockrec.engine.run.rulefile import settings_in
 
 Mockrec = Callable[..., Any]
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
-OWN = {"MOCKREC_PORT", "MOCKREC_URL", "MOCKREC_CONTROL", "MOCKREC_CA", "MOCKREC_CA_DIR", "MOCKREC_REDACT_KEY"}
+OWN = {PREFIX + name for name in (*READ, *SET)}
 ID = "aaaaaaaa-1111-7000-8000-000000000000"
 
 
@@ -67,6 +68,49 @@ def test_every_option_has_a_variable_of_its_own() -> None:
     assert {"MOCKREC_RUN_PORT", "MOCKREC_CA_EXPORT_FORMAT", "MOCKREC_SHOW_AS", "MOCKREC_RUN_MAX_BODY_SIZE"} <= set(
         names
     )
+
+
+def test_the_table_has_the_variables_of_the_code() -> None:
+    root = Path(__file__).parents[3]
+    files = [file for folder in ("cli", "engine", "formats") for file in (root / folder).rglob("*.py")]
+    named = {name for file in files for name in re.findall(r"\"(MOCKREC_[A-Z_]+)\"", file.read_text(encoding="utf-8"))}
+    assert named == OWN
+
+
+@pytest.mark.parametrize(
+    ("variable", "meant"),
+    [
+        ("RUN_PROT", "RUN_PORT"),
+        ("RNU_PORT", "RUN_PORT"),
+        ("MAX_BODY_SIZE", "RUN_MAX_BODY_SIZE"),
+        ("RUN_REDACT_KEY", "REDACT_KEY"),
+        ("CA_DIRR", "CA_DIR"),
+        ("CONFIGG", "CONFIG"),
+    ],
+)
+def test_the_nearest_name_of_a_misspelt_variable_is_said(variable: str, meant: str) -> None:
+    options = [option_name(one) for one in everything()["run"].params if one.param_type_name == "option"]
+    (sentence,) = ignored("run", options, COMMANDS, {PREFIX + variable: "1", "PATH": "/bin"})
+    assert sentence.startswith(f"the variable MOCKREC_{variable} is ignored: ")
+    assert sentence.endswith(f"; did you mean MOCKREC_{meant}?")
+
+
+@pytest.mark.parametrize(
+    "variable", ["RUN_PORT", "SHOW_LIMIT", "CA_EXPORT_FORMAT", "PORT", "VERSION", "PEERS", "TEST_NODE"]
+)
+def test_variables_of_others_are_theirs(variable: str) -> None:
+    options = [option_name(one) for one in everything()["run"].params if one.param_type_name == "option"]
+    assert not [*ignored("run", options, COMMANDS, {PREFIX + variable: "1"})]
+
+
+def test_a_command_warns_of_a_variable_that_it_ignores(
+    mockrec: Mockrec, session: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MOCKREC_SHOW_XYZZY", "1")
+    done = mockrec("show", session)
+    assert (done.code, len(done.lines)) == (0, 3)
+    assert "warning: the variable MOCKREC_SHOW_XYZZY is ignored: show has no such option\n" in done.err
+    assert mockrec("show", session, "--quiet").err == ""
 
 
 def test_a_variable_is_as_if_typed(mockrec: Mockrec, session: Path, monkeypatch: pytest.MonkeyPatch) -> None:
