@@ -95,7 +95,7 @@ class EventLog:
         redacted = redacted and not (owner.tags != owner.plain_tags or self._looks_everywhere)
         # Most records need no more work: the owner knows no secrets, or only those of this head, where they have been
         # replaced. (`remember` keeps the first object that it gets, until other secrets join it.)
-        if redacted and owner.known is own and not parts and not owner.waiting:
+        if redacted and owner.known is own and not parts and not owner.waiting and _keeps_tags(owner, own):
             self._write(record)
         else:
             self._redact_and_add(record, owner, parts, redacted)
@@ -109,7 +109,7 @@ class EventLog:
             self._remember(owner, own)
         if owner.known is not own or owner.tags != owner.plain_tags or owner.waiting or self._looks_everywhere:
             return False
-        return own is None or not owner.tags or not own.occurs_in_line(owner.line_tags)
+        return _keeps_tags(owner, own)
 
     def search_tags(self, owner: Owner) -> None:
         """Search the tags of an owner once for secrets: if there are none, its records can be plain (`is_plain`).
@@ -195,6 +195,11 @@ class EventLog:
             self._backlog.put(owner, lambda: None, lambda _: act(), 0)
         else:
             act()
+
+
+def _keeps_tags(owner: Owner, own: SecretMap | None) -> bool:
+    """Return whether none of the secrets of a head occurs in the plain tags of its owner."""
+    return own is None or not owner.tags or not own.occurs_in_line(owner.line_tags)
 
 
 def _redact(redactor: Redactor, record: Record, owner: SecretScope, redacted: bool) -> Record:

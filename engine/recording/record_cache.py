@@ -17,7 +17,8 @@ from mockrec.engine.bounded_cache import remember
 from mockrec.engine.message.response import PreparedResponse
 from mockrec.engine.message.state import ExchangeState
 from mockrec.engine.message.target_uri import TargetUri
-from mockrec.engine.recording.body_encoder import EMPTY_BODY, LARGE, BodyEncoder
+from mockrec.engine.recording.body_encoder import EMPTY_BODY, BodyEncoder
+from mockrec.engine.recording.body_files import INLINE_BYTES
 from mockrec.engine.recording.envelope import Record
 from mockrec.engine.recording.logged_exchange import LoggedExchange
 from mockrec.engine.redaction.redactor import Redactor
@@ -127,7 +128,7 @@ class RecordCache:
         if not body:
             return _EMPTY_BODY
         prepared = exchange.prepared
-        if prepared is None or len(body) > LARGE:
+        if prepared is None or len(body) > INLINE_BYTES:
             return None
         form = prepared.log_form
         if form is None and len(body) <= _SMALL and exchange.response_head is not None:

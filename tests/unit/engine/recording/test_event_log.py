@@ -128,5 +128,6 @@ def test_a_secret_of_a_head_is_searched_in_plain_tags(setup: Setup) -> None:
     setup.events.search_tags(setup.owner)
     assert setup.events.is_plain(setup.owner)
     assert not setup.events.is_plain(setup.owner, setup.head)
-    setup.events.add(setup.record(tags=setup.owner.tags), setup.owner, redacted=True)
-    assert setup.added[0]["tags"][0].startswith("replay-of:redacted-")
+    for head in (setup.head, None):
+        setup.events.add(setup.record(tags=setup.owner.tags), setup.owner, head=head, redacted=True)
+        assert setup.added.pop()["tags"][0].startswith("replay-of:redacted-")
