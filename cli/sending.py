@@ -26,7 +26,7 @@ from mockrec.cli.recording import is_stdout_gone
 from mockrec.cli.report import LaterReport
 from mockrec.cli.send_summary import request_line, summary_line
 from mockrec.cli.signals import Signals
-from mockrec.engine.process import has_uvloop
+from mockrec.engine.process import has_uvloop, tune_garbage_collection
 from mockrec.engine.recording.ending import Ending
 from mockrec.engine.replay.chain.put_back import Renamed
 from mockrec.engine.replay.send.send import ReplayRun, SendSettings
@@ -185,6 +185,7 @@ def _send(
         return Ending(ending.reason, 1 if progress.failed or not progress.sent else 0)
 
     async def main() -> Ending:
+        tune_garbage_collection()
         async with anyio.create_task_group() as group:
             await group.start(_watch_signals, replay, stopped)
             if sys.stderr.isatty():

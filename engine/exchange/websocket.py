@@ -5,12 +5,14 @@ Messages pass in fragments, so that a long one need not be in memory; of each, a
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import anyio
 import msgspec
+from anyio.lowlevel import checkpoint
 
 from mockrec.engine import clock
 from mockrec.engine.transport.byte_stream import ByteStream
@@ -25,6 +27,12 @@ Part = Fragment | Ping | Pong | CloseFrame
 CLOSING_SECONDS = 5.0
 """How long the client's close frame is waited for after ours."""
 _GOING_AWAY = 1001
+_AT_ONCE = 64 * 1024
+"""Bytes of frames that are read in one turn of the event loop."""
+_MOST_PARTS = 1024
+"""Messages that are handled in one turn of the event loop: some ten milliseconds."""
+_MOST_COLLECTED = 8 * 1024
+"""Bytes of frames that are written together. The byte stream waits for the end of the loop's turn with as many."""
 
 
 class OpenSockets:
@@ -104,11 +112,19 @@ class WebSocketSession:
         self._exchange = exchange
         self._stream = stream
         self._codec = codec
-        self._parts: list[Part | WsFault] = list(codec.receive(first)) if first else []
+        self._parts: deque[Part | WsFault] = deque()
+        self._unread = b""
+        """Received bytes that are not read as frames yet."""
+        if first:
+            self._unread = first[_AT_ONCE:]
+            self._parts.extend(codec.receive(first[:_AT_ONCE]))
+        self._limit = limit
         self._received = KeptContent(limit)
         self._sent = KeptContent(limit)
         self._fragments: list[bytes] = []
         """The message that is being received. It stays when a call of `message` is cancelled, for the next call."""
+        self._collected = bytearray()
+        """Frames of `send_soon` that are not written yet."""
         self._own_close: CloseFrame | None = None
         """Our close frame, if it was sent before the client's was received."""
         self._writing = False
@@ -121,17 +137,25 @@ class WebSocketSession:
     async def receive(self) -> Part:
         """Return the next fragment, ping, pong or close. The caller has to answer pings and the close."""
         while not self._parts:
-            try:
-                self._parts += self._codec.receive(await self._stream.receive())
-            except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError, TimeoutError):
-                self._lose()
-        part = self._parts.pop(0)
-        if isinstance(part, WsFault):
+            data = self._unread
+            if data:
+                await checkpoint()  # one read may be 40,000 frames, for which others would wait
+            else:
+                if self._collected:
+                    await self._write(b"")
+                try:
+                    data = await self._stream.receive()
+                except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError, TimeoutError):
+                    self._lose()
+            self._unread = data[_AT_ONCE:]
+            self._parts.extend(self._codec.receive(data[:_AT_ONCE]))
+        if not len(self._parts) % _MOST_PARTS:
+            await checkpoint()
+        part = self._parts.popleft()
+        if type(part) is Fragment:
+            self._log("received", self._received, part)
+        elif isinstance(part, WsFault):
             await self._fail(part)
-        elif isinstance(part, Fragment):
-            self._received.add(part)
-            if part.ends:
-                self._log("received", self._received)
         elif isinstance(part, CloseFrame):
             self._close = part
         return part  # type: ignore[return-value]
@@ -158,22 +182,30 @@ class WebSocketSession:
         """Send a fragment of a message. Does nothing after our close frame."""
         if self._codec.close_sent:
             return
-        await self._write(
-            self._codec.send_fragment(
-                fragment.data, is_binary=fragment.is_binary, starts=fragment.starts, ends=fragment.ends
-            )
+        await self._write(self._frame(fragment))
+        self._log("sent", self._sent, fragment)
+
+    async def send_soon(self, fragment: Fragment) -> None:
+        """Send a fragment as `send_fragment` does, but in one write with those that follow it before `receive` waits.
+        Small writes wait for the end of the loop's turn anyway; this saves most of their cost."""
+        if self._codec.close_sent:
+            return
+        self._collected += self._frame(fragment)
+        self._log("sent", self._sent, fragment)
+        if len(self._collected) >= _MOST_COLLECTED:
+            await self._write(b"")
+
+    def _frame(self, fragment: Fragment) -> bytes:
+        return self._codec.send_fragment(
+            fragment.data, is_binary=fragment.is_binary, starts=fragment.starts, ends=fragment.ends
         )
-        self._sent.add(fragment)
-        if fragment.ends:
-            self._log("sent", self._sent)
 
     async def send(self, data: bytes, *, is_binary: bool) -> None:
         """Send a whole message. Does nothing after our close frame."""
         if self._codec.close_sent:
             return
         await self._write(self._codec.send_message(data, is_binary=is_binary))
-        self._sent.add(Fragment(data, is_binary, True, True))
-        self._log("sent", self._sent)
+        self._log("sent", self._sent, Fragment(data, is_binary, True, True))
 
     async def ping(self, data: bytes) -> None:
         """Send a ping."""
@@ -208,7 +240,7 @@ class WebSocketSession:
         if not (self._writing or self._codec.close_sent):
             leaving = CloseFrame(_GOING_AWAY, "mockrec is stopping")
             self._own_close = leaving if self._close is None else None
-            self._stream.write_nowait(self._codec.send_close(leaving.code, leaving.reason))
+            self._stream.write_nowait(self._joined(self._codec.send_close(leaving.code, leaving.reason)))
 
     @property
     def close_sent(self) -> bool:
@@ -247,13 +279,20 @@ class WebSocketSession:
     async def _write(self, data: bytes) -> None:
         self._writing = True
         try:
-            await self._stream.send(data)
+            await self._stream.send(self._joined(data))
         except (anyio.BrokenResourceError, anyio.ClosedResourceError):
             self._lose()
         finally:
             self._writing = False
         if self._leaving:
             self.leave()
+
+    def _joined(self, data: bytes) -> bytes:
+        """Return the frames that were collected, and `data` after them."""
+        if self._collected:
+            data = bytes(self._collected) + data
+            self._collected.clear()
+        return data
 
     def _lose(self) -> None:
         """End the exchange because the client has disconnected: an abort, unless its close frame was received."""
@@ -265,7 +304,7 @@ class WebSocketSession:
     async def _fail(self, fault: WsFault) -> None:
         """The client has broken RFC 6455: send it the close code, and log what was wrong."""
         code = f"WS_ERR_{fault.code}"
-        self._stream.write_nowait(self._codec.send_close(fault.code, fault.reason))
+        self._stream.write_nowait(self._joined(self._codec.send_close(fault.code, fault.reason)))
         exchange = self._exchange
         exchange.log.client_error(
             exchange.client,
@@ -278,6 +317,14 @@ class WebSocketSession:
         exchange.abort({"name": "WebSocketError", "code": code, "message": fault.reason})
         raise WebSocketLost
 
-    def _log(self, direction: str, kept: KeptContent) -> None:
-        self._exchange.log.websocket.message(self._exchange, direction, kept.data, kept.size, kept.is_binary)
-        kept.clear()
+    def _log(self, direction: str, kept: KeptContent, fragment: Fragment) -> None:
+        """Note the next fragment of a direction, and log its message if it is complete."""
+        data = fragment.data
+        if fragment.starts and fragment.ends and len(data) <= self._limit:
+            kept.is_binary = fragment.is_binary
+            self._exchange.log.websocket.message(self._exchange, direction, data, len(data), fragment.is_binary)
+            return
+        kept.add(fragment)
+        if fragment.ends:
+            self._exchange.log.websocket.message(self._exchange, direction, kept.data, kept.size, kept.is_binary)
+            kept.clear()

@@ -130,6 +130,14 @@ class BodyEncoder:
         """Return the log form of a WebSocket message of `size` bytes, of which `kept` are the first."""
         return self._form(kept[: self._limit], size, "", side, owner)
 
+    def plain_message(self, data: bytes) -> dict[str, Any] | None:
+        """Return what `message` returns for a short message that holds nothing that may be secret; None for another."""
+        if len(data) > min(self._limit, INLINE_BYTES):
+            return None
+        if self._redactor is not None and not self._redactor.leaves(data):
+            return None
+        return _encode(data, len(data), "", False)
+
     def chunk(
         self,
         data: bytes,

@@ -18,6 +18,7 @@ from mockrec.engine.redaction.backlog import AT_ONCE, Backlog, BacklogOwner, Too
 from mockrec.engine.redaction.redactor import Redactor
 from mockrec.engine.redaction.secret_map import SecretMap
 from mockrec.engine.redaction.secret_scope import SecretScope
+from mockrec.formats.files.jsonl import encode_value
 from mockrec.formats.schema.lifecycle import DEFAULT_EVENTS, EVENT_TYPES
 
 ALWAYS = frozenset({"session-started", "session-ended", "gap"})
@@ -91,10 +92,10 @@ class EventLog:
         if own is not None:
             self._remember(owner, own)
         # Tags may hold secrets (a client may have set them), and an expression of `record.redact` may match any field.
-        redacted = redacted and not (owner.tags or self._looks_everywhere)
+        redacted = redacted and not (owner.tags != owner.plain_tags or self._looks_everywhere)
         # Most records need no more work: the owner knows no secrets, or only those of this head, where they have been
         # replaced. (`remember` keeps the first object that it gets, until other secrets join it.)
-        if redacted and owner.known is own and not parts and not owner.waiting:
+        if redacted and owner.known is own and not parts and not owner.waiting and _keeps_tags(owner, own):
             self._write(record)
         else:
             self._redact_and_add(record, owner, parts, redacted)
@@ -106,7 +107,21 @@ class EventLog:
         own = None if head is None else head.secrets
         if own is not None:
             self._remember(owner, own)
-        return owner.known is own and not (owner.tags or owner.waiting or self._looks_everywhere)
+        if owner.known is not own or owner.tags != owner.plain_tags or owner.waiting or self._looks_everywhere:
+            return False
+        return _keeps_tags(owner, own)
+
+    def search_tags(self, owner: Owner) -> None:
+        """Search the tags of an owner once for secrets: if there are none, its records can be plain (`is_plain`).
+
+        Tags that are added later are searched in each record, as all are without this call.
+        """
+        if owner.tags == owner.plain_tags:
+            return
+        text = encode_value(owner.tags)
+        # An escaped text may be a form of a secret; records with such tags are searched field by field.
+        if b"\\" not in text and (self.redactor is None or self.redactor.is_plain(b'"tags":' + text, None)):
+            owner.note_plain(text)
 
     def made_now(self, make: MakeBody, size: int) -> Record | None:
         """Return the log form of a body of `size` bytes that does not hold the event loop; None for another."""
@@ -180,6 +195,11 @@ class EventLog:
             self._backlog.put(owner, lambda: None, lambda _: act(), 0)
         else:
             act()
+
+
+def _keeps_tags(owner: Owner, own: SecretMap | None) -> bool:
+    """Return whether none of the secrets of a head occurs in the plain tags of its owner."""
+    return own is None or not owner.tags or not own.occurs_in_line(owner.line_tags)
 
 
 def _redact(redactor: Redactor, record: Record, owner: SecretScope, redacted: bool) -> Record:

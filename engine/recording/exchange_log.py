@@ -79,6 +79,7 @@ class ExchangeLog:
         self._abort = "abort" in types
         self._websocket_request = "websocket-request" in types
         self._client_error = "client-error" in types
+        self.search_tags = self._events.search_tags
         self._rule_event = "rule-event" in types
         self.websocket = WebSocketLog(self._events, self._cache, types, self._end)
         self.backpressure: Backpressure = log

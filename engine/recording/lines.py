@@ -3,7 +3,7 @@
 Most records of an exchange differ from those of the exchange before only in ids, times and numbers. These functions put
 such values between pieces that are encoded already, which takes a third of what it takes to build a dict and encode it.
 The dicts are built in `exchange_records.py`, and a test compares both over random exchanges. A line cannot be searched
-for secrets any more, so it is only for records without secrets and tags (`EventLog.is_plain`).
+for secrets any more, so it is only for records without secrets, also in their tags (`EventLog.is_plain`).
 
 Each function returns the line after its number, from the comma to the line break; see `Recorder.add_line`. Times are
 monotonic milliseconds.
@@ -21,7 +21,7 @@ from mockrec.engine.bounded_cache import remember
 from mockrec.engine.message.channel import ClientConnection
 from mockrec.engine.message.state import ExchangeState
 from mockrec.engine.recording.envelope import timing_of
-from mockrec.engine.recording.logged_exchange import LoggedExchange
+from mockrec.engine.recording.logged_exchange import LoggedExchange, MessageForms
 from mockrec.engine.recording.record_cache import LogForm
 from mockrec.formats.files.jsonl import encode_value
 
@@ -40,13 +40,14 @@ def request_initiated_line(exchange: LoggedExchange, head: LogForm, now: float) 
     """Return the line of a `request-initiated` record."""
     second, micros = _second_and_micros(now)
     address, tls = _client(exchange.client)
-    return b',"type":"request-initiated","timestamp":"%b%06dZ"%b,%b%b,"timingEvents":%b,"tags":[]%b%b}\n' % (
+    return b',"type":"request-initiated","timestamp":"%b%06dZ"%b,%b%b,"timingEvents":%b,"tags":%b%b%b}\n' % (
         second,
         micros,
         exchange.line_ids or _ids(exchange),
         head.text,
         address,
         _dumps(timing_of(exchange)),
+        exchange.line_tags,
         _rules(exchange),
         tls,
     )
@@ -56,7 +57,7 @@ def request_line(kind: str, exchange: LoggedExchange, head: LogForm, now: float,
     """Return the line of a `request` or `websocket-request` record without trailers; `body` is the encoded body."""
     second, micros = _second_and_micros(now)
     address, tls = _client(exchange.client)
-    return b',"type":"%b","timestamp":"%b%06dZ"%b,%b%b,"timingEvents":%b,"tags":[]%b%b,"body":%b%b}\n' % (
+    return b',"type":"%b","timestamp":"%b%06dZ"%b,%b%b,"timingEvents":%b,"tags":%b%b%b,"body":%b%b}\n' % (
         kind.encode(),
         second,
         micros,
@@ -64,6 +65,7 @@ def request_line(kind: str, exchange: LoggedExchange, head: LogForm, now: float,
         head.text,
         address,
         _dumps(timing_of(exchange)),
+        exchange.line_tags,
         _rules(exchange),
         tls,
         body,
@@ -78,13 +80,14 @@ def response_line(
     time at which the response was sent, `body` the encoded body."""
     second, micros = _second_and_micros(now)
     return (
-        b',"type":"response","timestamp":"%b%06dZ"%b,%b,"timingEvents":%b,"tags":[],%b%b,"duration":%b,"body":%b}\n'
+        b',"type":"response","timestamp":"%b%06dZ"%b,%b,"timingEvents":%b,"tags":%b,%b%b,"duration":%b,"body":%b}\n'
     ) % (
         second,
         micros,
         exchange.line_ids or _ids(exchange),
         head.text,
         _dumps(timing_of(exchange)),
+        exchange.line_tags,
         request.outcome,
         _rules(exchange),
         _dumps(round(end - exchange.started_at, 4)),
@@ -117,22 +120,45 @@ def websocket_message_line(
 ) -> bytes:
     """Return the line of a `websocket-message-received` or `-sent` record; `content` is the encoded body."""
     second, micros = _second_and_micros(now)
-    side = direction.encode()
-    return (
-        b',"type":"websocket-message-%b","timestamp":"%b%06dZ"%b,"streamId":"%b","direction":"%b","content":%b,'
-        b'"isBinary":%b,"eventTimestamp":%b,"timingEvents":%b,"tags":[]}\n'
-    ) % (
-        side,
+    before, middle, after = _message_pieces(exchange, direction)
+    return b'%b%b%06dZ%b%b,"isBinary":%b,"eventTimestamp":%b%b' % (
+        before,
         second,
         micros,
-        exchange.line_ids or _ids(exchange),
-        exchange.id.encode(),
-        side,
+        middle,
         content,
         b"true" if is_binary else b"false",
         _dumps(now),
-        _dumps(timing_of(exchange)),
+        after,
     )
+
+
+def _message_pieces(exchange: LoggedExchange, direction: str) -> tuple[bytes, bytes, bytes]:
+    """Return what is equal in all messages of a WebSocket: before the time, before the content, and at the end."""
+    milestones = (
+        exchange.body_received_at,
+        exchange.headers_sent_at,
+        exchange.response_sent_at,
+        exchange.ws_accepted_at,
+        exchange.ws_closed_at,
+        exchange.aborted_at,
+        exchange.line_tags,
+    )
+    forms = exchange.message_forms
+    if forms is None or forms.milestones != milestones:
+        forms = exchange.message_forms = MessageForms(milestones)
+    return forms.pieces.get(direction) or _make_pieces(exchange, direction, forms)
+
+
+def _make_pieces(exchange: LoggedExchange, direction: str, forms: MessageForms) -> tuple[bytes, bytes, bytes]:
+    side = direction.encode()
+    forms.pieces[direction] = pieces = (
+        b',"type":"websocket-message-%b","timestamp":"' % side,
+        b'"%b,"streamId":"%b","direction":"%b","content":'
+        % (exchange.line_ids or _ids(exchange), exchange.id.encode(), side),
+        b',"timingEvents":%b,"tags":%b}\n' % (_dumps(timing_of(exchange)), exchange.line_tags),
+    )
+    return pieces
 
 
 def _ids(exchange: LoggedExchange) -> bytes:
@@ -148,7 +174,7 @@ def _client(client: ClientConnection) -> tuple[bytes, bytes]:
     """Return the address of the client and its `tlsMetadata`, as `request_record` adds them. All requests of the
     connection have the same."""
     form = client.log_form
-    if isinstance(form, _ClientForm) and form.tls is client.tls:
+    if isinstance(form, _ClientForm) and form.tls is client.tls and form.port == client.port and form.ip == client.ip:
         return form.pieces
     form = client.log_form = _ClientForm(client)
     return form.pieces
@@ -157,11 +183,12 @@ def _client(client: ClientConnection) -> tuple[bytes, bytes]:
 class _ClientForm:
     """What is kept of a connection between two records."""
 
-    __slots__ = ("pieces", "tls")
+    __slots__ = ("ip", "pieces", "port", "tls")
 
     def __init__(self, client: ClientConnection) -> None:
         address = b',"remoteIpAddress":%b,"remotePort":%b' % (encode_value(client.ip), encode_value(client.port))
         self.tls = client.tls
+        self.ip, self.port = client.ip, client.port  # those of a replay change with its connections
         self.pieces = address, b',"tlsMetadata":' + encode_value(client.tls) if client.tls else b""
 
 

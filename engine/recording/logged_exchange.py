@@ -16,11 +16,34 @@ if TYPE_CHECKING:
     from mockrec.engine.recording.grpc_log import GrpcMessages
 
 
+class MessageForms:
+    """What is kept of a WebSocket between two of its messages (`lines.py`)."""
+
+    __slots__ = ("milestones", "pieces")
+
+    def __init__(self, milestones: tuple[float | bytes | None, ...]) -> None:
+        """`milestones`: all that may change in these pieces."""
+        self.milestones = milestones
+        self.pieces: dict[str, tuple[bytes, bytes, bytes]] = {}
+        """By direction."""
+
+
 class LoggedExchange(ExchangeState, Owner):
     """The state of an exchange, and the bookkeeping of its records, which only `recording/` and `redaction/` change. A
     base class, not an object of its own: an exchange costs one allocation."""
 
-    __slots__ = ("grpc", "known", "line_ids", "request_chunks", "request_logged", "response_chunks", "waiting")
+    __slots__ = (
+        "grpc",
+        "known",
+        "line_ids",
+        "line_tags",
+        "message_forms",
+        "plain_tags",
+        "request_chunks",
+        "request_logged",
+        "response_chunks",
+        "waiting",
+    )
 
     def __init__(
         self, head: RequestHead, target: TargetUri, client: ClientConnection, request_body: MessageBody
@@ -32,6 +55,9 @@ class LoggedExchange(ExchangeState, Owner):
         """How many of its records are being redacted in the thread of the `Backlog`."""
         self.line_ids = b""
         """Its ids as all its records have them; empty until they are encoded for the first one (`lines.py`)."""
+        self.message_forms: MessageForms | None = None
+        self.plain_tags = ()
+        self.line_tags = b"[]"
         self.request_logged = False
         """Whether the record of the complete request (`request`, `websocket-request`) is due or written."""
         self.grpc: GrpcMessages | None = None

@@ -11,6 +11,15 @@ class Owner(SecretScope):
     __slots__ = ()
     tags: tuple[str, ...]
     """The tags of the record."""
+    plain_tags: tuple[str, ...]
+    """Tags that hold nothing that may be secret: see `EventLog.search_tags`."""
+    line_tags: bytes
+    """These tags as they are in a line."""
+
+    def note_plain(self, text: bytes) -> None:
+        """Its tags of now hold nothing that may be secret; `text`: as they are in a line."""
+        self.plain_tags = self.tags  # type: ignore[misc] # subclasses have the slots
+        self.line_tags = text  # type: ignore[misc]
 
 
 class NoExchange(DetachedScope, Owner):
@@ -18,3 +27,5 @@ class NoExchange(DetachedScope, Owner):
 
     __slots__ = ()
     tags: tuple[str, ...] = ()
+    plain_tags: tuple[str, ...] = ()
+    line_tags = b"[]"

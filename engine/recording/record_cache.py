@@ -18,7 +18,8 @@ from mockrec.engine.bounded_cache import remember
 from mockrec.engine.message.response import PreparedResponse
 from mockrec.engine.message.state import ExchangeState
 from mockrec.engine.message.target_uri import TargetUri
-from mockrec.engine.recording.body_encoder import EMPTY_BODY, LARGE, BodyEncoder
+from mockrec.engine.recording.body_encoder import EMPTY_BODY, BodyEncoder
+from mockrec.engine.recording.body_files import INLINE_BYTES
 from mockrec.engine.recording.envelope import Record
 from mockrec.engine.recording.logged_exchange import LoggedExchange
 from mockrec.engine.redaction.redactor import Redactor
@@ -59,6 +60,8 @@ class RecordCache:
         self._forms: dict[bytes, LogForm] = {}
         self._bodies: dict[tuple[bytes, Any], LogForm] = {}
         """Bodies without secrets that other servers have sent, with their content types."""
+        self._messages: dict[bytes, bytes] = {}
+        """Messages without secrets: many are sent again, and an echo is one that was received."""
 
     def request_head(self, exchange: ExchangeState) -> LogForm:
         """Return the fields that every record with the head of this request has; kept with its target URI."""
@@ -125,7 +128,7 @@ class RecordCache:
         if not body:
             return _EMPTY_BODY
         prepared = exchange.prepared
-        if prepared is None or len(body) > LARGE:
+        if prepared is None or len(body) > INLINE_BYTES:
             return None
         form = prepared.log_form
         if form is None and len(body) <= _SMALL and exchange.response_head is not None:
@@ -170,6 +173,18 @@ class RecordCache:
                 bodies.redactor.count += form.secrets.count
             owner.remember(form.secrets)
         return form.fields
+
+    def message(self, data: bytes, size: int, bodies: BodyEncoder) -> bytes | None:
+        """Return the encoded log form of a short message of a WebSocket, of `size` bytes, that holds nothing that may
+        be secret; None for another."""
+        if size > _SMALL or len(data) != size:
+            return None
+        text = self._messages.get(data)
+        if text is None:
+            fields = bodies.plain_message(data)
+            if fields is not None:
+                text = remember(self._messages, data, encode_value(fields), _MOST)
+        return text
 
     def _holds_secrets_of(self, known: SecretMap | None, body: bytes, head: ResponseHead) -> bool:
         """Return whether a shared body may hold secrets of this exchange, so that it needs a log form of its own."""

@@ -28,6 +28,8 @@ from mockrec.formats.schema.errors import FormatError
 BATCH_RECORDS = 256
 """About 160 KiB of small exchanges. After a large record, `flush` is called."""
 BATCH_SECONDS = 0.04
+LARGE = 32 * 1024
+"""Bytes of a line that is passed on at once, with the batch before it: it is not copied once more, nor kept."""
 QUEUE_BYTES = 16 * 1024 * 1024
 """Bytes that may wait for the disk before traffic waits, unless a sink allows fewer."""
 UNNUMBERED: Final = b'{"seq":0'
@@ -116,10 +118,13 @@ class Recorder:
     def _append(self, kind: str, record_id: str, line: bytes, rest: bytes = b"") -> None:
         self._seq += self._step
         lines, kinds = self._lines, self._kinds
-        lines += line
-        lines += rest
         kinds.append(kind)
         self._ids.append(record_id)
+        if len(line) + len(rest) > LARGE:
+            self._hand_over(b"".join((lines, line, rest)))
+            return
+        lines += line
+        lines += rest
         if len(kinds) >= self._batch:
             self.flush()
         elif self._timer is None:
@@ -159,12 +164,15 @@ class Recorder:
 
     def flush(self) -> None:
         """Pass the batch to the writers, however small it is."""
+        if self._kinds:
+            self._hand_over(bytes(self._lines))
+
+    def _hand_over(self, lines: bytes) -> None:
+        """Pass the lines of the batch to the writers, and begin the next one."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        kinds, ids, lines = self._kinds, self._ids, bytes(self._lines)
-        if not kinds:
-            return
+        kinds, ids = self._kinds, self._ids
         self._kinds, self._ids, self._lines = [], [], bytearray()
         self.counts.update(kinds)
         if not self._writers and self._callbacks is None and self.tap is None:

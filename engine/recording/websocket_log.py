@@ -47,9 +47,15 @@ class WebSocketLog:
         if not self._message[direction]:
             return
         now = clock.now()
-        kind, side = f"websocket-message-{direction}", "request" if direction == "received" else "response"
-        make: MakeBody = lambda bodies: bodies.message(kept, size, side, exchange)  # noqa: E731
+        kind = f"websocket-message-{direction}"
         is_plain = self._events.is_plain(exchange)
+        text = self._cache.message(kept, size, self._events.bodies) if is_plain else None
+        if text is not None:
+            line = websocket_message_line(exchange, direction, now, text, is_binary=is_binary)
+            self._events.add_line(kind, exchange.id, line)
+            return
+        side = "request" if direction == "received" else "response"
+        make: MakeBody = lambda bodies: bodies.message(kept, size, side, exchange)  # noqa: E731
         content = self._events.made_now(make, size) if is_plain else None
         if content is not None and exchange.known is None:
             line = websocket_message_line(exchange, direction, now, encode_value(content), is_binary=is_binary)

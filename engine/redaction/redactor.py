@@ -223,6 +223,10 @@ class Redactor:
         known = owner.known if owner is not None else None
         return data if self.is_plain(data, known) else self._searched(data, "", side, owner)
 
+    def leaves(self, data: bytes) -> bool:
+        """Return whether `body` returns these bytes as they are, whatever message they belong to."""
+        return not coding_of(data, is_whole=False) and self.is_plain(data, None)
+
     def is_plain(self, data: bytes, known: SecretMap | None) -> bool:
         """Return whether bytes (UTF-8, if they are text) hold nothing that may be secret: `body` returns them as they
         are."""

@@ -70,7 +70,7 @@ def echo_handler(settings: SocketSettings) -> StepHandler:
         session = await accepted(exchange, settings)
         if session is not None:
             with settings.open.hold(session):
-                await listen(session, session.send_fragment)
+                await listen(session, session.send_soon)
 
     return handle
 

@@ -6,6 +6,7 @@ other; if a close frame does not arrive, or a side is lost, the other side gets 
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 
 import anyio
@@ -36,16 +37,16 @@ class ServerEnd:
         self.codec = codec = WebSocket("client", deflate=deflate, message_limit=message_limit, check_text=False)
         self.stuck = False
         """Whether a write is under way that the server has not taken yet."""
-        self._parts = codec.receive(first)
+        self._parts = deque(codec.receive(first))
 
     async def receive(self) -> Fragment | Ping | Pong | CloseFrame:
         """The next frame or fragment of the server. Raises UpstreamError."""
         while not self._parts:
             try:
-                self._parts += self.codec.receive(await self._pipe.receive())
+                self._parts.extend(self.codec.receive(await self._pipe.receive()))
             except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError):
                 raise UpstreamError(RESET, "it has gone without a close frame") from None
-        part = self._parts.pop(0)
+        part = self._parts.popleft()
         if isinstance(part, WsFault):
             await self.close(part.code)
             raise UpstreamError(f"WS_ERR_{part.code}", f"it breaks the WebSocket protocol: {part.reason}")

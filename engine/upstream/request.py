@@ -35,6 +35,9 @@ class UpstreamRequest:
     """Whether the client has sent field names that are not tokens, and they were accepted (`server.lenient`)."""
     encoded: EncodedRequest | None = field(default=None, compare=False, repr=False)
     """The head as it was sent last by HTTP/1."""
+    recorded: object = field(default=None, compare=False, repr=False)
+    """Opaque here: the request as the log of a replay describes it. Filled and read only by
+    `replay/send/recorded_exchange.py`."""
 
     @property
     def url(self) -> str:

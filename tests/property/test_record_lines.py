@@ -57,7 +57,16 @@ CASES = st.fixed_dictionaries(
         "continued": st.lists(TEXTS, max_size=2),
         "tls": TLS,
         "ip": st.sampled_from(["127.0.0.1", "::1", "fe80::1%eth0", ""]),
-        "tags": st.sampled_from([(), (), ("socket-metadata:a",)]),
+        "tags": st.sampled_from(
+            [
+                (),
+                (),
+                ("socket-metadata:a",),
+                ("replay-of:01890a5d-ac00-7000-8000-000000000002", "chained:header:x-request-id"),
+                ("replay-of:abcdef-0123456789",),
+                ("password=hunter2-hunter2", 'a"\u0000é'),
+            ]
+        ),
         "data": st.dictionaries(
             TEXTS.map("a".__add__), st.one_of(TEXTS, st.booleans(), st.integers(0, 9)), min_size=1, max_size=2
         ),
@@ -97,7 +106,7 @@ def rule(rule_id: str) -> Any:
     return SimpleNamespace(rule=SimpleNamespace(id=rule_id))
 
 
-def lines_of(case: dict[str, Any], patch: pytest.MonkeyPatch) -> Lines:
+def lines_of(case: dict[str, Any], patch: pytest.MonkeyPatch, *, searched: bool) -> Lines:
     """The records of two equal exchanges, one after the other: what is remembered of the first is used for the second."""
     ticks, thread = count(case["start"], 123_456_700), get_ident()
     patch.setattr(clock, "_perf_counter_ns", lambda: next(ticks) if get_ident() == thread else perf_counter_ns())
@@ -110,6 +119,8 @@ def lines_of(case: dict[str, Any], patch: pytest.MonkeyPatch) -> Lines:
         if not number:
             exchange.target.log_form = None  # equal heads are one object, also in another log
         exchange.id = f"01890a5d-ac00-7000-8000-00000000001{number}"
+        if searched:
+            exchanges.search_tags(exchange)
         log_exchange(case, exchange, exchanges)
     return log
 
@@ -155,9 +166,9 @@ def dicts(self: EventLog, owner: Any, head: Any = None) -> bool:
 @given(CASES)
 def test_lines_are_what_orjson_makes_of_the_records(case: dict[str, Any]) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        found = lines_of(case, patch)
+        found = lines_of(case, patch, searched=True)
         patch.setattr(EventLog, "is_plain", dicts)
-        expected = lines_of(case, patch)
+        expected = lines_of(case, patch, searched=False)
     assert found.lines == expected.lines
     assert expected.encoded == 0
-    assert found.encoded or case["tags"] or case["redact"]
+    assert found.encoded or any("\0" in tag for tag in case["tags"]) or case["redact"]

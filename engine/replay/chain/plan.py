@@ -16,6 +16,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
+import orjson
+
+from mockrec.engine.bounded_cache import remember
 from mockrec.engine.replay.chain import answer_values
 from mockrec.engine.replay.chain.names import looks_like_id
 from mockrec.engine.replay.chain.slot import Slot
@@ -37,6 +40,12 @@ _ALTERNATIVES: Final = 2
 """The most responses that the plan keeps for one value of a request."""
 _LOOK_BACK: Final = 8
 """The most earlier responses that are considered for a value that comes from the latest one."""
+_MOST_KEPT: Final = 512
+_LONGEST_KEPT: Final = 4096
+"""Bytes of a response whose values are kept."""
+_MOST_OF_KEPT: Final = 64
+"""Values of such a response. All three together bound the memory at a few MB."""
+_PLAIN_BODY: Final = frozenset({"size", "text"})
 _SLACK: Final = 0.002
 """Tolerance for the rounding of recorded times, in seconds."""
 _LONGEST_PLACE: Final = 80
@@ -98,9 +107,14 @@ class ChainPlan:
     places: dict[str, dict[str, str]] = field(default_factory=dict)
     """Exchange id → the places that later requests use → the recorded values."""
 
-    def links(self, request: EditableRequest, order: int, began: float) -> tuple[Link, ...]:
-        """Return the values of a request that come from responses; `order` is its position in the session."""
-        return tuple(_links(self.values, slots_of(request), order, began)) if self.values else ()
+    def links(
+        self, request: EditableRequest, order: int, began: float, slots: Iterable[Slot] | None = None
+    ) -> tuple[Link, ...]:
+        """Return the values of a request that come from responses; `order` is its position in the session. `slots`:
+        those of the request, if they are known already."""
+        if not self.values:
+            return ()
+        return tuple(_links(self.values, slots_of(request) if slots is None else slots, order, began))
 
     def message_links(self, data: bytes, record: Mapping[str, Any]) -> tuple[Link, ...]:
         """Return the values of a WebSocket message that come from responses."""
@@ -180,10 +194,17 @@ class ChainSurvey:
         self._sent_before: OrderedDict[int, None] = OrderedDict()
         """Hashes of the keys of values that clients sent before any response contained them."""
         self._open: dict[str, _OpenRequest] = {}
+        self._labels: dict[tuple[str, str], str] = {}
+        self._values: dict[bytes, tuple[answer_values.Value, ...]] = {}
+        """The values of short responses, of which a session may have many that are equal."""
 
-    def links(self, request: EditableRequest, order: int, began: float) -> tuple[Link, ...]:
-        """Return the values of the next request that come from responses, and add them to the plan."""
-        return self._used(_links(self._sources_by_key, slots_of(request), order, began, self._remember_sent))
+    def links(
+        self, request: EditableRequest, order: int, began: float, slots: Iterable[Slot] | None = None
+    ) -> tuple[Link, ...]:
+        """Return the values of the next request that come from responses, and add them to the plan. `slots`: those of
+        the request, if they are known already."""
+        slots = slots_of(request) if slots is None else slots
+        return self._used(_links(self._sources_by_key, slots, order, began, self._remember_sent))
 
     def message_links(self, data: bytes, record: Mapping[str, Any]) -> tuple[Link, ...]:
         """Return the values of a WebSocket message that come from responses, and add them to the plan."""
@@ -191,21 +212,42 @@ class ChainSurvey:
 
     def will_send(self, recorded: RecordedRequest, request: EditableRequest) -> None:
         """Register a request that the replay will send, so that the values of its response can be used."""
-        path = request.target.partition("?")[0]
-        shown = "/".join("{…}" if looks_like_id(part) else part for part in path.split("/")[:32])
-        self._open[recorded.id] = _OpenRequest(recorded.order, request.target, f"{request.method} {shown[:200]}")
+        key = request.method, request.target
+        label = self._labels.get(key)
+        if label is None:
+            label = _label(*key)
+            if len(request.target) <= _LONGEST_KEPT:
+                remember(self._labels, key, label, _MOST_KEPT)
+        self._open[recorded.id] = _OpenRequest(recorded.order, request.target, label)
 
     def answer(self, identity: str, record: Mapping[str, Any], folder: Path | None) -> None:
         """Remember the values of the response to a registered request; any other end only removes the request."""
         opened = self._open.pop(identity, None)
         if opened is None or record["type"] != "response":
             return
-        head = raw_headers(record)
-        values = answer_values.values_of(opened.target, head, _body_text(record, head, folder), every=False)
+        values = self._values_of(opened.target, record, folder)
+        if not values:
+            return
         ended = known_at(record)
-        for one in islice((one for one in values if one.key), _MOST_OF_ONE):
+        for one in values:
             if one.key.startswith(("\0cookie", "\0name")) or hash(one.key) not in self._sent_before:
                 self._remember(one, ValueSource(identity, opened.order, ended, one.place, opened.label))
+
+    def _values_of(
+        self, target: str, record: Mapping[str, Any], folder: Path | None
+    ) -> tuple[answer_values.Value, ...]:
+        """Return the values of the response to a request for `target` that requests may use."""
+        key, body = b"", record.get("body")
+        if isinstance(body, Mapping) and body.keys() == _PLAIN_BODY:
+            size = body["size"]
+            if isinstance(size, int) and size <= _LONGEST_KEPT:
+                key = _encoded([target, record.get("rawHeaders"), record.get("headers"), body])
+            if key and (kept := self._values.get(key)) is not None:
+                return kept
+        head = raw_headers(record)
+        values = answer_values.values_of(target, head, _body_text(record, head, folder), every=False)
+        found = tuple(islice((one for one in values if one.key), _MOST_OF_ONE))
+        return remember(self._values, key, found, _MOST_KEPT) if key and len(found) <= _MOST_OF_KEPT else found
 
     def _remember(self, value: answer_values.Value, source: ValueSource) -> None:
         candidates = self._sources_by_key.get(value.key)
@@ -251,6 +293,22 @@ class ChainSurvey:
         self._sources_by_key.clear()
         self._sent_before.clear()
         return self.plan
+
+
+def _label(method: str, target: str) -> str:
+    """Describe a request for messages, without its ids."""
+    path = target.partition("?")[0]
+    shown = "/".join("{…}" if looks_like_id(part) else part for part in path.split("/")[:32])
+    return f"{method} {shown[:200]}"
+
+
+def _encoded(parts: list[Any]) -> bytes:
+    """Return a key for these parts of a record; empty if they are long."""
+    try:
+        key = orjson.dumps(parts)
+    except orjson.JSONEncodeError:
+        return b""
+    return key if len(key) <= _LONGEST_KEPT else b""
 
 
 def _body_text(record: Mapping[str, Any], head: list[list[str]], folder: Path | None) -> str:

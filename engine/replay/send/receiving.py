@@ -16,6 +16,13 @@ from mockrec.engine.upstream.stream import UpstreamStream
 from mockrec.engine.wire.parts import Data, End, Part, ResponseHead
 
 
+def as_received(head: ResponseHead) -> PreparedResponse:
+    """Return a response with this head and no body yet. `NULL_CHANNEL` would frame its head into an equal one, so the
+    received head takes that place: servers send equal heads again and again, and their log form is kept with them."""
+    framed: dict[object, ResponseHead] = {(None, False, None): head, (None, True, None): head}
+    return PreparedResponse(head.status, reason=head.reason, relayed=True, framed=framed)
+
+
 class ResponseRecorder:
     """Records one response."""
 
@@ -38,8 +45,7 @@ class ResponseRecorder:
         """Record the final response, of which `parts` were received together with the head, up to `enough` bytes of its
         body. Return whether it was read to its end. Raises UpstreamError."""
         exchange = self._exchange
-        headers = tuple([(name, value) for name, value in head.raw_headers])
-        response = PreparedResponse(head.status, headers, reason=head.reason, relayed=True)
+        response = as_received(head)
         if enough == math.inf and parts and type(parts[-1]) is End:
             response.body = b"".join([part.data for part in parts if type(part) is Data])
             response.trailers = tuple((name, value) for name, value in parts[-1].trailers)

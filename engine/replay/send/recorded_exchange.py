@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.message.channel import ClientConnection
 from mockrec.engine.message.scope import Scope
-from mockrec.engine.message.target_uri import ConnectionContext, read_target_uri
+from mockrec.engine.message.target_uri import ConnectionContext, TargetUri, read_target_uri
 from mockrec.engine.recording.exchange_log import ExchangeLog
 from mockrec.engine.replay.send.null_channel import NULL_CHANNEL
 from mockrec.engine.upstream.client import UpstreamClient
@@ -54,18 +54,13 @@ def recorded_exchange(
     `recorded_id` is the id of the exchange that is replayed, `scope` the name of its scope. Raises ValueError for a URL
     that cannot be requested.
     """
-    fields = request.for_http2() if http2 else request.for_http1()
-    if websocket and not http2:
-        fields = request.websocket_for_http1()
-    head = RequestHead(request.method, request.target, "2.0" if http2 else "1.1", fields, header_table(fields))
-    head.upgrade = "websocket" if websocket else ""
-    origin = ConnectionContext(request.protocol, (request.route.name, request.route.port))
-    address = read_target_uri(head, request.route.port, origin)
-    if isinstance(address, str):
-        raise ValueError(f"{request.url} is no URL that can be asked for ({address})")
-    head.has_body = bool(body)  # before the exchange is made, which opens a file for a long body
-    exchange = Exchange(head, address, peer, NULL_CHANNEL, context.log, context.body_limit, context.body_limit)
+    key = http2, websocket, bool(body)
+    made = request.recorded
+    if not isinstance(made, _MadeHead) or made.key != key:
+        made = request.recorded = _MadeHead(key, *_head_of(request, http2, websocket, bool(body)))
+    exchange = Exchange(made.head, made.target, peer, NULL_CHANNEL, context.log, context.body_limit, context.body_limit)
     exchange.tag(f"{REPLAY_OF}{recorded_id}", *tags)
+    context.log.search_tags(exchange)
     if scope is not None:
         exchange.scope = Scope(scope)
     context.log.request_initiated(exchange)
@@ -74,6 +69,32 @@ def recorded_exchange(
     exchange.take_end(())
     exchange.choose(None)  # no rule responds: the server does
     return exchange
+
+
+class _MadeHead:
+    """The head of a request that is sent again and again, as `Exchange` needs it."""
+
+    __slots__ = ("head", "key", "target")
+
+    def __init__(self, key: tuple[bool, bool, bool], head: RequestHead, target: TargetUri) -> None:
+        self.key = key
+        self.head = head
+        self.target = target
+
+
+def _head_of(request: UpstreamRequest, http2: bool, websocket: bool, has_body: bool) -> tuple[RequestHead, TargetUri]:
+    """The head and the target of a request. Raises ValueError for a URL that cannot be requested."""
+    fields = request.for_http2() if http2 else request.for_http1()
+    if websocket and not http2:
+        fields = request.websocket_for_http1()
+    head = RequestHead(request.method, request.target, "2.0" if http2 else "1.1", fields, header_table(fields))
+    head.upgrade = "websocket" if websocket else ""
+    origin = ConnectionContext(request.protocol, (request.route.name, request.route.port))
+    target = read_target_uri(head, request.route.port, origin)
+    if isinstance(target, str):
+        raise ValueError(f"{request.url} is no URL that can be asked for ({target})")
+    head.has_body = has_body  # before the exchange is made, which opens a file for a long body
+    return head, target
 
 
 def abort(exchange: Exchange, error: UpstreamError) -> None:

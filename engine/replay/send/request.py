@@ -19,6 +19,10 @@ from mockrec.engine.upstream.stream import UpstreamStream
 from mockrec.engine.wire.parts import Part, ResponseHead
 
 
+def _nothing() -> None:
+    pass
+
+
 class RequestReplay:
     """One request, as an `UpstreamExchange` of the request loop. `run` returns why it has failed, or an empty text."""
 
@@ -46,7 +50,7 @@ class RequestReplay:
         self._client_abort = client_abort
         self._exchange: Exchange | None = None
         self._recorder: ResponseRecorder | None = None
-        self._on_sent: Callable[[], None] = lambda: None
+        self._on_sent: Callable[[], None] = _nothing
         self.tags: Sequence[str] = ()
         """Tags of the new exchange."""
         self.scope: str | None = None
@@ -88,6 +92,7 @@ class RequestReplay:
         except ValueError as error:
             return str(error)
         finally:
+            self._on_sent = _nothing  # it refers to the caller, which may refer to this object
             if self._exchange is not None and not self._exchange.finished:
                 self._exchange.abort(None)  # as the recorded client did, or because the replay is stopped
         return ""

@@ -29,7 +29,13 @@ from mockrec.engine.replay.send.survey import Survey, SurveyedRequest, survey
 from mockrec.engine.replay.send.target import Server, Targets
 from mockrec.engine.replay.session.editable import EditableRequest, fill, set_header
 from mockrec.engine.replay.session.only import ExchangeFilter, judge
-from mockrec.engine.replay.session.requests import RecordedMessage, RecordedRequest, RecordedResponse, recorded_requests
+from mockrec.engine.replay.session.requests import (
+    RecordedMessage,
+    RecordedRequest,
+    RecordedResponse,
+    recorded_requests,
+    relevant_records,
+)
 from mockrec.engine.rules.language.load import Loaded, no_rules
 from mockrec.engine.rules.matching.select import RuleSet
 from mockrec.engine.tls.client import ClientContexts
@@ -203,7 +209,8 @@ class ReplayRun:
         if plan is not None and self._only is None:
             self._only = judge(path, plan)
         with open_session(path) as session:
-            found = recorded_requests(session if self._only is None else self._only.of(session), responses=answers)
+            records = relevant_records(session, responses=answers) if self._only is None else self._only.of(session)
+            found = recorded_requests(records, responses=answers)
             try:
                 yield session, found
                 self.reading = session.reading

@@ -9,7 +9,7 @@ were concurrent on one HTTP/2 connection are concurrent again.
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
@@ -26,7 +26,7 @@ from mockrec.engine.replay.chain.chains import Chains
 from mockrec.engine.replay.send.pace import Pace, PacingReport
 from mockrec.engine.replay.send.recorded_exchange import SendContext
 from mockrec.engine.replay.send.request import RequestReplay
-from mockrec.engine.replay.send.survey import ClientAbort, SurveyedRequest, judge
+from mockrec.engine.replay.send.survey import ClientAbort, Judgement, SurveyedRequest, judge
 from mockrec.engine.replay.send.target import Server, Targets, outgoing
 from mockrec.engine.replay.send.websocket import WebSocketReplay
 from mockrec.engine.replay.session.editable import EditableRequest
@@ -51,10 +51,10 @@ class ConnectionSender:
     """A client of the replay for one recorded client connection."""
 
     client: ClientConnection
-    running: dict[str, anyio.Event] = field(default_factory=dict)
-    """The id of each request that is under way or waits → the event that is set when it is over."""
-    last: list[anyio.Event] = field(default_factory=list)
-    """The events that a request without concurrent ones waits for."""
+    running: dict[str, _Job] = field(default_factory=dict)
+    """The id of each request that is under way or waits → its job."""
+    last: list[_Job] = field(default_factory=list)
+    """The jobs that a request without concurrent ones waits for."""
 
 
 @dataclass(slots=True, eq=False)
@@ -64,14 +64,36 @@ class _Job:
     request: RecordedRequest
     sender: ConnectionSender
     due: float
-    waits: list[anyio.Event]
+    waits: Sequence[_Job]
+    """The jobs that have to be over before this one."""
     size: int
     judged: SurveyedRequest
     server: Server
     replay: RequestReplay | WebSocketReplay | None = None
-    what: str = ""
     problem: str = ""
-    over: anyio.Event = field(default_factory=anyio.Event)
+    is_over: bool = False
+    then: _Job | None = None
+    """A job that waits for this one alone: the task of this one goes on with it, which takes no task and no event."""
+    _over: anyio.Event | None = None
+
+    async def wait(self) -> None:
+        """Return when it is over."""
+        if not self.is_over:
+            if self._over is None:
+                self._over = anyio.Event()
+            await self._over.wait()
+
+    def end(self) -> None:
+        """It is over now."""
+        self.is_over = True
+        if self._over is not None:
+            self._over.set()
+
+    @property
+    def what(self) -> str:
+        """The request, for messages."""
+        draft, outgoing = self.judged.draft, self.judged.outgoing
+        return f"{draft.method} {draft.target if outgoing is None else outgoing[0].url}"
 
 
 @dataclass(slots=True)
@@ -118,6 +140,7 @@ class Sender:
         self._sends = sends
         self._context = context
         self._progress = progress
+        self._judgement = Judgement(sends.targets, sends.fill, sends.folder)
         self._slots = anyio.Semaphore(sends.concurrency, fast_acquire=True)
         self._senders: OrderedDict[str, ConnectionSender] = OrderedDict()
         self._websockets: dict[str, WebSocketReplay] = {}
@@ -162,38 +185,43 @@ class Sender:
             return
         self._number += 1
         sender = self._sender_for(request.connection)
-        server = self._sends.targets.server_for(request.record)
+        server = judged.server
         assert server is not None
-        job = _Job(request, sender, due, self._before(request, sender), len(judged.draft.body), judged, server)
+        waits = [one for one in self._before(request, sender) if not one.is_over]
+        job = _Job(request, sender, due, waits, len(judged.draft.body), judged, server)
         is_wanted = self._sends.chains.expect(request.id)
         self._make(job)
         if isinstance(job.replay, RequestReplay):
             job.replay.keeps_response = is_wanted
-        sender.running[request.id] = job.over
-        sender.last.append(job.over)
+        sender.running[request.id] = job
+        sender.last.append(job)
         self._waiting += 1
         self._bytes += job.size
-        group.start_soon(self._run, job)
+        if len(waits) == 1 and waits[0].then is None:
+            job.waits, waits[0].then = (), job
+        else:
+            group.start_soon(self._run, job)
 
     async def _judge(self, request: RecordedRequest) -> SurveyedRequest:
-        sends = self._sends
-        find = partial(sends.chains.plan.links, order=request.order, began=request.began)
+        sends, find = self._sends, None
+        if sends.chains.plan.values:
+            find = partial(sends.chains.plan.links, order=request.order, began=request.began)
         body = request.record.get("body")
         size = body.get("size") if isinstance(body, Mapping) else 0
-        arguments = request, sends.targets, sends.fill, sends.folder, find
         if isinstance(size, int) and size > _AT_ONCE:  # searching it takes a while
-            return await own_call(judge, *arguments)
-        return judge(*arguments)
+            return await own_call(judge, request, sends.targets, sends.fill, sends.folder, find)
+        return self._judgement.of(request, find)
 
     def _make(self, job: _Job) -> None:
         """Make the request of a job; make it again after values from responses have been put into it."""
-        recorded, draft, sends = job.request, job.judged.draft, self._sends
-        try:
-            request, body = outgoing(recorded.record, draft, job.server, sends.targets)
-        except ValueError as error:
-            job.what, job.problem = f"{draft.method} {draft.target}", str(error)
-            return
-        job.what = f"{request.method} {request.url}"
+        recorded, judged, sends = job.request, job.judged, self._sends
+        if judged.outgoing is None:
+            try:
+                judged.outgoing = outgoing(recorded.record, judged.draft, job.server, sends.targets)
+            except ValueError as error:
+                job.problem = str(error)
+                return
+        request, body = judged.outgoing
         if job.replay is not None:
             job.replay.change(request, body)
         elif recorded.is_websocket:
@@ -219,6 +247,7 @@ class Sender:
         tags, job.problem = await self._sends.chains.fill(job.judged.draft, job.judged.links)
         if job.replay is not None and tags and not job.problem:
             job.replay.tags = tags
+            job.judged.outgoing = None  # its draft has changed
             self._make(job)
 
     async def _take_response(self, job: _Job) -> None:
@@ -234,16 +263,22 @@ class Sender:
             self._senders.move_to_end(connection)
         return sender
 
-    def _before(self, request: RecordedRequest, sender: ConnectionSender) -> list[anyio.Event]:
-        """The events of the requests that have to be over before this one is sent."""
+    def _before(self, request: RecordedRequest, sender: ConnectionSender) -> list[_Job]:
+        """The requests that have to be over before this one is sent, and some that are over."""
         if not request.overlapping:
             waits, sender.last = sender.last, []
             return waits
         if len(sender.last) > _AHEAD:
-            sender.last = [over for over in sender.last if not over.is_set()]
-        return [over for identity, over in sender.running.items() if identity not in request.overlapping]
+            sender.last = [job for job in sender.last if not job.is_over]
+        return [job for identity, job in sender.running.items() if identity not in request.overlapping]
 
-    async def _run(self, job: _Job) -> None:
+    async def _run(self, job: _Job | None) -> None:
+        """Send a request, and then those that wait for nothing else."""
+        while job is not None:
+            await self._send_one(job)
+            job = job.then
+
+    async def _send_one(self, job: _Job) -> None:
         progress = self._progress
 
         def on_sent() -> None:
@@ -253,8 +288,9 @@ class Sender:
         try:
             if self._sends.pace.is_timed:
                 await sleep_until(job.due)
-            for over in job.waits:
-                await over.wait()
+            for earlier in job.waits:
+                await earlier.wait()
+            job.waits = ()  # they would keep all requests before them in memory
             if job.judged.links:
                 await self._fill(job)
             if job.problem:
@@ -264,9 +300,16 @@ class Sender:
                 # It may wait for other requests, so it takes no slot from them.
                 job.problem = await job.replay.run(on_sent)
             elif job.replay is not None:
-                async with self._slots:
+                try:
+                    self._slots.acquire_nowait()
+                except anyio.WouldBlock:
+                    await self._slots.acquire()
+                try:
                     job.problem = await job.replay.run(on_sent)
-                await self._take_response(job)
+                finally:
+                    self._slots.release()
+                if job.replay.keeps_response:
+                    await self._take_response(job)
             self._done(job)
         finally:
             self._over(job)
@@ -283,7 +326,7 @@ class Sender:
     def _over(self, job: _Job) -> None:
         running = job.sender.running
         running.pop(job.request.id, None)
-        job.over.set()
+        job.end()
         self._sends.chains.over(job.request.id)
         self._websockets.pop(job.request.id, None)
         self._waiting -= 1

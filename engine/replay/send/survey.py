@@ -6,19 +6,24 @@ Keeps counts, and the few exchanges that are sent in a special way.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Protocol
 
+import orjson
+
+from mockrec.engine.bounded_cache import remember
 from mockrec.engine.replay.chain.plan import ChainSurvey as ChainSurvey
 from mockrec.engine.replay.chain.plan import Link
-from mockrec.engine.replay.chain.slot import put, put_in_message
-from mockrec.engine.replay.send.target import Targets
+from mockrec.engine.replay.chain.slot import Slot, put, put_in_message
+from mockrec.engine.replay.chain.slots import slots_of
+from mockrec.engine.replay.send.target import Server, Targets
 from mockrec.engine.replay.session.editable import MARK, EditableRequest, draft_of, marked_places
 from mockrec.engine.replay.session.origin import host_of
 from mockrec.engine.replay.session.requests import RecordedMessage, RecordedRequest, RecordedResponse
+from mockrec.engine.upstream.request import UpstreamRequest
 from mockrec.formats.schema.errors import SessionError
 
 _EXAMPLES = 1000
@@ -58,8 +63,13 @@ class Survey:
 
 
 Fill = Callable[[EditableRequest], None]
-Find = Callable[[EditableRequest], tuple[Link, ...]]
-"""Returns the links of a request to values in earlier responses."""
+
+
+class Find(Protocol):
+    """Returns the links of a request to values in earlier responses."""
+
+    def __call__(self, request: EditableRequest, *, slots: Sequence[Slot] | None) -> tuple[Link, ...]:
+        """`slots`: those of the request, if they are known already."""
 
 
 def survey(
@@ -72,7 +82,7 @@ def survey(
     chain: ChainSurvey | None = None,
 ) -> Survey:
     """Survey a session. `each` is called with every request; `chain` finds values from responses in later requests."""
-    result = Survey()
+    result, judgement = Survey(), Judgement(targets, fill, folder)
     sent_sockets: set[str] = set()
     for one in found:
         if isinstance(one, RecordedMessage):
@@ -84,7 +94,7 @@ def survey(
             continue
         result.requests += 1
         find = None if chain is None else partial(chain.links, order=one.order, began=one.began)
-        judged = judge(one, targets, fill, folder, find)
+        judged = judgement.of(one, find)
         draft, reason = judged.draft, judged.reason
         if not reason:
             result.to_send += 1
@@ -109,7 +119,7 @@ UNMAPPED = "no --to names its host"
 MARKED = "redaction marks in "
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SurveyedRequest:
     """A request as it will be sent."""
 
@@ -118,6 +128,62 @@ class SurveyedRequest:
     """Why it cannot be sent; empty if it can."""
     links: tuple[Link, ...] = ()
     """Its links to values in earlier responses."""
+    server: Server | None = None
+    """Where it will be sent; None if no server is mapped to its host."""
+    outgoing: tuple[UpstreamRequest, bytes] | None = None
+    """What is sent for it; made when it is sent for the first time, and anew when its draft has changed."""
+
+
+_MOST_KEPT: Final = 512
+_LONGEST_KEPT: Final = 4096
+"""Bytes of a record's parts. Both together bound the memory of what is kept at a few MB."""
+
+
+class Judgement:
+    """Judges the requests of a session: `judge`, but once for equal requests, of which a session may have many."""
+
+    def __init__(self, targets: Targets, fill: Fill, folder: Path | None) -> None:
+        self._arguments = targets, fill, folder
+        self._kept: Final[dict[bytes, tuple[SurveyedRequest, tuple[Slot, ...] | None]]] = {}
+
+    def of(self, call: RecordedRequest, find: Find | None = None) -> SurveyedRequest:
+        """Return what `judge` returns. The same object may be returned for other requests: if it has links, which may
+        change its draft, it is the caller's own."""
+        key = _parts(call.record)
+        if key is None:
+            return judge(call, *self._arguments, find)
+        judged, slots = self._kept.get(key, (None, None))
+        if judged is None or (slots is None and find is not None):
+            judged = judge(call, *self._arguments)
+            if judged.reason:
+                return judged if find is None else judge(call, *self._arguments, find)
+            slots = None if find is None else tuple(slots_of(judged.draft))
+            remember(self._kept, key, (judged, slots), _MOST_KEPT)
+        links = () if find is None else find(judged.draft, slots=slots)
+        return SurveyedRequest(judged.draft.copy(), "", links, judged.server) if links else judged
+
+
+def _parts(record: Mapping[str, Any]) -> bytes | None:
+    """Return all that `judge` and `outgoing` use of a request with a short body; None for any other request."""
+    if record.get("type") != "request":
+        return None
+    body = record.get("body")
+    if isinstance(body, Mapping) and body.get("size") and not _is_short(body):
+        return None
+    try:
+        parts = orjson.dumps([record.get(name) for name in _USED])
+    except orjson.JSONEncodeError:
+        return None
+    return parts if len(parts) <= _LONGEST_KEPT else None
+
+
+def _is_short(body: Mapping[str, Any]) -> bool:
+    size = body["size"]
+    return body.keys() == _PLAIN_BODY and isinstance(size, int) and size <= _LONGEST_KEPT
+
+
+_USED: Final = ("method", "url", "path", "httpVersion", "rawHeaders", "headers", "body")
+_PLAIN_BODY: Final = frozenset({"size", "text"})
 
 
 def judge(
@@ -130,18 +196,19 @@ def judge(
     except SessionError as error:
         no_draft = EditableRequest(str(call.record.get("method")), str(call.record.get("path")), [], b"")
         return SurveyedRequest(no_draft, f"its body: {error}")
-    if targets.server_for(call.record) is None:
+    server = targets.server_for(call.record)
+    if server is None:
         return SurveyedRequest(draft, UNMAPPED)
     if draft.problem:
-        return SurveyedRequest(draft, draft.problem)
+        return SurveyedRequest(draft, draft.problem, server=server)
     fill(draft)
-    links = () if find is None else find(draft)
+    links = () if find is None else find(draft, slots=None)
     left = draft
     if any(MARK.search(link.slot.text) for link in links):
         left = draft.copy()
         put(left, [(link.slot, "x") for link in links if not link.slot.is_link])
     places = marked_places(left)
-    return SurveyedRequest(draft, MARKED + ", ".join(places) if places else "", links)
+    return SurveyedRequest(draft, MARKED + ", ".join(places) if places else "", links, server)
 
 
 def _look_at_said(

@@ -5,13 +5,25 @@ Only open exchanges are kept in memory, so a session may be larger than memory.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Mapping
+import re
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
+
+import orjson
 
 from mockrec.formats.schema.assembler import Assembler
-from mockrec.formats.schema.lifecycle import COMPLETE_TYPES, FIRST_TYPES, LIFECYCLE, TERMINAL_TYPES, types_where
+from mockrec.formats.schema.lifecycle import (
+    COMPLETE_TYPES,
+    EVENT_TYPES,
+    FIRST_TYPES,
+    LIFECYCLE,
+    SESSION_TYPES,
+    TERMINAL_TYPES,
+    types_where,
+)
+from mockrec.formats.sessions.session import Session
 
 Record = Mapping[str, Any]
 
@@ -19,6 +31,40 @@ _RELEVANT = FIRST_TYPES | TERMINAL_TYPES | COMPLETE_TYPES | types_where(lambda r
 _LOGGED_LATER = 20.0
 """Milliseconds by which a busy recorder may log a response later than the client reads it."""
 _ALONE: frozenset[str] = frozenset()
+
+
+def relevant_records(session: Session, *, responses: bool = False) -> Iterator[tuple[int, Record]]:
+    """Yield the line numbers and records that `recorded_requests` uses, and maybe others. Raises SessionError.
+
+    Lines of mockrec are read as far as they are needed: most are not, and of some only the beginning is. A line that
+    was cut off is found to be so, because it has another end than a whole one.
+    """
+    begun = _BEGUN if responses else _BEGUN_OR_ENDED
+
+    def decode(line: bytes) -> Any:
+        found = begun.match(line) if line.endswith(b"}") else None
+        if found is None:
+            return orjson.loads(line)
+        kind, timestamp, identity, connection = found[0].decode().split('"')[5:18:4]
+        return {"type": kind, "timestamp": timestamp, "id": identity, "connectionId": connection}
+
+    return session.not_consumed(_is_of_another_type, decode)
+
+
+def _is_of_another_type(lines: bytes) -> bool:
+    return _OTHERS.match(lines) is not None and lines.endswith(b"}") and b"\n" not in lines
+
+
+def _beginning(types: Iterable[str]) -> bytes:
+    return rb'\{"seq":\d{1,18},"type":"(?:%b)",' % "|".join(sorted(types)).encode()
+
+
+_IDS: Final = rb'"timestamp":"[0-9T:.Z-]+","id":"[\w-]+","connectionId":"[\w-]+",'
+_OTHERS: Final = re.compile(_beginning(set(EVENT_TYPES) - _RELEVANT - SESSION_TYPES))
+_BEGUN: Final = re.compile(_beginning({"request-initiated"}) + _IDS)
+"""Of these records, `recorded_requests` uses no more than this."""
+_BEGUN_OR_ENDED: Final = re.compile(_beginning({"request-initiated", "response"}) + _IDS)
+"""The same where it does not yield responses."""
 
 
 @dataclass(slots=True)

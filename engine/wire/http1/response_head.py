@@ -35,8 +35,9 @@ def head_end(buffer: bytes | bytearray, start: int) -> int:
     """
     end = -1
     for mark in (b"\r\n\r\n", b"\n\n", b"\n\r\n"):
-        found = buffer.find(mark, max(start - 3, 0))
-        if found >= 0 and (end < 0 or found + len(mark) < end):
+        # Of a head that was found, not the body behind it is searched for an earlier end.
+        found = buffer.find(mark, max(start - 3, 0), end if end >= 0 else len(buffer))
+        if found >= 0:
             end = found + len(mark)
     return end
 

@@ -99,6 +99,7 @@ class WebSocket:
         at, size = 0, len(data)
         mask = self._mask_expected
         message = self._message
+        limit, check_text = message.limit, message.check_text
         while size - at > 1:
             first = data[at]
             length = data[at + 1] ^ mask  # a wrong mask bit makes it too large
@@ -111,19 +112,16 @@ class WebSocket:
             elif length > _SMALL:
                 break
             stop = start + length
-            if (
-                stop > size
-                or first not in _WHOLE
-                or length > message.limit
-                or (first & _RSV1 and message.inflater is None)
-            ):
+            if stop > size or first not in _WHOLE or length > limit or (first & _RSV1 and message.inflater is None):
                 break
             payload = data[start:stop]
             if mask:
                 payload = _unmasked(payload, data[start - 4 : start])
             is_binary = first & 0xF == _BINARY
-            message.start(is_binary, bool(first & _RSV1))
-            parts.append(Fragment(message.read(payload, True), is_binary, True, True))
+            if first & _RSV1 or not (is_binary or not check_text or payload.isascii()):
+                message.start(is_binary, bool(first & _RSV1))
+                payload = message.read(payload, True)
+            parts.append(Fragment(payload, is_binary, True, True))
             at = stop
         return at
 

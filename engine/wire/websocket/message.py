@@ -25,7 +25,7 @@ class Message(Extension):
         """Whether the first frame of the next message has RSV1 set (RFC 7692, 6)."""
         self._compressed = False
         self._size = 0
-        self._check_text = check_text
+        self.check_text = check_text
         self._cut = b""
         """The beginning of a character whose end has not been received."""
 
@@ -67,7 +67,7 @@ class Message(Extension):
             assert self.inflater is not None
             payload = self.inflater.inflate(payload, ends, self.limit - self._size)
         self._size += len(payload)
-        if not self.is_binary and self._check_text and (self._cut or not payload.isascii()):
+        if not self.is_binary and self.check_text and (self._cut or not payload.isascii()):
             self._read_text(payload, ends)
         if ends:
             self.open = False

@@ -103,3 +103,31 @@ def test_without_a_redactor_records_are_added_as_they_are() -> None:
     record = {"seq": 0, "type": "response", "password": SECRET}
     EventLog(log, BodyEncoder("decoded", 1024), None, None).add(record, owner, head=LogForm({}, None))
     assert added == [record]
+
+
+def test_tags_are_searched_once_for_all_records(setup: Setup) -> None:
+    setup.owner.tags = ("replay-of:01890a5d-ac00-7000-8000-000000000002",)
+    assert not setup.events.is_plain(setup.owner)
+    setup.events.search_tags(setup.owner)
+    assert setup.events.is_plain(setup.owner)
+    setup.events.add(setup.record(), setup.owner, head=setup.head, redacted=True)
+    assert setup.spy.calls == []
+    setup.owner.tags = (*setup.owner.tags, "more")
+    assert not setup.events.is_plain(setup.owner)
+
+
+@pytest.mark.parametrize("tag", [f"password={SECRET}", "a\\u0070assword", "tab\t"])
+def test_tags_that_may_hold_a_secret_are_searched_in_each_record(setup: Setup, tag: str) -> None:
+    setup.owner.tags = (tag,)
+    setup.events.search_tags(setup.owner)
+    assert not setup.events.is_plain(setup.owner)
+
+
+def test_a_secret_of_a_head_is_searched_in_plain_tags(setup: Setup) -> None:
+    setup.owner.tags = (f"replay-of:{SECRET}",)
+    setup.events.search_tags(setup.owner)
+    assert setup.events.is_plain(setup.owner)
+    assert not setup.events.is_plain(setup.owner, setup.head)
+    for head in (setup.head, None):
+        setup.events.add(setup.record(tags=setup.owner.tags), setup.owner, head=head, redacted=True)
+        assert setup.added.pop()["tags"][0].startswith("replay-of:redacted-")
