@@ -67,13 +67,11 @@ def second_and_micros(mono_ms: float) -> tuple[bytes, int]:
 
 def same_second(first: float, second: float, third: float) -> tuple[bytes, int, int, int] | None:
     """The parts of three timestamps in one second, as `second_and_micros` returns them; None if they are in several."""
+    encoded, one = second_and_micros(first)
     wall_minus_mono, begin = _wall_minus_mono, _SecondCache.first_micro
-    one = int((first + wall_minus_mono) * 1000.0) - begin
     two = int((second + wall_minus_mono) * 1000.0) - begin
     three = int((third + wall_minus_mono) * 1000.0) - begin
-    if 0 <= one <= two <= three < 1_000_000:
-        return _SecondCache.encoded, one, two, three
-    return None
+    return (encoded, one, two, three) if one <= two <= three < 1_000_000 else None
 
 
 def http_date() -> bytes:

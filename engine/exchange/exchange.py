@@ -83,8 +83,7 @@ class Exchange(LoggedExchange):
         """Called when the exchange has ended."""
         # Nothing in it leads back to this exchange: it has to be freed without the garbage collector.
         coding = target.headers.get("content-encoding", "")
-        read = partial(request_body.decoded, coding) if head.has_body or coding else None
-        self.view = _view(head.method, target, self.websocket, read)
+        self.view = _view(head.method, target, self.websocket, partial(request_body.decoded, coding))
 
     # ── the request ────────────────────────────────────────────────────────────────────────────────
 
@@ -339,7 +338,7 @@ class Exchange(LoggedExchange):
         self.notify_end()
 
 
-def _view(method: str, target: TargetUri, websocket: bool, read_body: Callable[[], bytes] | None) -> RequestView:
+def _view(method: str, target: TargetUri, websocket: bool, read_body: Callable[[], bytes]) -> RequestView:
     """Return the request as matchers see it."""
     return RequestView(
         "GET" if websocket else method,  # over HTTP/2 an upgrade is a CONNECT (RFC 8441)
