@@ -65,6 +65,15 @@ def second_and_micros(mono_ms: float) -> tuple[bytes, int]:
     return _SecondCache.encoded, fraction
 
 
+def same_second(first: float, second: float, third: float) -> tuple[bytes, int, int, int] | None:
+    """The parts of three timestamps in one second, as `second_and_micros` returns them; None if they are in several."""
+    encoded, one = second_and_micros(first)
+    wall_minus_mono, begin = _wall_minus_mono, _SecondCache.first_micro
+    two = int((second + wall_minus_mono) * 1000.0) - begin
+    three = int((third + wall_minus_mono) * 1000.0) - begin
+    return (encoded, one, two, three) if one <= two <= three < 1_000_000 else None
+
+
 def http_date() -> bytes:
     """The present value of a `Date` field (RFC 9110, 5.6.7)."""
     micros = int((_perf_counter_ns() / 1e6 + _wall_minus_mono) * 1000.0)

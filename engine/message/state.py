@@ -60,9 +60,10 @@ class ExchangeState:
     ) -> None:
         """The exchange starts now; `request_body` is still empty."""
         self.started_at = clock.now()
-        self.start_time = int(clock.wall(self.started_at))
+        wall = clock.wall(self.started_at)
+        self.start_time = int(wall)
         """`started_at` in milliseconds since the epoch."""
-        self.id = new_id()
+        self.id = new_id(wall)
         self.head = head
         self.target = target
         """The target URI of the client's request, which records show even if a rule has changed the request."""

@@ -31,6 +31,7 @@ from mockrec.engine.recording.exchange_records import (
     trailer_fields,
 )
 from mockrec.engine.recording.grpc_log import GrpcLog
+from mockrec.engine.recording.joined_records import JoinedRecords
 from mockrec.engine.recording.lines import (
     EMPTY_BODY_TEXT,
     request_initiated_line,
@@ -62,15 +63,19 @@ class ExchangeLog:
         backlog: Backlog | None = None,
         hold_time: float = 0.1,
         descriptors: Descriptors | None = None,
+        joined: JoinedRecords | None = None,
     ) -> None:
         """Log records of these `types`; `bodies` encodes their bodies and has the same `redactor`. Without a redactor,
         secrets stay in the log. Redaction that takes long is left to the `backlog`; `hold_time`: see `BodyChunkLog`;
-        `descriptors` of gRPC messages: see `GrpcLog`."""
+        `descriptors` of gRPC messages: see `GrpcLog`; `joined` joins records, if `log` can defer them."""
         self._events = EventLog(log, bodies, redactor, backlog)
         self._cache = RecordCache(redactor)
         self._bodies = bodies
         self._chunks = BodyChunkLog(self._events, types, hold_time)
         self.grpc = GrpcLog(self._events, types, descriptors)
+        # An exchange whose records are deferred has to end with another record.
+        can_join = types >= {"request-initiated", "request", "response", "abort"}
+        self._joined = joined if can_join and not (redactor is not None and redactor.looks_everywhere) else None
         self._request_initiated = "request-initiated" in types
         self._request = "request" in types
         self._response_initiated = "response-initiated" in types
@@ -93,8 +98,10 @@ class ExchangeLog:
         """Log that the head of a request has been read. An upgrade has no such record, but `websocket-request`."""
         if self._request_initiated and not exchange.websocket:
             head = self._cache.request_head(exchange)
+            if self._joined is not None and self._joined.begin(exchange, head):
+                return
             if self._events.is_plain(exchange, head):
-                line = request_initiated_line(exchange, head, exchange.started_at)
+                line = request_initiated_line(exchange, head, exchange.line_tags)
                 self._events.add_line("request-initiated", exchange.id, line)
                 return
             record = request_record("request-initiated", exchange, head.fields, exchange.started_at)
@@ -134,6 +141,8 @@ class ExchangeLog:
         exchange.request_logged = True
         body = exchange.request_body
         now = clock.now()
+        if self._joined is not None and self._joined.request(exchange, now):
+            return
         head = self._cache.request_head(exchange)
         is_plain = self._events.is_plain(exchange, head) and not body.trailers
         if is_plain and not body.size:
@@ -205,6 +214,11 @@ class ExchangeLog:
         now = clock.now()
         assert exchange.response_head is not None
         head = self._cache.response_head(exchange.response_head)
+        joined = self._joined
+        if joined is not None and joined.exchange is exchange:
+            ready = self._cache.ready_body(exchange, whole)
+            if ready is not None and joined.response(exchange, head, now, ready.text):
+                return
         request = self._cache.request_head(exchange)
         end = exchange.response_sent_at or exchange.started_at
         trailers = exchange.response_trailers

@@ -5,8 +5,8 @@ such values between pieces that are encoded already, which takes a third of what
 The dicts are built in `exchange_records.py`, and a test compares both over random exchanges. A line cannot be searched
 for secrets any more, so it is only for records without secrets, also in their tags (`EventLog.is_plain`).
 
-Each function returns the line after its number, from the comma to the line break; see `Recorder.add_line`. Times are
-monotonic milliseconds.
+Each function returns the line after its number, from the comma to the line break; see `Recorder.add_line`. Only
+`exchange_lines` returns whole lines. Times are monotonic milliseconds.
 """
 
 from __future__ import annotations
@@ -20,12 +20,13 @@ from mockrec.engine import clock
 from mockrec.engine.bounded_cache import remember
 from mockrec.engine.message.channel import ClientConnection
 from mockrec.engine.message.state import ExchangeState
-from mockrec.engine.recording.envelope import timing_of
+from mockrec.engine.recording.envelope import Record, timing_of
 from mockrec.engine.recording.logged_exchange import LoggedExchange, MessageForms
 from mockrec.engine.recording.record_cache import LogForm
 from mockrec.formats.files.jsonl import encode_value
 
 EMPTY_BODY_TEXT: Final = b'{"size":0,"text":""}'
+NO_TAGS: Final = b"[]"
 
 _MOST: Final = 1024
 _rule_ids: dict[str, bytes] = {}
@@ -36,25 +37,43 @@ _dumps = orjson.dumps
 """Of numbers and objects of numbers, which need no `encode_value`."""
 
 
-def request_initiated_line(exchange: LoggedExchange, head: LogForm, now: float) -> bytes:
-    """Return the line of a `request-initiated` record."""
-    second, micros = _second_and_micros(now)
+def request_initiated_line(exchange: LoggedExchange, head: LogForm, tags: bytes = NO_TAGS) -> bytes:
+    """Return the line of a `request-initiated` record, with encoded `tags`. It may be made later: what has happened
+    since is not in it."""
+    started_at = exchange.started_at
+    second, micros = _second_and_micros(started_at)
     address, tls = _client(exchange.client)
-    return b',"type":"request-initiated","timestamp":"%b%06dZ"%b,%b%b,"timingEvents":%b,"tags":%b%b%b}\n' % (
+    return b',"type":"request-initiated","timestamp":"%b%06dZ"%b,%b%b,"timingEvents":%b,"tags":%b%b}\n' % (
         second,
         micros,
         exchange.line_ids or _ids(exchange),
         head.text,
         address,
-        _dumps(timing_of(exchange)),
-        exchange.line_tags,
-        _rules(exchange),
+        _dumps({"startTime": exchange.start_time, "startTimestamp": started_at}),
+        tags,
         tls,
     )
 
 
 def request_line(kind: str, exchange: LoggedExchange, head: LogForm, now: float, body: bytes) -> bytes:
     """Return the line of a `request` or `websocket-request` record without trailers; `body` is the encoded body."""
+    return _request_line(kind, exchange, head, now, body, timing_of(exchange), exchange.line_tags)
+
+
+def short_request_line(exchange: LoggedExchange, head: LogForm, now: float) -> bytes:
+    """Return the line of the `request` record of a request without a body and tags. It may be made later than `now`:
+    what has happened since is not in it."""
+    timing: Record = {
+        "startTime": exchange.start_time,
+        "startTimestamp": exchange.started_at,
+        "bodyReceivedTimestamp": exchange.body_received_at,
+    }
+    return _request_line("request", exchange, head, now, EMPTY_BODY_TEXT, timing, NO_TAGS)
+
+
+def _request_line(
+    kind: str, exchange: LoggedExchange, head: LogForm, now: float, body: bytes, timing: Record, tags: bytes
+) -> bytes:
     second, micros = _second_and_micros(now)
     address, tls = _client(exchange.client)
     return b',"type":"%b","timestamp":"%b%06dZ"%b,%b%b,"timingEvents":%b,"tags":%b%b%b,"body":%b%b}\n' % (
@@ -64,12 +83,12 @@ def request_line(kind: str, exchange: LoggedExchange, head: LogForm, now: float,
         exchange.line_ids or _ids(exchange),
         head.text,
         address,
-        _dumps(timing_of(exchange)),
-        exchange.line_tags,
+        _dumps(timing),
+        tags,
         _rules(exchange),
         tls,
         body,
-        b"" if head.operation is None else b',"operation":' + encode_value(head.operation),
+        _operation(head),
     )
 
 
@@ -90,9 +109,60 @@ def response_line(
         exchange.line_tags,
         request.outcome,
         _rules(exchange),
-        _dumps(round(end - exchange.started_at, 4)),
+        _dumps(_duration(exchange, end)),
         body,
     )
+
+
+_EXCHANGE: Final = (
+    b'{"seq":%d,"type":"request-initiated","timestamp":"%b%06dZ"%b,%b%b,"timingEvents":{"startTime":%b,'
+    b'"startTimestamp":%b},"tags":[]%b}\n'
+    b'{"seq":%d,"type":"request","timestamp":"%b%06dZ"%b,%b%b,"timingEvents":{"startTime":%b,"startTimestamp":%b,'
+    b'"bodyReceivedTimestamp":%b},"tags":[]%b%b,"body":{"size":0,"text":""}%b}\n'
+    b'{"seq":%d,"type":"response","timestamp":"%b%06dZ"%b,%b,"timingEvents":{"startTime":%b,"startTimestamp":%b,'
+    b'"bodyReceivedTimestamp":%b,"headersSentTimestamp":%b,"responseSentTimestamp":%b},"tags":[],%b%b,"duration":%b,'
+    b'"body":%b}\n'
+)
+"""The lines of `request_initiated_line`, `short_request_line` and `response_line`, with their numbers."""
+
+
+def exchange_lines(
+    exchange: LoggedExchange,
+    request: LogForm,
+    response: LogForm,
+    requested_at: float,
+    now: float,
+    body: bytes,
+    number: int,
+    step: int,
+) -> bytes | None:
+    """Return the three lines of an exchange without a request body, whose response was sent whole; None if they have to
+    be made one by one. `requested_at` and `now` are the times of the records of request and response, `number` is the
+    first number and `step` the difference between two."""
+    micros = clock.same_second(exchange.started_at, requested_at, now)
+    sent_at = exchange.response_sent_at
+    if micros is None or sent_at is None or exchange.aborted_at is not None:
+        return None
+    second, first, middle, last = micros
+    times = (
+        exchange.start_time,
+        exchange.started_at,
+        exchange.body_received_at,
+        exchange.headers_sent_at,
+        sent_at,
+        _duration(exchange, sent_at),
+    )
+    start, started, received, headers_sent, sent, duration = _dumps(times)[1:-1].split(b",")
+    ids = exchange.line_ids or _ids(exchange)
+    address, tls = _client(exchange.client)
+    rules = _rules(exchange)
+    text = request.text
+    return _EXCHANGE % (
+        number, second, first, ids, text, address, start, started, tls,
+        number + step, second, middle, ids, text, address, start, started, received, rules, tls, _operation(request),
+        number + step + step, second, last, ids, response.text, start, started, received, headers_sent, sent,
+        request.outcome, rules, duration, body,
+    )  # fmt: skip
 
 
 def rule_event_line(
@@ -204,6 +274,16 @@ def _rules(exchange: ExchangeState) -> bytes:
     if exchange.continued:
         text += b',"continuedRuleIds":' + encode_value([rule.rule.id for rule in exchange.continued])
     return text
+
+
+def _operation(head: LogForm) -> bytes:
+    return b"" if head.operation is None else b',"operation":' + encode_value(head.operation)
+
+
+def _duration(exchange: LoggedExchange, end: float) -> float:
+    """Return what `add_outcome` adds: times are whole tenths of a microsecond, so this is `round` in a third of its
+    time."""
+    return int((end - exchange.started_at) * 10_000.0 + 0.5) / 10_000.0
 
 
 def _rule_id(rule_id: str) -> bytes:

@@ -10,11 +10,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-import msgspec
 import orjson
-from msgspec.structs import replace
 
-from mockrec.engine.bounded_cache import remember
+from mockrec.engine.bounded_cache import comes_again, remember
 from mockrec.engine.message.response import PreparedResponse
 from mockrec.engine.message.state import ExchangeState
 from mockrec.engine.message.target_uri import TargetUri
@@ -30,6 +28,7 @@ from mockrec.formats.files.jsonl import encode_value
 from mockrec.formats.operations.readers import recognise
 
 _MOST: Final = 512
+_MOST_SEEN: Final = 4096
 _LARGEST: Final = 4096
 """Bytes of a part that is cached. Both together bound the memory of the cache at some MB."""
 _SMALL: Final = 1024
@@ -37,18 +36,37 @@ _SMALL: Final = 1024
 _PLAIN_BODY: Final = frozenset({"size", "text"})
 
 
-class LogForm(msgspec.Struct, frozen=True):
+class LogForm:
     """Fields of a record as they are written to the log: encoded and redacted. Shared by records, so never changed."""
 
-    fields: Record
-    secrets: SecretMap | None
-    """The secrets that were replaced in `fields`."""
-    operation: Record | None = None
-    """Of a request head: the field `operation` of its `request` record, if its protocol has operations."""
-    text: bytes = b""
-    """Of parts of records: `fields` as JSON, without the braces. Of a body: `fields` as JSON."""
-    outcome: bytes = b""
-    """Of a request head: method, URL and host, as the record of the response repeats them, as JSON without braces."""
+    __slots__ = ("_fields", "operation", "outcome", "secrets", "text")
+
+    def __init__(
+        self,
+        fields: Record | None,
+        secrets: SecretMap | None,
+        operation: Record | None = None,
+        text: bytes = b"",
+        outcome: bytes = b"",
+    ) -> None:
+        """`fields` None: they are made of `text` when they are asked for. Most heads are recorded as `text` only."""
+        self._fields = fields
+        self.secrets = secrets
+        """The secrets that were replaced in `fields`."""
+        self.operation = operation
+        """Of a request head: the field `operation` of its `request` record, if its protocol has operations."""
+        self.text = text
+        """Of parts of records: `fields` as JSON, without the braces. Of a body: `fields` as JSON."""
+        self.outcome = outcome
+        """Of a request head: method, URL and host, as the record of the response repeats them, as JSON without
+        braces."""
+
+    @property
+    def fields(self) -> Record:
+        """The fields; lists and objects in them are encoded."""
+        if self._fields is None:
+            self._fields = _encoded(orjson.loads(b"{%b}" % self.text))
+        return self._fields
 
 
 class RecordCache:
@@ -58,6 +76,8 @@ class RecordCache:
         """Without a redactor, secrets stay in the log."""
         self._redactor = redactor
         self._forms: dict[bytes, LogForm] = {}
+        self._seen: set[int] = set()
+        """The hashes of request heads whose forms are not cached before they come again."""
         self._bodies: dict[tuple[bytes, Any], LogForm] = {}
         """Bodies without secrets that other servers have sent, with their content types."""
         self._messages: dict[bytes, bytes] = {}
@@ -110,13 +130,14 @@ class RecordCache:
         if form is None:
             redacted, secrets = part, None
             if self._redactor is not None:
-                redacted, secrets = self._redactor.head(part, side)
+                redacted, secrets = self._redactor.head(part, side, plain)
             text = (plain if redacted is part else orjson.dumps(redacted))[1:-1]
             if request is None:
                 form = LogForm(_encoded(redacted), secrets, text=text)
             else:
-                form = LogForm(_encoded(redacted), secrets, _operation(request), text, _outcome(request, redacted))
-            if len(key) <= _LARGEST:
+                outcome = _outcome(request, redacted)
+                form = LogForm(None, secrets, _operation(request), text, outcome)
+            if len(key) <= _LARGEST and (request is None or comes_again(self._seen, key, _MOST_SEEN)):
                 remember(self._forms, key, form, _MOST)  # heads with an older `Date` do not come again
         return form
 
@@ -137,7 +158,7 @@ class RecordCache:
                 return form
         if isinstance(form, LogForm) and form.secrets is None and "truncated" not in form.fields:
             if not form.text:
-                form = prepared.log_form = replace(form, text=encode_value(form.fields))
+                form.text = encode_value(form.fields)
             return form
         return None
 

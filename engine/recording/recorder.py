@@ -43,7 +43,7 @@ _NEVER_LEFT_OUT = frozenset({"session-started", "session-ended", "gap"})
 class Recorder:
     """The recorder of one session. Used by one event loop; `WorkerRecorder` is that of a worker process."""
 
-    _step: ClassVar[int] = 1
+    step: ClassVar[int] = 1
     """The difference between the numbers of two records."""
 
     def __init__(
@@ -77,6 +77,10 @@ class Recorder:
         self._queued = 0
         self._pending = 0
         self._timer: asyncio.TimerHandle | None = None
+        self.can_defer = not drop and callbacks is None
+        """Whether `defer` may be called: no record is left out, and no callback waits for each."""
+        self._deferred: Callable[[], None] | None = None
+        """Adds records that come before all that are added from now on."""
         self._dropped: Counter[str] = Counter()
         self.tap: Callable[[bytes], None] | None = None
         """Called with each batch of encoded lines, secrets replaced, when it is passed to the writers."""
@@ -99,6 +103,8 @@ class Recorder:
 
         After the last record of the session, records are ignored.
         """
+        if self._deferred is not None:
+            self._add_deferred()
         if self._closed:
             return
         if self._drop and (self._dropped or self._is_full()) and not self._resume(record):
@@ -109,6 +115,8 @@ class Recorder:
     def add_line(self, kind: str, record_id: str, rest: bytes) -> None:
         """Number a record that is encoded already, and add it to the batch: its type, its id, and its line without
         `UNNUMBERED` at the beginning. After the last record of the session, it is ignored."""
+        if self._deferred is not None:
+            self._add_deferred()
         if self._closed:
             return
         if self._drop and (self._dropped or self._is_full()) and not self._resume({"type": kind, "id": record_id}):
@@ -116,7 +124,7 @@ class Recorder:
         self._append(kind, record_id, b'{"seq":%d' % self._seq, rest)
 
     def _append(self, kind: str, record_id: str, line: bytes, rest: bytes = b"") -> None:
-        self._seq += self._step
+        self._seq += self.step
         lines, kinds = self._lines, self._kinds
         kinds.append(kind)
         self._ids.append(record_id)
@@ -129,6 +137,38 @@ class Recorder:
             self.flush()
         elif self._timer is None:
             self._timer = self._loop.call_later(BATCH_SECONDS, self.flush)
+
+    def defer(self, add: Callable[[], None]) -> None:
+        """Call `add` before the next record is added and before the batch is passed on, unless `add_joined` comes
+        first. It adds the records that happened before. Only for a recorder that `can_defer`."""
+        if self._deferred is not None:
+            self._add_deferred()
+        self._deferred = add
+        if self._timer is None and not self._closed:
+            self._timer = self._loop.call_later(BATCH_SECONDS, self.flush)
+
+    @property
+    def next_number(self) -> int:
+        """The number of the next record if none is deferred; those that follow it are `step` apart."""
+        return self._seq
+
+    def add_joined(self, kinds: Sequence[str], ids: Sequence[str], lines: bytes) -> None:
+        """Add records instead of those that are deferred: their types, their ids, and their whole lines, with numbers
+        from `next_number` on."""
+        self._deferred = None
+        if self._closed:
+            return
+        self._seq += self.step * len(kinds)
+        self._lines += lines
+        self._kinds += kinds
+        self._ids += ids
+        if len(self._kinds) >= self._batch:
+            self.flush()
+
+    def _add_deferred(self) -> None:
+        add, self._deferred = self._deferred, None
+        assert add is not None
+        add()
 
     def add_lines(self, kinds: Sequence[str], rests: Sequence[bytes]) -> None:
         """Number and append lines encoded by a worker: their types, and each line without its leading `UNNUMBERED`."""
@@ -164,8 +204,13 @@ class Recorder:
 
     def flush(self) -> None:
         """Pass the batch to the writers, however small it is."""
+        if self._deferred is not None:
+            self._add_deferred()
         if self._kinds:
             self._hand_over(bytes(self._lines))
+        elif self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def _hand_over(self, lines: bytes) -> None:
         """Pass the lines of the batch to the writers, and begin the next one."""
@@ -196,8 +241,8 @@ class Recorder:
 
     async def written(self) -> int:
         """Return when every record added so far is written and can be read, and its last number; -1 without records."""
-        last = self._seq - self._step
         self.flush()
+        last = self._seq - self.step
         waiting = [(writer, anyio.Event()) for writer, _ in self._writers]
         for writer, event in waiting:
             writer.then(partial(self._show, event))

@@ -21,6 +21,7 @@ from mockrec.engine.recording.callbacks import Callbacks
 from mockrec.engine.recording.envelope import Record
 from mockrec.engine.recording.event_log import Log
 from mockrec.engine.recording.exchange_log import ExchangeLog
+from mockrec.engine.recording.joined_records import JoinedRecords
 from mockrec.engine.recording.outputs import OutputSettings, open_outputs
 from mockrec.engine.recording.parts import SessionParts
 from mockrec.engine.recording.recorder import Recorder
@@ -100,6 +101,7 @@ class Recording:
             self._backlog,
             self._hold_time,
             self._descriptors,
+            JoinedRecords(self.recorder) if self.recorder.can_defer else None,
         )
 
     @property

@@ -20,7 +20,7 @@ Pack = Callable[[Sequence[str], Sequence[str], Sequence[bytes]], bytes]
 class WorkerRecorder(Recorder):
     """A recorder that neither numbers records nor writes a log."""
 
-    _step = 0
+    step = 0
 
     def __init__(self, sinks: Sequence[Sink], *, pack: Pack, **options: Any) -> None:
         """`options` are those of `Recorder`."""

@@ -98,11 +98,15 @@ class Redactor:
 
     # ── records ────────────────────────────────────────────────────────────────────────────────────
 
-    def record(self, record: Record, owner: SecretScope | None = None, side: str | None = None) -> Record:
+    def record(
+        self, record: Record, owner: SecretScope | None = None, side: str | None = None, line: bytes | None = None
+    ) -> Record:
         """Redact a record, or a part of one; return the same object if it holds no secret. `owner` remembers the
-        secrets that are found, and those that it knows are replaced too. Raises TooMuch."""
+        secrets that are found, and those that it knows are replaced too. `line` is its encoded form, if the caller has
+        it. Raises TooMuch."""
         known = owner.known if owner is not None else None
-        line = encode_lines((record,))
+        if line is None:
+            line = encode_lines((record,))
         if not (self.looks_everywhere or self._find(line) or b'"base64":"' in line or b"\\u0000" in line):
             return record if known is None else self._replace_known(record, line, known)
         self._check(line)
@@ -142,12 +146,12 @@ class Redactor:
         self.count += replacer.count
         return redacted
 
-    def head(self, head: Record, side: str) -> tuple[Record, SecretMap | None]:
+    def head(self, head: Record, side: str, line: bytes | None = None) -> tuple[Record, SecretMap | None]:
         """Redact a head that will be part of several records; return it with the secrets found. They are not counted
-        here, but with each record."""
+        here, but with each record. `line`: see `record`."""
         scope, before, most = DetachedScope(), self.count, self.most
         self.most = None  # a head is no longer than `limits` allow
-        redacted = self.record(head, scope, side)
+        redacted = self.record(head, scope, side, line)
         self.most = most
         found, count, self.count = scope.known, self.count - before, before
         if count and found is None:

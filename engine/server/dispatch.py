@@ -20,6 +20,8 @@ from mockrec.engine.usercode.failure import UserError
 
 ReadMore = Callable[[], Awaitable[None]]
 """Returns when more of the request has been received."""
+Found = CompiledRule | NeedBody | AskUser | None
+"""What a selection has found: a rule, what it lacks to go on, or no rule."""
 
 
 async def select_plan(context: ServerContext, exchange: Exchange, read_more: ReadMore) -> CompiledSteps:
@@ -39,13 +41,18 @@ async def select_plan(context: ServerContext, exchange: Exchange, read_more: Rea
     rules = context.rules if scope is None else scope.rules
     plan: CompiledSteps | None = None
     try:
-        rule = await _select(context, rules, exchange, read_more, -1)
+        found = _select(context, rules, exchange, -1)
+        if found is None or isinstance(found, CompiledRule):
+            rule = found  # most rules lack nothing, and need no coroutine
+        else:
+            rule = await _completed(found, context, rules, exchange, read_more, -1)
         while rule is not None and rule.continues:
             rules.use(rule)
             plan = await rule.plan.edit(exchange, rule, read_more)
             if plan is not None:
                 break  # the rule has answered, or has failed
-            rule = await _select(context, rules, exchange, read_more, rule.rank)
+            found = _select(context, rules, exchange, rule.rank)
+            rule = await _completed(found, context, rules, exchange, read_more, rule.rank)
         else:
             unmatched = context.unmatched if scope is None else scope.unmatched_steps
             plan = unmatched if rule is None else rule.plan
@@ -60,23 +67,24 @@ async def select_plan(context: ServerContext, exchange: Exchange, read_more: Rea
     return plan
 
 
-async def _select(
-    context: ServerContext, rules: RuleSet, exchange: Exchange, read_more: ReadMore, after: int
-) -> CompiledRule | None:
-    """Return the first matching rule after the rank `after`, once its matchers have what they need.
-
-    Raises MatcherError.
-    """
+def _select(context: ServerContext, rules: RuleSet, exchange: Exchange, after: int) -> Found:
+    """Return the first matching rule after the rank `after`, or what its matchers lack. Raises MatcherError."""
     view = exchange.view
     if rules.asks_user and view.answers is None:
         view.answers = {}
     if rules.defers and context.deferred_matcher is not None and view.deferral is None:
         view.deferral = deferral_of(exchange)
-    rule = rules.select(view, after)
-    while rule is NEED_BODY or isinstance(rule, AskUser):
-        await _obtain(rule, context, exchange, read_more)
-        rule = rules.select(view, after)
-    return rule
+    return rules.select(view, after)
+
+
+async def _completed(
+    found: Found, context: ServerContext, rules: RuleSet, exchange: Exchange, read_more: ReadMore, after: int
+) -> CompiledRule | None:
+    """Return the rule, once its matchers have what they lack. Raises MatcherError."""
+    while found is NEED_BODY or isinstance(found, AskUser):
+        await _obtain(found, context, exchange, read_more)
+        found = rules.select(exchange.view, after)
+    return found
 
 
 async def _obtain(missing: NeedBody | AskUser, context: ServerContext, exchange: Exchange, read_more: ReadMore) -> None:

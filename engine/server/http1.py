@@ -33,6 +33,7 @@ from mockrec.engine.server.client_end import (
 from mockrec.engine.server.context import ServerContext
 from mockrec.engine.server.dispatch import select_plan
 from mockrec.engine.server.http1_channel import Http1Channel
+from mockrec.engine.server.http1_direct import DirectAnswers
 from mockrec.engine.server.proxy_auth import AUTH_REQUIRED, authenticate, proxy_tags
 from mockrec.engine.server.refusal import http1_refusal
 from mockrec.engine.steps.plan import CompiledSteps
@@ -48,7 +49,7 @@ _EXCHANGES_IN_A_ROW = 32
 _LINGER_SECONDS = 1.0
 
 
-class Http1Connection:
+class Http1Connection(DirectAnswers):
     """One HTTP/1 connection. `serve` returns when it has ended, or with the tunnel that the client opened."""
 
     def __init__(
@@ -64,6 +65,7 @@ class Http1Connection:
         self._client = client
         self._connection_context = connection_context
         self._holder = holder
+        DirectAnswers.__init__(self)
         self._codec = H1Server(context.limits.head, lenient=context.lenient)
         self._channel = Http1Channel(self._codec, stream)
         self._exchange: Exchange | None = None
@@ -98,6 +100,7 @@ class Http1Connection:
         """
         try:
             with self._scope:
+                self._stream.divert(self._answer_directly)
                 return await self._serve(first)
         except ClientLeft:
             pass
@@ -110,6 +113,7 @@ class Http1Connection:
             if self._exchange is not None:
                 self._exchange.abort({"code": "E_DEFECT", **described(error)})
         finally:
+            self._stream.divert(None)
             if self._exchange is not None:
                 if self._holder.stalled:
                     self._exchange.abort(TOOK_NOTHING)
@@ -148,8 +152,24 @@ class Http1Connection:
     # ── the response ───────────────────────────────────────────────────────────────────────────────
 
     async def _respond(self, exchange: Exchange) -> None:
-        """Select the rule and run its steps."""
-        await self._run(await select_plan(self._context, exchange, self._take_more), exchange)
+        """Select the rule and run its steps, unless that was begun already."""
+        begun, self._begun = self._begun, None
+        if begun is None:
+            await self._begin_response(exchange)
+        elif not begun.done:
+            await begun
+        plan, self._plan = self._plan, None
+        if plan is not None:
+            await self._run(plan, exchange)
+
+    async def _begin_response(self, exchange: Exchange) -> None:
+        """Select the rule and run its steps, or leave them in `_plan` if they have to run in a task."""
+        plan = await select_plan(self._context, exchange, self._take_more)
+        self._waits = not plan.never_blocks
+        if plan.never_blocks and exchange.request_body.complete:
+            await plan.run(exchange)
+        else:
+            self._plan = plan
 
     async def _take_more(self) -> None:
         self._take(await self._receive())
@@ -157,8 +177,6 @@ class Http1Connection:
     async def _run(self, plan: CompiledSteps, exchange: Exchange) -> None:
         if not exchange.request_body.complete:
             await self._run_while_reading(plan, exchange)
-        elif plan.never_blocks:
-            await plan.run(exchange)
         else:
             await self._run_while_watching(plan, exchange)
 
@@ -271,6 +289,8 @@ class Http1Connection:
             self._stream.clear_expired()
             raise ProtocolViolation(Fault(TIMEOUT, status=408, raw=codec.pending)) from None
         self._holder.deadline = math.inf
+        if self._is_left:
+            return self._parts_left(data)
         if not begun and self._exchange is None:
             self._head_began = clock.now()
         return codec.receive(data)

@@ -21,6 +21,10 @@ class ByteStream(Protocol):
     async def receive(self, max_bytes: int = ...) -> bytes:
         """Return all bytes received so far; wait until there is at least one."""
 
+    def divert(self, take: Callable[[bytes], bytes | None] | None) -> None:
+        """Pass bytes to `take` instead of a `receive` that waits; None ends that. `take` returns the bytes that
+        `receive` shall return, which may be empty; None if it shall go on waiting. May do nothing."""
+
     async def send(self, item: bytes) -> None:
         """Write `item`; wait while the write buffer is full."""
 

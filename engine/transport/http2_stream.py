@@ -108,6 +108,9 @@ class Http2ByteStream:
             self._unacknowledged = 0
             self._writer.push()
 
+    def divert(self, take: Callable[[bytes], bytes | None] | None) -> None:
+        """See `ByteStream`; it does nothing."""
+
     async def send(self, item: bytes) -> None:
         """Write; wait until most of `item` has fitted into the flow-control window."""
         await self.wait_writable()

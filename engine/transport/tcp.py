@@ -49,6 +49,8 @@ class TcpStream(ByteStream, asyncio.Protocol):
         self._lost = False
         self._expired = False
         self._reader: asyncio.Future[None] | None = None
+        self._take: Callable[[bytes], bytes | None] | None = None
+        """See `divert`."""
         self._disconnect_callback: Callable[[], None] | None = None
         self._paused_reading = False
         self._writable: asyncio.Event | None = None
@@ -82,6 +84,11 @@ class TcpStream(ByteStream, asyncio.Protocol):
             self._opened(self)
 
     def data_received(self, data: bytes) -> None:
+        if self._take is not None and self._reader is not None and not (self._chunks or self._reader.done()):
+            left = self._take(data)
+            if left is None:
+                return
+            data = left
         self._chunks.append(data)
         self._size += len(data)
         # The code that has read the last bytes may not have passed them on yet; more would be buffered in addition.
@@ -132,6 +139,10 @@ class TcpStream(ByteStream, asyncio.Protocol):
             self._report_disconnect()
         elif self._paused_reading and callback is not None and self._size <= _WATCHED_AHEAD:
             self._resume_reading()
+
+    def divert(self, take: Callable[[bytes], bytes | None] | None) -> None:
+        """See `byte_stream.py`."""
+        self._take = take
 
     def _resume_reading(self) -> None:
         if not (self._lost or self._transport.is_closing()):

@@ -108,6 +108,9 @@ class TlsStream:
                 raise TlsError(self._failure) from error
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
+    def divert(self, take: Callable[[bytes], bytes | None] | None) -> None:
+        """See `ByteStream`; it does nothing."""
+
     async def send(self, item: bytes) -> None:
         """Write; see `ByteStream`."""
         if self._closed:

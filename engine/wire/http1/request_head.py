@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from mockrec.engine.bounded_cache import remember
+from mockrec.engine.bounded_cache import comes_again, remember
 from mockrec.engine.wire.fault_codes import (
     BAD_HOST,
     INVALID_CODING,
@@ -32,6 +32,9 @@ _AUTHORITY_FORM = re.compile(rb"[^/?#@]+")
 _CACHED_HEADS: Final = 1024
 _CACHED_HEAD_SIZE: Final = 4096
 _heads: dict[bytes, RequestHead] = {}
+_SEEN_HEADS: Final = 4096
+_seen: set[int] = set()
+"""The hashes of heads that have come, and are not cached before they come again."""
 
 
 def read_head(raw: bytes) -> RequestHead | Fault:
@@ -40,11 +43,17 @@ def read_head(raw: bytes) -> RequestHead | Fault:
     if known is not None:
         return known
     lines = raw[:-4].split(b"\r\n")
-    fault = _syntax_fault(lines, raw)
+    fault = _request_line_fault(lines[0], raw)
     if fault is not None:
         return fault
-    head = _build(lines, raw)
-    if isinstance(head, RequestHead) and len(raw) <= _CACHED_HEAD_SIZE:
+    fields: list[re.Match[bytes]] = []
+    for line in lines[1:]:
+        matched = FIELD_LINE.fullmatch(line)
+        if matched is None:
+            return _field_fault(line, raw)
+        fields.append(matched)
+    head = _build(lines[0], fields, raw)
+    if isinstance(head, RequestHead) and len(raw) <= _CACHED_HEAD_SIZE and comes_again(_seen, raw, _SEEN_HEADS):
         remember(_heads, raw, head, _CACHED_HEADS)
     return head
 
@@ -101,9 +110,13 @@ def _header_fault(lines: list[bytes], raw: bytes) -> Fault | None:
     match = FIELD_LINE.fullmatch
     for line in lines:
         if match(line) is None:
-            # A bare LF ends a line for some recipients and not for others (RFC 9112, 2.2): request smuggling.
-            return Fault(INVALID_VERSION if b"\n" in line else INVALID_HEADER, raw=raw)
+            return _field_fault(line, raw)
     return None
+
+
+def _field_fault(line: bytes, raw: bytes) -> Fault:
+    # A bare LF ends a line for some recipients and not for others (RFC 9112, 2.2): request smuggling.
+    return Fault(INVALID_VERSION if b"\n" in line else INVALID_HEADER, raw=raw)
 
 
 def _request_line_fault(line: bytes, raw: bytes) -> Fault | None:
@@ -134,13 +147,9 @@ def _target_form_fits(method: bytes, target: bytes) -> bool:
     return target.startswith(b"/") or target == b"*" or _ABSOLUTE_FORM.match(target) is not None
 
 
-def _build(lines: list[bytes], raw: bytes) -> RequestHead | Fault:
-    method, target, version = lines[0].decode("latin-1").split(" ")
-    raw_headers: list[list[str]] = []
-    for line in lines[1:]:
-        matched = FIELD_LINE.fullmatch(line)
-        assert matched is not None  # _syntax_fault has checked every line
-        raw_headers.append([matched[1].decode("latin-1"), matched[2].decode("latin-1")])
+def _build(line: bytes, fields: list[re.Match[bytes]], raw: bytes) -> RequestHead | Fault:
+    method, target, version = line.decode("latin-1").split(" ")
+    raw_headers = [[matched[1].decode("latin-1"), matched[2].decode("latin-1")] for matched in fields]
     head = RequestHead(method, target, version[5:], raw_headers, header_table(raw_headers))
     code = _read_framing(head)
     if code:

@@ -106,3 +106,22 @@ def test_timestamps_of_another_second_do_not_spoil_the_date(monkeypatch: pytest.
 def test_an_http_date_is_now() -> None:
     shown = parsedate_to_datetime(clock.http_date().decode())
     assert abs(shown - datetime.now(UTC)) < timedelta(seconds=5)
+
+
+def test_three_times_of_one_second_are_those_of_their_timestamps() -> None:
+    begin = 1_700_000_000_000.0 - clock.anchor()
+    for first, second, third in [
+        (0.5, 0.5, 999.5),
+        (100.25, 100.75, 101.0),
+        (0.5, 1.0, 1000.5),
+        (999.5, 1000.5, 1001.0),
+    ]:
+        times = [begin + first, begin + second, begin + third]
+        found = clock.same_second(*times)
+        if len({clock.timestamp(time)[:19] for time in times}) > 1:
+            assert found is None
+        else:
+            assert found is not None
+            encoded, *micros = found
+            assert [f"{encoded.decode()}{one:06d}Z" for one in micros] == [clock.timestamp(time) for time in times]
+    assert clock.same_second(begin + 0.5, begin + 1.5, begin + 2000.0) is None

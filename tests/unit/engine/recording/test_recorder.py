@@ -146,6 +146,69 @@ async def test_records_are_counted_by_type_also_without_a_sink() -> None:
     assert seen == [{"request": 2, "response": 1}]
 
 
+# ── deferred records ───────────────────────────────────────────────────────────────────────────────
+
+
+def deferred(it: Recorder, *kinds: str) -> None:
+    it.defer(lambda: [it.add(record(kind)) for kind in kinds])  # type: ignore[func-returns-value, misc]
+
+
+async def test_deferred_records_come_before_the_next_one(sink: Any) -> None:
+    it = recording(sink)
+    deferred(it, "request-initiated", "request")
+    it.add(record("abort"))
+    deferred(it, "request-initiated")
+    it.add_line("request", "id", b',"type":"request"}\n')
+    deferred(it, "request-initiated")
+    deferred(it, "websocket-request")
+    it.add_lines(["gap"], [b',"type":"gap"}\n'])
+    await it.close(last)
+    expected = ["request-initiated", "request", "abort", "request-initiated", "request", "request-initiated"]
+    assert sink.types == [*expected, "websocket-request", "gap", "session-ended"]
+    assert [one["seq"] for one in sink.records] == list(range(9))
+
+
+async def test_a_deferred_record_does_not_wait_long(sink: Any) -> None:
+    it = recording(sink)
+    deferred(it, "request")
+    assert sink.batches == []
+    await until(lambda: sink.types == ["request"])
+    await it.close(last)
+
+
+async def test_deferred_records_are_written_when_asked_for(sink: Any) -> None:
+    it = recording(sink)
+    deferred(it, "request-initiated", "request")
+    with anyio.fail_after(20):
+        assert await it.written() == 1
+    assert sink.types == ["request-initiated", "request"]
+    deferred(it, "response")
+    assert it.close_now(last, module.clock.now() + 20_000)
+    assert sink.types == ["request-initiated", "request", "response", "session-ended"]
+
+
+async def test_joined_records_replace_the_deferred_ones(sink: Any) -> None:
+    it = recording(sink)
+    for number in range(BATCH_RECORDS):
+        deferred(it, "abort")
+        first = it.next_number
+        lines = b'{"seq":%d,"type":"request","n":%d}\n{"seq":%d,"type":"response"}\n' % (first, number, first + 1)
+        it.add_joined(["request", "response"], ["a", "a"], lines)
+    await it.close(last)
+    deferred(it, "abort")
+    it.add_joined(["request"], ["a"], b"never")
+    it.flush()
+    assert sink.types == [*["request", "response"] * BATCH_RECORDS, "session-ended"]
+    assert [one["seq"] for one in sink.records] == list(range(2 * BATCH_RECORDS + 1))
+    assert it.counts["response"] == BATCH_RECORDS
+
+
+async def test_a_log_that_leaves_records_out_or_is_listened_to_defers_none() -> None:
+    assert recording().can_defer
+    assert not recording(drop=True).can_defer
+    assert not recording(callbacks=Callbacks({}, {})).can_defer
+
+
 # ── backpressure ───────────────────────────────────────────────────────────────────────────────────
 
 

@@ -128,6 +128,41 @@ async def test_receive_waits_for_bytes(pair: Pair) -> None:
     assert received == [b"hello"]
 
 
+async def test_diverted_bytes_do_not_wake_the_receive(pair: Pair) -> None:
+    taken: list[bytes] = []
+    left: dict[bytes, bytes | None] = {b"none": None, b"empty": b"", b"some": b"me", b"all": b"all"}
+
+    def take(data: bytes) -> bytes | None:
+        taken.append(data)
+        return left[data]
+
+    received: list[bytes] = []
+
+    async def receive() -> None:
+        received.append(await pair.stream.receive())
+
+    pair.stream.divert(take)
+    pair.stream.data_received(b"all")  # no `receive` waits
+    assert await pair.stream.receive() == b"all"
+    assert taken == []
+    for data in (b"empty", b"some", b"all"):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(receive)
+            for _ in range(3):
+                await wait_all_tasks_blocked()
+                pair.stream.data_received(b"none")
+            pair.stream.data_received(data)
+            pair.stream.data_received(b"+")  # the task has not run so far
+    assert received == [b"+", b"me+", b"all+"]
+    assert taken == [one for data in (b"empty", b"some", b"all") for one in (b"none", b"none", b"none", data)]
+    pair.stream.divert(None)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(receive)
+        await wait_all_tasks_blocked()
+        pair.stream.data_received(b"none")
+    assert received[-1] == b"none"
+
+
 async def test_all_that_arrived_comes_at_once(pair: Pair) -> None:
     pair.stream.data_received(b"one ")
     pair.stream.data_received(b"two")

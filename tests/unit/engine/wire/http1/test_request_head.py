@@ -237,20 +237,27 @@ def test_only_http_1_1_clients_expect_a_100(raw: bytes, expects: bool) -> None:
     assert good(raw).expects_continue is expects
 
 
-def test_equal_heads_are_read_once() -> None:
+def test_heads_that_come_again_are_read_once() -> None:
     raw = with_fields(b"X-Same: 1")
-    assert read_head(raw) is read_head(bytes(bytearray(raw)))
+    read_head(raw)
+    assert read_head(bytes(bytearray(raw))) is read_head(bytes(bytearray(raw)))
 
 
 def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     known: dict[bytes, RequestHead] = {}
     monkeypatch.setattr(heads, "_heads", known)
+    monkeypatch.setattr(heads, "_seen", set())
     for number in range(3000):
         read_head(with_fields(b"X-Number: %d" % number))
+    assert known == {}  # none of them has come again
+    for number in range(6000):
+        read_head(with_fields(b"X-Number: %d" % (number // 2)))
     assert 0 < len(known) <= 1024
+    assert len(heads._seen) <= 4096
     known.clear()
-    read_head(with_fields(b"X-Long: " + b"a" * 5000))
-    read_head(with_fields(b"Content-Length: bad"))
+    for _ in range(2):
+        read_head(with_fields(b"X-Long: " + b"a" * 5000))
+        read_head(with_fields(b"Content-Length: bad"))
     assert known == {}
 
 
