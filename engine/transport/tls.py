@@ -14,6 +14,7 @@ import anyio
 from mockrec.engine.late import Late
 from mockrec.engine.transport.byte_stream import ByteStream
 from mockrec.engine.transport.tcp import TcpStream
+from mockrec.engine.transport.tls_memory import RECORD, memory_of
 from mockrec.engine.transport.tls_records import RecordCounter
 
 if TYPE_CHECKING:
@@ -22,8 +23,6 @@ else:
     SSL = Late("OpenSSL.SSL")
 
 _PIECE = 65536
-_RECORD = 16384
-"""Bytes of data in the largest record (RFC 8446, 5.1); OpenSSL returns those of one at a time."""
 _SMALL_WRITE = 16 * 1024
 _RECORD_OVERHEAD = 64
 """Bytes by which encryption makes a record of 16 KiB longer, at most."""
@@ -46,6 +45,7 @@ class TlsStream:
         """`tls` is new and knows whether it is client or server; `received` was read from the stream below already."""
         self.below = below
         self.tls = tls
+        self._memory = memory_of(tls)
         self.peer = below.peer
         self.local = below.local
         self._plain = b""
@@ -68,7 +68,7 @@ class TlsStream:
 
     def _take(self, data: bytes) -> None:
         """Give OpenSSL what was received."""
-        self.tls.bio_write(data)
+        self._memory.put_received(data)
         ends = self._records.count(data)
         self._unread = -1 if self._unread else ends or -1
 
@@ -112,11 +112,11 @@ class TlsStream:
         """Return the data of all complete records."""
         if self._failure:
             raise TlsError(self._failure)
-        tls = self.tls
+        read = self._memory.read
         pieces: list[bytes] = []
         try:
             while self._unread:
-                pieces.append(tls.recv(_RECORD))
+                pieces.append(read())
                 if self._unread > 0:
                     self._unread -= 1
         except SSL.WantReadError:
@@ -149,27 +149,19 @@ class TlsStream:
 
     def _encrypt(self, data: bytes) -> bytes:
         try:
-            self.tls.sendall(data)
+            self._memory.write(data)
         except SSL.Error as error:
             raise TlsError(reason_of(error)) from error
-        return self._outgoing(len(data) + (len(data) // 16384 + 1) * _RECORD_OVERHEAD + 1024)
-
-    def _outgoing(self, size: int) -> bytes:
-        """Return everything that OpenSSL wants to send; it is probably not more than `size`."""
-        try:
-            data = self.tls.bio_read(size)
-        except SSL.WantReadError:
-            return b""
-        return data if len(data) < size else data + self._outgoing(_CONTROL_ROOM)
+        return self._memory.take_sent(len(data) + (len(data) // RECORD + 1) * _RECORD_OVERHEAD + 1024)
 
     async def _flush(self, size: int) -> None:
         await self.below.wait_writable()
-        data = self._outgoing(size)
+        data = self._memory.take_sent(size)
         if data:
             self.below.write_nowait(data)
 
     def _flush_nowait(self) -> None:
-        data = self._outgoing(_CONTROL_ROOM)
+        data = self._memory.take_sent(_CONTROL_ROOM)
         if data:
             self.below.write_nowait(data)
 
