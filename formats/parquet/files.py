@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -17,6 +17,7 @@ from mockrec.formats.parquet import arrays
 from mockrec.formats.parquet.arrow_schema import EVENTS, REPEATING, SCHEMAS
 from mockrec.formats.parquet.layout import FROM_HEADERS, TABLE_VERSION
 from mockrec.formats.parquet.lines import damaged, lines_of
+from mockrec.formats.parquet.operation_columns import NO_OPERATIONS
 from mockrec.formats.parquet.paths import is_uri
 from mockrec.formats.schema.errors import SessionError
 
@@ -131,6 +132,12 @@ class EventsFile:
             for key, value in found.items()
             if key.startswith(b"mockrec.")
         }
+
+    @cached_property
+    def has_no_operations(self) -> bool:
+        """Whether no row may have an operation, by what the footer says of rows that are still the same in number."""
+        said = self.metadata
+        return said.get("operations") == NO_OPERATIONS and said.get("rowCount") == str(self._file.metadata.num_rows)
 
     @property
     def parquet(self) -> Any:
