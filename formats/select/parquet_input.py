@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -139,15 +139,16 @@ class ParquetInput:
         """See `AnyInput`. Columns that are null in a whole file may be missing; repeating texts are dictionaries."""
         batch = None
         for file, groups in self._reader.files(_DICTIONARIES):
-            for first in range(0, len(groups), _SCANNED_GROUPS):
-                some = groups[first : first + _SCANNED_GROUPS]
-                start = 0
-                for batch in self._reader.batches(file, some, list(dict.fromkeys([*names, "type"]))):
-                    self._scanned = file, some, start, batch.num_rows
-                    yield marked(batch, no_operations=file.has_no_operations)
-                    start += batch.num_rows
-                self._scanned = None
-                self._progress(sum(file.parquet.metadata.row_group(group).total_byte_size for group in some))
+            parts = [groups[first : first + _SCANNED_GROUPS] for first in range(0, len(groups), _SCANNED_GROUPS)]
+            with closing(self._reader.ahead(file, parts, list(dict.fromkeys([*names, "type"])))) as reading:
+                for some, batches in zip(parts, reading, strict=True):
+                    start = 0
+                    for batch in batches:
+                        self._scanned = file, some, start, batch.num_rows
+                        yield marked(batch, no_operations=file.has_no_operations)
+                        start += batch.num_rows
+                    self._scanned = None
+                    self._progress(sum(file.parquet.metadata.row_group(group).total_byte_size for group in some))
         self._note_end(batch)
 
     def small_rows(self, names: Sequence[str], hinted: Sequence[str]) -> list[pa.RecordBatch] | None:
