@@ -32,7 +32,7 @@ _COMPLETE = arrays.texts(sorted(COMPLETE_TYPES))
 _ENDED = arrays.texts(sorted(TERMINAL_TYPES))
 _UNCOUNTED = arrays.texts(["request-initiated", "response", *sorted(COMPLETE_TYPES)])
 """Types of which no record has to be counted by itself."""
-_OF_LINES = frozenset({"body", "headers", "operation", "content", "timingEvents"})
+_OF_LINES = frozenset({"body", "headers", "trailers", "operation", "content", "timingEvents"})
 """Keys of `NEEDED` that are read as a whole only for lines."""
 _PATHS = (
     *(path for path in NEEDED if path[0] not in _OF_LINES),

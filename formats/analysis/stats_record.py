@@ -47,6 +47,6 @@ class StatsRecord(msgspec.Struct, gc=False):
 
 NEEDED = (
     *((name,) for name in StatsRecord.__struct_fields__),
-    *(("headers",), ("operation",), ("content",)),
+    *(("headers",), ("trailers",), ("operation",), ("content",)),
 )
 """The paths of these keys, for sources that can leave the rest of a record out."""

@@ -103,7 +103,7 @@ def _of_small(session: AnyInput) -> list[pa.RecordBatch] | None:
     # Imported here: only Parquet needs pyarrow.
     from mockrec.formats.analysis.stats_columns import ColumnStats
 
-    found: list[pa.RecordBatch] | None = small_rows(ColumnStats.all_names)
+    found: list[pa.RecordBatch] | None = small_rows(ColumnStats.names, ColumnStats.all_names)
     return found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -17,11 +17,13 @@ from mockrec.formats.parquet import arrays
 from mockrec.formats.parquet.arrow_schema import EVENTS, REPEATING, SCHEMAS
 from mockrec.formats.parquet.layout import FROM_HEADERS, TABLE_VERSION
 from mockrec.formats.parquet.lines import damaged, lines_of
+from mockrec.formats.parquet.operation_columns import NO_OPERATIONS
 from mockrec.formats.parquet.paths import is_uri
 from mockrec.formats.schema.errors import SessionError
 
 GROUP_ROWS = 16_384
 """Rows of a row group: enough for columns to compress well, few enough for statistics to exclude groups."""
+_LOCAL = (pafs.LocalFileSystem, type(None))
 _WHOLE_ROWS = 2 * GROUP_ROWS
 _WHOLE_BYTES = 64 * 1024 * 1024
 """Limits of a row group of which some columns are read at once, with bodies. Those that mockrec writes are smaller."""
@@ -86,6 +88,8 @@ class EventsFile:
         Raises `SessionError`.
         """
         self.name = name
+        self._again = (path, dictionaries) if isinstance(path, str) and isinstance(filesystem, _LOCAL) else None
+        self._second: EventsFile | None = None
         self._remote = not isinstance(filesystem, pafs.LocalFileSystem)
         try:
             try:
@@ -123,7 +127,14 @@ class EventsFile:
 
     def close(self) -> None:
         """Close the file."""
+        if self._second is not None:
+            self._second.close()
         self._file.close()
+
+    @property
+    def has_second(self) -> bool:
+        """Whether `rows` reads with an open file of its own, so that another thread may read with this one."""
+        return self._again is not None
 
     @property
     def metadata(self) -> dict[str, str]:
@@ -134,6 +145,12 @@ class EventsFile:
             for key, value in found.items()
             if key.startswith(b"mockrec.")
         }
+
+    @cached_property
+    def has_no_operations(self) -> bool:
+        """Whether no row may have an operation, by what the footer says of rows that are still the same in number."""
+        said = self.metadata
+        return said.get("operations") == NO_OPERATIONS and said.get("rowCount") == str(self._file.metadata.num_rows)
 
     @property
     def parquet(self) -> Any:
@@ -175,7 +192,8 @@ class EventsFile:
         named = [name for name in columns if name in self.names]
         is_small = group.num_rows <= _WHOLE_ROWS and group.total_byte_size <= _WHOLE_BYTES
         first = done = 0
-        for batch in (self.group(number, named),) if is_small else self.batches(named, [number]):
+        source = self._opened_again()
+        for batch in (source.group(number, named),) if is_small else source.batches(named, [number]):
             end = bisect_left(rows, first + batch.num_rows, done)
             if end - done == batch.num_rows:
                 yield batch
@@ -185,6 +203,14 @@ class EventsFile:
             done = end
             if done == len(rows):
                 return
+
+    def _opened_again(self) -> EventsFile:
+        if self._again is None:
+            return self
+        if self._second is None:
+            path, dictionaries = self._again
+            self._second = EventsFile(self.name, None, path, dictionaries, self._file.metadata)
+        return self._second
 
     def lines(self) -> Iterator[bytes]:
         """The records of the file as JSON Lines."""

@@ -10,6 +10,7 @@ only if that has a hint, they are asked one by one.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache, reduce
@@ -30,6 +31,9 @@ _UNSEEN = ("bodyBytes", "bodyFile", "operationProtocol")
 """Columns with a value only in rows whose hint may be in no column: bodies that are no text."""
 HINTED = ("url", "rawHeaders", "bodyText", EXTRA, *_UNSEEN)
 """The columns that may have a hint, or tell that there may be one."""
+NO_OPERATIONS = f"none by {hashlib.sha256(repr((HINTS, LINE_HINTS, HINTED)).encode()).hexdigest()[:16]}"
+"""Of rows of which none may have an operation, as far as this version knows protocols. Footers of files say so."""
+_MARK = b"operations of these rows"
 _COMPLETE = arrays.texts(sorted(COMPLETE_TYPES))
 _MESSAGE, _GET = arrays.text("websocket-message-received"), arrays.text("GET")
 _TELLING = "query=|extensions="
@@ -51,19 +55,33 @@ def naming_rows(kinds: pa.Array, methods: pa.Array, urls: pa.Array) -> pa.Array:
     return pc.or_(posted, pc.fill_null(pc.equal(kinds, _MESSAGE), _FALSE))
 
 
+def marked(batch: pa.RecordBatch, *, no_operations: bool) -> pa.RecordBatch:
+    """Mark rows of which none may have an operation, so that `hinted_rows` looks at no text of them.
+
+    Other rows lose any mark, and the metadata of their file, which would be that of all rows after a concatenation.
+    """
+    return batch.replace_schema_metadata({_MARK: b"none"} if no_operations else None)
+
+
 def hinted_rows(batch: pa.RecordBatch, rows: pa.Array, again: Again | None = None) -> pa.Array:
     """Return those of the `rows` that may have an operation, all of which can name one.
 
     `batch` has the columns of `HINTED` that have values, unless `again` gives them.
     """
-    if not len(rows):
-        return rows
+    if not len(rows) or _MARK in (batch.schema.metadata or {}):
+        return rows.slice(0, 0)
     known = [name for name in HINTED if name in batch.schema.names]
     masks = [_hints(batch.select(known).take(rows))]
     others = [name for name in HINTED if name not in known]
     if again is not None and others:
         masks.append(pa.concat_arrays([_hints(part) for part in again(others, rows)]))
     return rows.filter(reduce(pc.or_, masks))
+
+
+def may_have_operations(batch: pa.RecordBatch) -> bool:
+    """Return whether any row may have an operation. `batch` has all columns."""
+    naming = naming_rows(*(batch.column(name) for name in ("type", "method", "url")))
+    return len(hinted_rows(batch, pc.indices_nonzero(naming))) > 0
 
 
 def _hints(batch: pa.RecordBatch) -> pa.Array:

@@ -16,7 +16,7 @@ from mockrec.formats.parquet.exchange_rows import COLUMNS, OPERATION, operation_
 from mockrec.formats.parquet.files import EventsFile
 from mockrec.formats.parquet.layout import EXTRA, all_columns
 from mockrec.formats.parquet.lines import lines_of
-from mockrec.formats.parquet.operation_columns import Again, hinted_rows, naming_rows
+from mockrec.formats.parquet.operation_columns import Again, hinted_rows, marked, naming_rows
 
 _KEYS = frozenset({"type", "method", "url", "rawHeaders", "rawTrailers", "body", "content", "operation"})
 NAMED_BY = (*(column.name for column in all_columns().values() if column.path[0] in _KEYS), EXTRA)
@@ -80,4 +80,4 @@ def exchange_batches(file: EventsFile, bodies_folder: Path | None) -> Iterator[p
         def again(names: Sequence[str], rows: pa.Array, group: int = group) -> Iterator[pa.RecordBatch]:
             return file.rows(group, names, arrays.plain(rows))
 
-        yield with_operations(batch, again, bodies_folder)
+        yield with_operations(marked(batch, no_operations=file.has_no_operations), again, bodies_folder)

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from mockrec.formats.parquet.arrow_schema import footer
 from mockrec.formats.parquet.atomic_file import AtomicFile
 from mockrec.formats.parquet.files import GROUP_ROWS, new_writer
+from mockrec.formats.parquet.operation_columns import NO_OPERATIONS, may_have_operations
 
 GROUP_BYTES = 32 * 1024 * 1024
 """A row group is closed early if its rows have large bodies, because the whole group is in memory."""
@@ -34,6 +35,7 @@ class TableFile:
         self._count = 0
         self._session: str | None = None
         self._seq: tuple[int, int] | None = None
+        self._may_have_operations = table != "events"
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Add rows."""
@@ -54,8 +56,11 @@ class TableFile:
         self._wait()
         self._thread.shutdown()
         first, last = self._seq or (None, None)
+        said = None if self._may_have_operations else NO_OPERATIONS
         self._writer.add_key_value_metadata(
-            footer(self._table, session=self._session, seqFirst=first, seqLast=last, rowCount=self._count)
+            footer(
+                self._table, session=self._session, seqFirst=first, seqLast=last, rowCount=self._count, operations=said
+            )
         )
         self._writer.close()
         self._file.publish()
@@ -83,10 +88,15 @@ class TableFile:
             self._seq = min(before[0], first), max(before[1], last)
 
     def _write_group(self) -> None:
-        table = pa.Table.from_batches(self._batches)
+        batches = self._batches
         self._batches, self._rows, self._bytes = [], 0, 0
         self._wait()  # at most two groups are in memory: one that collects rows, one that is written
-        self._writing = self._thread.submit(self._writer.write_table, table, row_group_size=GROUP_ROWS)
+        self._writing = self._thread.submit(self._write, batches)
+
+    def _write(self, batches: list[pa.RecordBatch]) -> None:
+        # Readers would look for operations in all texts. Here, a few rows' are in memory.
+        self._may_have_operations = self._may_have_operations or any(map(may_have_operations, batches))
+        self._writer.write_table(pa.Table.from_batches(batches), row_group_size=GROUP_ROWS)
 
     def _wait(self) -> None:
         if self._writing is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from mockrec.formats.parquet.files import EventsFile
 from mockrec.formats.parquet.files_of_store import StoredFile
 from mockrec.formats.parquet.layout import EXTRA, FROM_HEADERS
 from mockrec.formats.parquet.lines import damaged, lines_of
+from mockrec.formats.parquet.operation_columns import marked
 from mockrec.formats.parquet.paths import session_name
 from mockrec.formats.query.arrow import ArrowPlan, BatchAnswerer, column_of, columns_for, compile_arrow
 from mockrec.formats.query.checks import compile_any
@@ -138,26 +139,28 @@ class ParquetInput:
         """See `AnyInput`. Columns that are null in a whole file may be missing; repeating texts are dictionaries."""
         batch = None
         for file, groups in self._reader.files(_DICTIONARIES):
-            for first in range(0, len(groups), _SCANNED_GROUPS):
-                some = groups[first : first + _SCANNED_GROUPS]
-                start = 0
-                for batch in self._reader.batches(file, some, list(dict.fromkeys([*names, "type"]))):
-                    self._scanned = file, some, start, batch.num_rows
-                    yield batch
-                    start += batch.num_rows
-                self._scanned = None
-                self._progress(sum(file.parquet.metadata.row_group(group).total_byte_size for group in some))
+            parts = [groups[first : first + _SCANNED_GROUPS] for first in range(0, len(groups), _SCANNED_GROUPS)]
+            with closing(self._reader.ahead(file, parts, list(dict.fromkeys([*names, "type"])))) as reading:
+                for some, batches in zip(parts, reading, strict=True):
+                    start = 0
+                    for batch in batches:
+                        self._scanned = file, some, start, batch.num_rows
+                        yield marked(batch, no_operations=file.has_no_operations)
+                        start += batch.num_rows
+                    self._scanned = None
+                    self._progress(sum(file.parquet.metadata.row_group(group).total_byte_size for group in some))
         self._note_end(batch)
 
-    def small_rows(self, names: Sequence[str]) -> list[pa.RecordBatch] | None:
-        """All rows with some columns, as `columns` gives them; None if they are many, or in several files."""
+    def small_rows(self, names: Sequence[str], hinted: Sequence[str]) -> list[pa.RecordBatch] | None:
+        """All rows with the columns `names` and, if some may have an operation, `hinted`, as `columns` gives them; None
+        if they are many, or in several files."""
         if not self._reader.has_one_file:
             return None
         with self._reader.opened():
             file, groups = next(self._reader.files(_DICTIONARIES))
             if len(groups) > 1 or file.parquet.metadata.num_rows > SMALL_ROWS:
                 return None
-            return list(self.columns(names))
+            return list(self.columns(names if file.has_no_operations else [*names, *hinted]))
 
     def rows_again(self, names: Sequence[str] | None = None, rows: pa.Array | None = None) -> Iterator[pa.RecordBatch]:
         """See `AnyInput`."""

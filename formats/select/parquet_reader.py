@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,21 @@ class ParquetReader:
             return found.combine_chunks().to_batches()  # type: ignore[no-any-return]
         except (OSError, pa.ArrowException) as error:
             raise _damaged(self.name, error) from None
+
+    def ahead(
+        self, file: EventsFile, groups: Sequence[list[int]], columns: Sequence[str]
+    ) -> Generator[list[pa.RecordBatch] | Iterator[pa.RecordBatch]]:
+        """The batches of each of several lists of row groups; those of the next are read while these are used."""
+        if len(groups) < 2 or not file.has_second:
+            yield from (self.batches(file, some, columns) for some in groups)
+            return
+        self.filled(file)  # found once, before there are two threads
+        with ThreadPoolExecutor(1, thread_name_prefix="mockrec-read") as thread:
+            reading = thread.submit(self.batches, file, groups[0], columns)
+            for some in groups[1:]:
+                batches, reading = reading.result(), thread.submit(self.batches, file, some, columns)
+                yield batches
+            yield reading.result()
 
     def _iterate(self, file: EventsFile, groups: list[int], columns: list[str], rows: int) -> Iterator[pa.RecordBatch]:
         try:

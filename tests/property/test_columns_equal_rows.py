@@ -99,6 +99,12 @@ def test_exchanges_of_every_format_equal_those_made_record_by_record(tmp_path_fa
         sink.close()
         assert tabulate(path, None, "exchanges").to_pylist() == expected, name
         assert [row for batch in rows_of(path, "exchanges") for row in batch.to_pylist()] == expected, name
+    # Several row groups, which are read ahead, without a footer that says whether there are operations.
+    batch = TableMaker().table(lines(records))
+    with new_writer(f"{folder}/groups.parquet", "events") as writer:
+        for start in range(0, batch.num_rows, 5):
+            writer.write_batch(batch.slice(start, 5))
+    assert tabulate(f"{folder}/groups.parquet", None, "exchanges").to_pylist() == expected
     # The recorder's, or that of a conversion.
     stored = pq.read_table(f"{folder}/data/exchanges/part-000001.parquet")
     assert stored.to_pylist() == expected
@@ -202,10 +208,16 @@ def test_statistics_of_parquet_files_equal_those_of_lines(tmp_path_factory: Any,
     for start in range(0, batch.num_rows, 5):
         writer.write_batch(batch.slice(start, 5))
     writer.close()
-    stats, selection = Stats(), Selection([str(path)], None)
-    add_session(stats, selection, None)
-    selection.close()
-    assert dump(summary(stats)) == _one_by_one(lines_of(batch))
+    # As mockrec writes it, the footer says whether there may be operations.
+    written = folder / "written.parquet"
+    sink = open_sink(str(written))
+    sink.write(lines_of(batch))
+    sink.close()
+    for each in (path, written):
+        stats, selection = Stats(), Selection([str(each)], None)
+        add_session(stats, selection, None)
+        selection.close()
+        assert dump(summary(stats)) == _one_by_one(lines_of(batch)), each
 
 
 @_SETTINGS

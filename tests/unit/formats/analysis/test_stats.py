@@ -11,11 +11,15 @@ from typing import Any
 import pytest
 
 from mockrec.formats.analysis import stats as stats_module
+from mockrec.formats.analysis.session_stats import add_session
 from mockrec.formats.analysis.stats import Stats
 from mockrec.formats.analysis.stats_groups import percentiles
+from mockrec.formats.fleet.skipped import Skipped
+from mockrec.formats.fleet.statistics import add_sessions
 from mockrec.formats.select.inputs import SelectedLine
 from mockrec.formats.select.selection import Selection
 from mockrec.formats.sessions.endpoints import template
+from mockrec.formats.sessions.outputs import open_sink
 
 
 def stats_of(path: Path) -> Stats:
@@ -108,6 +112,30 @@ def test_everything_is_counted(recording: Any, tmp_path: Path) -> None:
     assert (found.response_bytes, found.largest, found.tunnel_bytes) == (20, 10, 30)
     assert [exchange["id"] for exchange in found.slowest] == ["b", "c", "a"]
     assert (found.first[-8:], found.last[-8:]) == ("000000Z", "000016Z") or found.first < found.last
+
+
+@pytest.mark.parametrize("status", ["0", "5"])
+def test_the_status_in_trailers_counts_in_every_format(status: str, recording: Any, tmp_path: Path) -> None:
+    head = {"rawHeaders": [["content-type", "application/grpc"]], "headers": {"content-type": "application/grpc"}}
+    ended = {**head, "rawTrailers": [["grpc-status", status]], "trailers": {"grpc-status": status}}
+    recording.start()
+    for identity in ("a", "b"):
+        call = {"url": "http://x.test/shop.Orders/Get", "method": "POST"}
+        recording.add("request", identity, **call, **head)
+        recording.add("response", identity, **call, **ended, statusCode=200, duration=1.0)
+    path = recording.end().write(tmp_path / "s.jsonl")
+    sink = open_sink(str(tmp_path / "s.parquet"))
+    sink.write(path.read_bytes())
+    sink.close()
+    for name in ("s.jsonl", "s.parquet"):
+        stats, selection = Stats(), Selection([str(tmp_path / name)], None)
+        add_session(stats, selection, None)
+        (operation,) = stats.operations.values()
+        assert (operation.count, operation.failed) == (2, 0 if status == "0" else 2), name
+        several = Stats()
+        assert len(list(add_sessions(several, [str(tmp_path / name)] * 2, None, Skipped()))) == 2
+        (operation,) = several.operations.values()
+        assert (operation.count, operation.failed) == (4, 0 if status == "0" else 4), name
 
 
 def test_memory_has_bounds(monkeypatch: pytest.MonkeyPatch) -> None:

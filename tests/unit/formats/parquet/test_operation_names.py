@@ -14,8 +14,11 @@ from mockrec.formats.analysis.notebook import tabulate
 from mockrec.formats.files.jsonl import encode_lines
 from mockrec.formats.fleet.skipped import Skipped
 from mockrec.formats.fleet.tables import FleetTables
+from mockrec.formats.parquet import files as files_module
 from mockrec.formats.parquet.columns import TableMaker
+from mockrec.formats.parquet.files import EventsFile
 from mockrec.formats.parquet.operation_names import NAMED_BY, ExchangeLines, with_operations
+from mockrec.formats.sessions.outputs import open_sink
 
 _JSON = {"content-type": "application/json"}
 _QUERY = '{"query":"query Cart { cart }"}'
@@ -86,6 +89,42 @@ def test_a_hint_in_any_column_is_found_among_other_requests(headers: Any, body: 
     batch = _batch(records)
     assert batch.column("extra")[4].is_valid
     assert with_operations(batch).column("operation").to_pylist() == expected
+
+
+def _convert(records: list[dict[str, Any]], path: Path) -> None:
+    sink = open_sink(str(path))
+    sink.write(encode_lines([{"seq": seq, **record} for seq, record in enumerate(records)]))
+    sink.close()
+
+
+def test_a_footer_says_that_no_request_can_have_an_operation(tmp_path: Path) -> None:
+    for name, body in (("plain", "a"), ("named", _QUERY)):
+        _convert(_calls("b", body, url="http://x.test/a"), tmp_path / f"{name}.parquet")
+    files = {name: EventsFile(name, None, str(tmp_path / f"{name}.parquet")) for name in ("plain", "named")}
+    assert files["plain"].has_no_operations
+    assert not files["named"].has_no_operations
+    assert "operations" not in files["named"].metadata
+    for file in files.values():
+        file.close()
+
+
+def test_a_footer_that_was_copied_to_other_rows_does_not_count(tmp_path: Path) -> None:
+    _convert(_calls("b", url="http://x.test/a"), tmp_path / "plain.parquet")
+    _convert(_calls(_QUERY, url="http://x.test/a"), tmp_path / "named.parquet")
+    plain, named = (pq.read_table(tmp_path / f"{name}.parquet") for name in ("plain", "named"))
+    said = pq.read_metadata(tmp_path / "plain.parquet").metadata
+    assert b"mockrec.operations" in said
+    pq.write_table(pa.concat_tables([plain, named]).replace_schema_metadata(said), tmp_path / "both.parquet")
+    found = tabulate(tmp_path / "both.parquet", None, "exchanges").column("operation").to_pylist()
+    assert "query Cart" in found
+
+
+def test_a_footer_of_a_version_with_other_protocols_does_not_count(tmp_path: Path, monkeypatch: Any) -> None:
+    _convert(_calls("b", url="http://x.test/a"), tmp_path / "s.parquet")
+    monkeypatch.setattr(files_module, "NO_OPERATIONS", "none by another list of hints")
+    file = EventsFile("s", None, str(tmp_path / "s.parquet"))
+    assert not file.has_no_operations
+    file.close()
 
 
 def test_a_body_in_a_file_of_its_own_names_an_operation(tmp_path: Path) -> None:
