@@ -19,8 +19,12 @@ from mockrec.formats.schema.lifecycle import COMPLETE_TYPES
 
 _OF_TEXT = "|".join(map(re.escape, HINTS))
 _KINDS = ("text", "texts", "pairs", "json", "base64")
-TEXTS = tuple(column.name for column in all_columns().values() if column.kind in _KINDS)
-"""The columns that may have a hint."""
+MESSAGE_KEYS = frozenset({"type", "method", "url", "rawHeaders", "rawTrailers", "body", "content", "operation"})
+"""The keys of a record of which an operation is made."""
+TEXTS = tuple(
+    column.name for column in all_columns().values() if column.kind in _KINDS and column.path[0] in MESSAGE_KEYS
+)
+"""The columns that may have a hint of one."""
 _COMPLETE = arrays.texts(sorted(COMPLETE_TYPES))
 _MESSAGE, _GET = arrays.text("websocket-message-received"), arrays.text("GET")
 _TELLING = "query=|extensions="

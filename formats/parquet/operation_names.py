@@ -16,13 +16,12 @@ from mockrec.formats.parquet.exchange_rows import COLUMNS, OPERATION, operation_
 from mockrec.formats.parquet.files import EventsFile
 from mockrec.formats.parquet.layout import EXTRA, all_columns
 from mockrec.formats.parquet.lines import lines_of
-from mockrec.formats.parquet.operation_columns import naming_rows, rows_may_have_operation
+from mockrec.formats.parquet.operation_columns import MESSAGE_KEYS, naming_rows, rows_may_have_operation
 
 Again = Callable[[Sequence[str]], Iterable[pa.RecordBatch]]
 """Returns the rows of a batch with other columns, a few rows at a time."""
 
-_KEYS = frozenset({"type", "method", "url", "rawHeaders", "rawTrailers", "body", "content", "operation"})
-NAMED_BY = (*(column.name for column in all_columns().values() if column.path[0] in _KEYS), EXTRA)
+NAMED_BY = (*(column.name for column in all_columns().values() if column.path[0] in MESSAGE_KEYS), EXTRA)
 """The columns of which the name of an operation is made."""
 
 
