@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Sequence
 
@@ -26,11 +27,14 @@ class Progress:
         self._next = self._began + _AFTER
         self._wanted = printing.progress_wanted()
         self._shown = False
+        self._lock = threading.Lock()
+        """Many sessions are read by threads."""
 
     def __call__(self, count: int) -> None:
-        self._done += count
-        if self._wanted and time.monotonic() >= self._next:
-            self._show()
+        with self._lock:
+            self._done += count
+            if self._wanted and time.monotonic() >= self._next:
+                self._show()
 
     def finish(self) -> None:
         """Remove the line."""

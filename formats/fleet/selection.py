@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from mockrec.formats.fleet.fetching import KEPT, fetched, release
+from mockrec.formats.fleet.fetching import KEPT, prepared, release
 from mockrec.formats.fleet.skipped import Skipped
 from mockrec.formats.query.parser import parse
 from mockrec.formats.query.plan import Plan
@@ -58,6 +58,8 @@ class ManySelection:
         self._plan = plan or parse(EVERYTHING, records=True)
         self._limit = limit
         self._skipped = skipped
+        self._room = _TAKEN
+        """Bytes of lines that may still be taken in a first reading."""
         for path in paths:
             self.inputs.append(open_input(path, progress))
 
@@ -76,9 +78,9 @@ class ManySelection:
     def count(self) -> int:
         """The number of exchanges (or records) that match."""
         total = 0
-        for session in self._read():
+        for _, done in prepared(self._paths, lambda source, _: self.inputs[source].count(self._plan)):
             try:
-                total += session.count(self._plan)
+                total += done.result()
             except SessionError as error:
                 self._skipped.add(error)
         return total
@@ -86,21 +88,21 @@ class ManySelection:
     def __iter__(self) -> Iterator[SelectedLine]:
         """The lines in the order of their timestamps; those of one session in file order."""
         judged: list[_Judged] = []
-        room = _TAKEN
-        for source, session in enumerate(self._read(kept=KEPT)):
+        for path, done in prepared(self._paths, self._judge, kept=KEPT):
             try:
-                one = self._judge(session, source, room)
+                one = done.result()
             except SessionError as error:
                 self._skipped.add(error)
                 continue
             if one.taken is not None:
-                room -= sum(len(line.raw) for line in one.taken)
-                release(self._paths[source])
+                self._room -= sum(len(line.raw) for line in one.taken)
+                release(path)
             judged.append(one)
         yield from self._limited(judged)
 
-    def _judge(self, session: AnyInput, source: int, room: int) -> _Judged:
-        """The first reading. Lines that are few are taken at once, while the file is open; `room`: bytes for them."""
+    def _judge(self, source: int, _path: str) -> _Judged:
+        """The first reading. Lines that are few are taken at once, while the file is open. Called by threads."""
+        session, room = self.inputs[source], self._room
         with session.opened():
             start = _start(session)
             verdicts = None if self._plan.records else session.judge(self._plan)
@@ -116,10 +118,6 @@ class ManySelection:
                 taken.append(line)
             judged.taken = taken
         return judged
-
-    def _read(self, kept: int = 0) -> Iterator[AnyInput]:
-        for source, _ in enumerate(fetched(self._paths, kept=kept)):
-            yield self.inputs[source]
 
     def _limited(self, judged: list[_Judged]) -> Iterator[SelectedLine]:
         seen = {one.source: bytearray(0 if one.verdicts is None else len(one.verdicts.verdicts)) for one in judged}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from mockrec.formats.analysis.session_stats import add_session
 from mockrec.formats.analysis.stats import Stats
-from mockrec.formats.fleet.fetching import fetched
+from mockrec.formats.fleet.fetching import prepared
 from mockrec.formats.fleet.skipped import Skipped
 from mockrec.formats.query.plan import Plan
 from mockrec.formats.schema.errors import SessionError
@@ -52,13 +52,17 @@ def add_sessions(
     collected: Stats, paths: Sequence[str], plan: Plan | None, skipped: Skipped, progress: Progress = no_progress
 ) -> Iterator[Reading]:
     """Add sessions one by one, and yield what is to be said about each. Sessions that cannot be read are skipped."""
+
+    def prepare(_number: int, path: str) -> tuple[Selection, list[pa.RecordBatch] | None]:
+        selection = Selection([path], plan, progress=progress)
+        return selection, _of_small(selection.inputs[0]) if plan is None else None
+
     gathered = _Gathered()
-    for path in fetched(paths):
+    for _, done in prepared(paths, prepare):
         try:
-            selection = Selection([path], plan, progress=progress)
-            (session,) = selection.inputs
-            if plan is None and (batches := _of_small(session)) is not None:
-                gathered.add(session, batches)
+            selection, batches = done.result()
+            if batches is not None:
+                gathered.add(selection.inputs[0], batches)
                 if gathered.is_full:
                     yield from _add_gathered(collected, gathered, skipped)
                     gathered = _Gathered()

@@ -312,13 +312,12 @@ class ParquetInput:
 
     def _all(self, file: EventsFile) -> list[str]:
         """The columns of whole records, or of the paths that the caller needs."""
-        filled = self._reader.filled(file)
         if self.wanted is None:
             names = [name for name in EVENTS.names if name not in FROM_HEADERS]
         else:
             paths = (*self.wanted, ("type",))
             names = list(dict.fromkeys([EXTRA, *(name for path in paths for name in columns_for(path))]))
-        return [name for name in names if name in filled]
+        return self._reader.filled(file, names)
 
     # ── files and groups ───────────────────────────────────────────────────────────────────────────
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,8 +26,11 @@ class ParquetReader:
         self.name = name
         self._files = files
         self._progress = progress
-        self._filled: tuple[EventsFile, frozenset[str]] | None = None
+        self._filled: tuple[EventsFile, list[Any], dict[str, bool]] | None = None
+        """Of the last file: its row groups, and of the columns that were asked for whether they have values."""
         self._kept: dict[tuple[str, ...], EventsFile] | None = None
+        self._columns: dict[tuple[EventsFile, tuple[int, ...]], dict[str, pa.Array]] = {}
+        """Columns of small groups that were read while the files are kept."""
 
     @property
     def has_one_file(self) -> bool:
@@ -45,6 +48,7 @@ class ParquetReader:
             yield
         finally:
             kept, self._kept = self._kept, None
+            self._columns.clear()
             for file in kept.values():
                 file.close()
 
@@ -77,11 +81,20 @@ class ParquetReader:
                 start += group.num_rows
                 self._progress(group.total_byte_size)
 
-    def filled(self, file: EventsFile) -> frozenset[str]:
-        """The columns of a file that have values."""
+    def filled(self, file: EventsFile, columns: Iterable[str]) -> list[str]:
+        """Those of `columns` that the file has, without those that are null in all rows according to statistics."""
         if self._filled is None or self._filled[0] is not file:
-            self._filled = file, file.names - _empty(file)
-        return self._filled[1]
+            metadata = file.parquet.metadata
+            self._filled = file, [metadata.row_group(number) for number in range(metadata.num_row_groups)], {}
+        _, groups, known = self._filled
+        found: list[str] = []
+        for name in columns:
+            has_values = known.get(name)
+            if has_values is None:
+                has_values = known[name] = name in file.names and not _is_empty(groups, name, file.leaves.get(name))
+            if has_values:
+                found.append(name)
+        return found
 
     def batches(
         self, file: EventsFile, groups: list[int], columns: Sequence[str], *, rows: int | None = None
@@ -92,12 +105,12 @@ class ParquetReader:
         Columns without values may be left out. Raises `SessionError`.
         """
         count = sum(file.parquet.metadata.row_group(group).num_rows for group in groups)
-        # Reading a few empty columns takes less time than finding them.
-        known = file.names if count <= SMALL_ROWS and len(columns) < len(file.names) // 2 else self.filled(file)
-        present = [name for name in columns if name in known]
+        present = self.filled(file, columns)
         try:
             if rows is not None and count > max(rows, SMALL_ROWS):
                 return self._iterate(file, groups, present, rows)
+            if self._kept is not None and present and 0 < count <= SMALL_ROWS:
+                return [self._remembered(file, groups, present)]
             found = file.parquet.read_row_groups(groups, columns=present, use_threads=count > SMALL_ROWS)
             return found.combine_chunks().to_batches()  # type: ignore[no-any-return]
         except (OSError, pa.ArrowException) as error:
@@ -110,13 +123,22 @@ class ParquetReader:
         if len(groups) < 2 or not file.has_second:
             yield from (self.batches(file, some, columns) for some in groups)
             return
-        self.filled(file)  # found once, before there are two threads
+        self.filled(file, columns)  # found once, before there are two threads
         with ThreadPoolExecutor(1, thread_name_prefix="mockrec-read") as thread:
             reading = thread.submit(self.batches, file, groups[0], columns)
             for some in groups[1:]:
                 batches, reading = reading.result(), thread.submit(self.batches, file, some, columns)
                 yield batches
             yield reading.result()
+
+    def _remembered(self, file: EventsFile, groups: list[int], columns: list[str]) -> pa.RecordBatch:
+        """Read the columns that were not read before."""
+        known = self._columns.setdefault((file, tuple(groups)), {})
+        if missing := [name for name in columns if name not in known]:
+            found = file.parquet.read_row_groups(groups, columns=missing, use_threads=False).combine_chunks()
+            (batch,) = found.to_batches()
+            known.update(zip(batch.schema.names, batch.columns, strict=True))
+        return pa.RecordBatch.from_arrays([known[name] for name in columns], names=columns)
 
     def _iterate(self, file: EventsFile, groups: list[int], columns: list[str], rows: int) -> Iterator[pa.RecordBatch]:
         try:
@@ -137,14 +159,12 @@ def _damaged(name: str, error: Exception) -> SessionError:
     return SessionError(name, f"this Parquet file is damaged: {str(error).partition(chr(10))[0]}")
 
 
-def _empty(file: EventsFile) -> set[str]:
-    """Columns that are null in all row groups, according to their statistics."""
-    metadata: Any = file.parquet.metadata
-    left = dict(file.leaves)
-    for index in range(metadata.num_row_groups):
-        group = metadata.row_group(index)
-        for name, number in list(left.items()):
-            statistics = group.column(number).statistics
-            if statistics is None or not statistics.has_null_count or statistics.null_count < group.num_rows:
-                del left[name]
-    return set(left) - {"type", "id"}
+def _is_empty(groups: Sequence[Any], name: str, number: int | None) -> bool:
+    """Whether a column is null in all row groups. `number`: see `EventsFile.leaves`."""
+    if number is None or name in ("type", "id"):
+        return False
+    for group in groups:
+        statistics = group.column(number).statistics
+        if statistics is None or not statistics.has_null_count or statistics.null_count < group.num_rows:
+            return False
+    return True

@@ -24,6 +24,7 @@ EXTRAS = {
     "pyspark": ("spark", {"formats/fleet/spark.py"}),
     "datasketches": ("spark", {"formats/fleet/spark.py", "formats/fleet/sketches.py"}),
     "duckdb": ("sql", {"formats/fleet/sql.py"}),
+    "obstore": ("s3", {"formats/parquet/whole_objects.py"}),
     "dukpy": ("pac", {"engine/upstream/pac.py", "engine/steps/upstream_options.py"}),
 }
 """Module → the extra that installs it, and where it may be imported, only inside a function."""
