@@ -66,8 +66,8 @@ def _check_json(body: bytes) -> None:
     """Raise JSONDecodeError unless the body is JSON. Rules are checked one by one, because a parser holds the lock of
     the interpreter, and with it the event loop, until it returns."""
     try:
-        for value in map(memoryview, _members(body).values()):
-            for part in _elements(value) if value[:1] == b"[" else (value,):
+        for value in _members(body).values():
+            for part in _elements(value) if memoryview(value)[0] == _LIST else (value,):
                 orjson.loads(memoryview(part))
     except (
         msgspec.DecodeError,
@@ -77,6 +77,7 @@ def _check_json(body: bytes) -> None:
         orjson.loads(body)
 
 
+_LIST: Final = ord("[")
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _elements = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
