@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from msgspec.structs import replace
 
 from mockrec.cli.options import invocation, port
 from mockrec.formats.files.scope_names import PLACEHOLDER
@@ -82,6 +81,8 @@ def scope_output(
         raise typer.BadParameter(f"one output can have {PLACEHOLDER} in its name, not {len(own)}", param_hint="-o")
     if is_uri(own[0]):
         raise typer.BadParameter(f"{own[0]}: the sessions of scopes are files", param_hint="-o")
+    from msgspec.structs import replace  # here and below: not for --help
+
     control = replace(control, output=os.path.abspath(own[0]), replaces=force)
     return tuple(path for path in outputs if path not in own), control
 
@@ -91,6 +92,8 @@ def for_cassettes(record: RecordSettings) -> RecordSettings:
     chosen = DEFAULT_EVENTS if record.events == "default" else record.events
     if chosen == "all":
         return record
+    from msgspec.structs import replace
+
     wanted = {*DEFAULT_EVENTS, "response-body-data", *chosen}
     return replace(record, events=tuple(name for name in EVENT_TYPES if name in wanted))
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from msgspec.structs import replace
 
 from mockrec.cli.control import Cassettes, ControlPort, UseControl, control_settings, for_cassettes, scope_output
 from mockrec.cli.options import (
@@ -276,6 +275,8 @@ def replay(
         if control is not None and control.cassettes is not None:
             record = for_cassettes(record)
         run = serve_settings(options, record, outputs, output_format, force=force, file_mode=file_mode)
+        from msgspec.structs import replace
+
         run = replace(run, control=control)
         raise typer.Exit(serve_session(run, ready_file, receipt, no_proxy, later, strict=strict, isolate=isolate))
     assert to is not None
@@ -317,6 +318,8 @@ def replay(
 
 
 def _record_settings(events: str | None, max_body_size: int | None, redact: str | None) -> RecordSettings:
+    from msgspec.structs import replace
+
     from mockrec.cli.run import event_types
     from mockrec.engine.config import RecordSettings
 

@@ -6,7 +6,6 @@ bytes themselves are in `rawHead`.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -25,12 +24,13 @@ from mockrec.engine.wire.parts import Fault, RawHeaders, RequestHead, ResponseHe
 from mockrec.engine.wire.request_line import target_text
 from mockrec.engine.wire.syntax import SCHEME_PATTERN, TOKEN_BYTES
 from mockrec.engine.wire.urls import DEFAULT_PORTS
+from mockrec.formats.text.late_regex import late_regex
 
 _LONGEST_METHOD = 15
-_FOLD = re.compile(r"(?<=.)\n[ \t]++(?![^\s:]++[ \t]*+:)(?=.)")
-_VERSION = re.compile(r"HTTP/([0-9][0-9.]{0,7})")
-_WHOLE_URL = re.compile(SCHEME_PATTERN + r"://[^/?#]")
-_AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:@\[\]/?#\s]+):([0-9]{1,5})")
+_FOLD = late_regex(r"(?<=.)\n[ \t]++(?![^\s:]++[ \t]*+:)(?=.)")
+_VERSION = late_regex(r"HTTP/([0-9][0-9.]{0,7})")
+_WHOLE_URL = late_regex(SCHEME_PATTERN + r"://[^/?#]")
+_AUTHORITY = late_regex(r"(\[[0-9A-Fa-f:.]+\]|[^:@\[\]/?#\s]+):([0-9]{1,5})")
 
 
 class FaultyRequest(msgspec.Struct, frozen=True):

@@ -5,20 +5,21 @@ They are searched, never written: it does no harm if too much is decoded.
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_right
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
 import re2
 
+from mockrec.formats.text.late_regex import late_regex
+
 _ESCAPES: Final = (
     rb"(?:%[0-9A-Fa-f]{2})+(?:(?<=%3[Aa])\+(?=%22|%5[BbCc]|%7[Bb]))?|\\u[dD][89abAB][0-9A-Fa-f]{2}\\u[dD][c-fC-F][0-9A-Fa-f]{2}"
     rb"|\\(?:u[0-9A-Fa-f]{4}|[\"'\\/bfnrt])"
     rb"|&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|quot|amp|lt|gt|apos);"
 )
-_ESCAPE: Final = re.compile(_ESCAPES)
-_ESCAPE_OR_PLUS: Final = re.compile(_ESCAPES + rb"|\+")
+_ESCAPE: Final = late_regex(_ESCAPES)
+_ESCAPE_OR_PLUS: Final = late_regex(_ESCAPES + rb"|\+")
 _NAMED: Final = {
     **{b"&quot;": b'"', b"&amp;": b"&", b"&lt;": b"<", b"&gt;": b">", b"&apos;": b"'", b"+": b" "},
     **{b"\\b": b"\b", b"\\f": b"\f", b"\\n": b"\n", b"\\r": b"\r", b"\\t": b"\t"},

@@ -21,22 +21,23 @@ from mockrec.engine.redaction.patterns import TOKEN, USER, Patterns, RegexMatch
 from mockrec.engine.redaction.placeholders import PLACEHOLDER, Placeholders
 from mockrec.engine.redaction.policy import ANYWHERE, Policy
 from mockrec.engine.redaction.secret_map import SecretMap, bytes_of
+from mockrec.formats.text.late_regex import late_regex
 
-_IN_SINGLE = re.compile(rb"([^'\\]*+(?:\\(?:.|\Z)[^'\\]*+)*+)(?:'|\Z)", re.DOTALL)
-_BLANKS = re.compile(rb"[ \t]*")
+_IN_SINGLE = late_regex(rb"([^'\\]*+(?:\\(?:.|\Z)[^'\\]*+)*+)(?:'|\Z)", re.DOTALL)
+_BLANKS = late_regex(rb"[ \t]*")
 _CDATA = b"<![CDATA["
 _DEEPEST = 3
 """How many times a text may be escaped."""
-_QUOTED = re.compile(rb"""(\\*)(["'])""")
-_TO_AMPERSAND = re.compile(rb"[^&#\s\"'<>\\]*")
-_TO_SPACE = re.compile(rb"[^&\s\"'<>\\]*")
+_QUOTED = late_regex(rb"""(\\*)(["'])""")
+_TO_AMPERSAND = late_regex(rb"[^&#\s\"'<>\\]*")
+_TO_SPACE = late_regex(rb"[^&\s\"'<>\\]*")
 _ENDS = b";,.)}]"  # the punctuation after a value: of a sentence, or a closing bracket
-_TO_LINE_END = re.compile(rb"[^\r\n]*")
-_WORD = re.compile(rb"[^\s\"',}]*")
-_TO_QUOTE = re.compile(rb"(?:=\"[^\r\n\"]*\"|[^\r\n\"'])*")
-_CONTROL = re.compile(rb"[\0-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_TO_LINE_END = late_regex(rb"[^\r\n]*")
+_WORD = late_regex(rb"[^\s\"',}]*")
+_TO_QUOTE = late_regex(rb"(?:=\"[^\r\n\"]*\"|[^\r\n\"'])*")
+_CONTROL = late_regex(rb"[\0-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _LEAST_IN_BYTES = 3
-_WORDS_QUOTED = re.compile(rb'"' + IN_STRING, re.DOTALL)
+_WORDS_QUOTED = late_regex(rb'"' + IN_STRING, re.DOTALL)
 
 
 class SecretFinder:

@@ -11,17 +11,18 @@ from collections.abc import Callable
 from typing import Final
 
 from mockrec.engine.wire.syntax import SCHEME_PATTERN, TOKEN_PATTERN
+from mockrec.formats.text.late_regex import late_regex
 
 # A field: blanks, name, blanks, colon or (as in "Authorization Bearer x") none, and a value that continues in lines
 # that begin with a blank, unless such a line is a field itself, as the first one after the request line may be.
 _TOKEN = TOKEN_PATTERN.encode() + b"+"  # possessive
-_FIELD = re.compile(
+_FIELD = late_regex(
     rb"(?:^|(?<=[\r\n]))(?P<before>[ \t]*+)(?P<name>" + _TOKEN + rb")(?P<colon>[ \t]*+:[ \t]*+|[ \t]++)"
     rb"(?P<value>[^\r\n]*(?:(?:\r\n|\r|\n)[ \t]++(?!" + _TOKEN + rb"[ \t]*+:)[^\r\n]*)*)"
 )
-_TARGET_USER = re.compile(rb"^[A-Za-z]{1,20} +(?:" + SCHEME_PATTERN.encode() + rb"://|//)?([^/?#\s@]+)@", re.ASCII)
-_COOKIES = re.compile(r"(,[ \t]*+|(?<![\r\n])[\r\n]++[ \t]*+)(?=[^\s;,=]+=)")
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z-]{0,15}\Z|[A-Z0-9]{2,8}(?:-[A-Z0-9]{1,8}){1,3}\Z")
+_TARGET_USER = late_regex(rb"^[A-Za-z]{1,20} +(?:" + SCHEME_PATTERN.encode() + rb"://|//)?([^/?#\s@]+)@", re.ASCII)
+_COOKIES = late_regex(r"(,[ \t]*+|(?<![\r\n])[\r\n]++[ \t]*+)(?=[^\s;,=]+=)")
+_SCHEME = late_regex(r"[A-Za-z][A-Za-z-]{0,15}\Z|[A-Z0-9]{2,8}(?:-[A-Z0-9]{1,8}){1,3}\Z")
 # Fields whose value is secret except for a part of it. Only these are searched where the colon is missing.
 _HEADS: Final = frozenset({"authorization", "proxy-authorization", "cookie", "set-cookie"})
 

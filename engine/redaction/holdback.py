@@ -11,26 +11,27 @@ from typing import Any, Final
 from mockrec.engine.redaction.markup import open_tag
 from mockrec.engine.redaction.patterns import RegexMatch
 from mockrec.engine.redaction.wide_text import DECISIVE_BYTES, coding_of, encoded, is_undecided
+from mockrec.formats.text.late_regex import late_regex
 
 MOST_HELD: Final = 1024 * 1024
 """Bytes that are held back at most: a longer value is released in parts."""
 _NAME = 4096
 """Bytes after the last separator that may be the beginning of a name or token; longer ones are not searched for."""
 _SEPARATORS = (b"\n", b"&", b",", b"}", b">")
-_OPENING = re.compile(rb'\s*(?:(\\*)"|(\[)|)')
-_LIST = re.compile(rb"[^\]]*\]")
-_WORD = re.compile(rb'[^\r\n&",;}\]]*[\r\n&",;}\]]')
-_LINE = re.compile(rb"[^\n]*\n")
-_STRING = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
-_TOKEN = re.compile(rb"[A-Za-z0-9_.=/+-]*[^A-Za-z0-9_.=/+-]")
+_OPENING = late_regex(rb'\s*(?:(\\*)"|(\[)|)')
+_LIST = late_regex(rb"[^\]]*\]")
+_WORD = late_regex(rb'[^\r\n&",;}\]]*[\r\n&",;}\]]')
+_LINE = late_regex(rb"[^\n]*\n")
+_STRING = late_regex(rb'[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
+_TOKEN = late_regex(rb"[A-Za-z0-9_.=/+-]*[^A-Za-z0-9_.=/+-]")
 _KEY_END = b"PRIVATE KEY-----"
 _BACKSLASH = ord("\\")
-_RUN = re.compile(rb"[A-Za-z0-9_.~=/+%\\-]+\Z")
-_PLAIN_RUN = re.compile(rb"[A-Za-z]?[a-z]{0,11}|[0-9]{1,6}")
+_RUN = late_regex(rb"[A-Za-z0-9_.~=/+%\\-]+\Z")
+_PLAIN_RUN = late_regex(rb"[A-Za-z]?[a-z]{0,11}|[0-9]{1,6}")
 """A run of letters or digits that may be released at the end: no token is recognised by a run as short as this."""
-_USER = re.compile(rb"[^\s\"'<>@]*[:@%][^\s\"'<>]*\Z")
+_USER = late_regex(rb"[^\s\"'<>@]*[:@%][^\s\"'<>]*\Z")
 """The beginning of what may be a user and a password, which are recognised only by the `@` after them."""
-_CUT_CHARACTER = re.compile(rb"(?:[\xc2-\xf4]|[\xe0-\xf4][\x80-\xbf]|[\xf0-\xf4][\x80-\xbf]{2})\Z")
+_CUT_CHARACTER = late_regex(rb"(?:[\xc2-\xf4]|[\xe0-\xf4][\x80-\xbf]|[\xf0-\xf4][\x80-\xbf]{2})\Z")
 _MOST_KNOWN: Final = 500
 """Known secrets with which the end of a text is compared; with more, nothing is released early."""
 

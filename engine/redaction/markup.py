@@ -5,17 +5,19 @@ from __future__ import annotations
 import re
 from typing import Final
 
-_ATTRIBUTE: Final = re.compile(
+from mockrec.formats.text.late_regex import late_regex
+
+_ATTRIBUTE: Final = late_regex(
     rb"""([^\s"'<>/=]++)\s*+(?:=\s*+(?:"(?P<double>[^"]*+)(?:"|\Z)|'(?P<single>[^']*+)(?:'|\Z)|(?P<bare>[^\s"'<>=]++))?+)?+"""
 )
 _FORMS: Final = ("double", "single", "bare")
-_OPEN: Final = re.compile(
+_OPEN: Final = late_regex(
     rb"""<(?i:input|meta|button)[\s/](?:[^<>"']++|"[^"]*+(?:"|\Z)|'[^']*+(?:'|\Z))*+\Z""", re.DOTALL
 )
 LONGEST_OPEN: Final = 4096
 """Bytes of the longest unclosed tag that is searched at the end of a text, which may be truncated or a piece."""
-_BEGIN: Final = re.compile(rb"<(?i:input|meta|button)[\s/]")
-_BEGUN: Final = re.compile(rb"<[A-Za-z]{0,6}\Z")
+_BEGIN: Final = late_regex(rb"<(?i:input|meta|button)[\s/]")
+_BEGUN: Final = late_regex(rb"<[A-Za-z]{0,6}\Z")
 """The beginning of what may become such a tag."""
 _LONGEST_BEGUN: Final = 7
 _NAMES: Final = (b"name", b"property", b"itemprop", b"id")

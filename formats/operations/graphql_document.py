@@ -13,9 +13,10 @@ from typing import Final
 import msgspec
 
 from mockrec.formats.operations.message import MalformedMessageError
+from mockrec.formats.text.late_regex import late_regex
 
-_IGNORED: Final = re.compile(r"(?:[\s,\ufeff]|#[^\r\n]*)*")
-_TOKEN: Final = re.compile(r'[A-Za-z_]\w*|\.\.\.|-?\d[\w.+-]*|[!$&()\[\]{}:=@|]|"(?:[^"\\\r\n]|\\.)*"', re.ASCII)
+_IGNORED: Final = late_regex(r"(?:[\s,\ufeff]|#[^\r\n]*)*")
+_TOKEN: Final = late_regex(r'[A-Za-z_]\w*|\.\.\.|-?\d[\w.+-]*|[!$&()\[\]{}:=@|]|"(?:[^"\\\r\n]|\\.)*"', re.ASCII)
 _TYPES: Final = ("query", "mutation", "subscription")
 _MOST_FIELDS: Final = 3
 

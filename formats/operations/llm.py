@@ -7,20 +7,20 @@ is recognised by path and form, an answer by its form alone, because a `response
 
 from __future__ import annotations
 
-import re
 from typing import Any, Final
 from urllib.parse import unquote
 
 from mockrec.formats.operations.llm_answer import LlmAnswer, answer_of
 from mockrec.formats.operations.message import Headers, OperationMessage, media_type, path_of
 from mockrec.formats.operations.spec import Facts, FactType, Operation, ProtocolSpec
+from mockrec.formats.text.late_regex import late_regex
 
-_PATH: Final = re.compile(
+_PATH: Final = late_regex(
     r"/(?:(?P<chat>chat/completions|messages|responses|api/chat|completions/chat)"
     r"|(?P<completion>completions|api/generate)|(?P<embeddings>embeddings|api/embed|api/embeddings)"
     r"|(?:models/)?(?P<model>[^/]{1,200}):(?P<gemini>generateContent|streamGenerateContent|embedContent))/?$"
 )
-_CERTAIN: Final = re.compile(
+_CERTAIN: Final = late_regex(
     r"/(?:chat/completions|v1/completions|v1/responses|v1/embeddings)/?$|:(?:g|streamG)enerateContent$"
 )
 _INPUTS: Final = ("messages", "input", "contents", "prompt", "content")

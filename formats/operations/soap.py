@@ -7,9 +7,10 @@ from typing import Final
 
 from mockrec.formats.operations.message import Headers, MalformedMessageError, OperationMessage, header
 from mockrec.formats.operations.spec import FactType, Operation, ProtocolSpec
+from mockrec.formats.text.late_regex import late_regex
 
-_ACTION: Final = re.compile(r';\s{0,20}action\s{0,20}=\s{0,20}(?:"([^"]*)"|([^\s;"]+))', re.IGNORECASE)
-_ELEMENT: Final = re.compile(r"<(?:[\w.-]{1,100}:)?Body\b[^<>]*>\s*<(?:[\w.-]{1,100}:)?([\w.-]{1,200})")
+_ACTION: Final = late_regex(r';\s{0,20}action\s{0,20}=\s{0,20}(?:"([^"]*)"|([^\s;"]+))', re.IGNORECASE)
+_ELEMENT: Final = late_regex(r"<(?:[\w.-]{1,100}:)?Body\b[^<>]*>\s*<(?:[\w.-]{1,100}:)?([\w.-]{1,200})")
 """The first element in the Body. No part can match the `<` that another begins with, so the search is linear."""
 
 

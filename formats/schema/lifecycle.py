@@ -9,9 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from enum import StrEnum
-from typing import Final
-
-import msgspec
+from typing import Final, NamedTuple
 
 
 class Unit(StrEnum):
@@ -39,7 +37,7 @@ class Side(StrEnum):
     NEITHER = ""
 
 
-class Lifecycle(msgspec.Struct, frozen=True):
+class Lifecycle(NamedTuple):
     """What records of one type are in the life of their unit."""
 
     unit: Unit

@@ -14,7 +14,9 @@ from typing import Any
 
 import re2
 
-_TRANSLATED = re.compile(
+from mockrec.formats.text.late_regex import late_regex
+
+_TRANSLATED = late_regex(
     r"""(?P<z>\\Z) | \\u(?P<u>[0-9A-Fa-f]{4}) | \\U(?P<U>[0-9A-Fa-f]{8}) | (?P<low>\\_) | \\. | (?P<open>\[\^?\]?)
       | (?P<close>\]) | \{(?P<most>,\d+\})""",
     re.VERBOSE | re.DOTALL,

@@ -9,8 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from mockrec.formats.text.late_regex import late_regex
+
 # One item of the common subset, in the order they are tried.
-_ITEM = re.compile(
+_ITEM = late_regex(
     r"""(?P<literal>[^\\.\[\](){}*+?|^$])
       | (?P<escape>\\(?:[^\w\s]|[dwDWtnrf]))
       | (?P<any>\.)

@@ -93,6 +93,26 @@ def test_added_rules_come_before_those_of_the_file(shared: Recorder, control: Co
     assert [rule["id"] for rule in control.session()["rules"]][:2] == [*ids, "file"]
 
 
+def test_many_rules_are_added_and_removed_as_one_is(shared: Recorder, control: ControlClient) -> None:
+    """So many are compiled and put in order in a thread."""
+    many = [
+        {"id": f"n{n}", "when": {"path": f"/n/{n % 700}"}, "then": {"reply": {"body": str(n)}}} for n in range(1400)
+    ]
+    assert control.add_rules(many) == [rule["id"] for rule in many]
+    assert [get(shared.url, "/n/7")[1] for _ in range(3)] == [b"7", b"707", b"707"]
+    control.open_scope("own")
+    assert control.add_rules(many[:600], scope="own")[0].startswith("added-")
+    assert [get(shared.url, "/n/7", Mockrec_Scope="own")[1] for _ in range(2)] == [b"7", b"7"]
+    assert control.remove_rules(rule="n707") == 1
+    assert [get(shared.url, "/n/7")[1], get(shared.url, "/file")[1]] == [b"7", b"file"]
+    assert control.remove_rules() == 1999
+    assert get(shared.url, "/n/7")[0] == 503
+    control.add_rules(many)
+    control.reset()
+    assert (get(shared.url, "/n/7")[0], get(shared.url, "/file")[1]) == (503, b"file")
+    control.close_scope("own")
+
+
 def test_replies_that_are_added_one_by_one_are_a_sequence(shared: Recorder, control: ControlClient) -> None:
     for body in ("a", "b"):
         control.add_rules([{"when": {"path": "/file"}, "then": {"reply": {"body": body}}}])

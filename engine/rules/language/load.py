@@ -23,7 +23,7 @@ from mockrec.engine.rules.language.when import WHEN
 from mockrec.engine.rules.model import Change, Passthrough, Rule, RuleFile, SourceLocation, Step, When
 from mockrec.engine.rules.yaml.containers import Named
 from mockrec.engine.rules.yaml.context import AddedContext, LoadContext, Rejected, quoted
-from mockrec.engine.rules.yaml.nodes import AnyNode, ListNode, MapNode, ScalarNode, parse
+from mockrec.engine.rules.yaml.nodes import AnyNode, ListNode, MapNode, ScalarNode, parse, release
 from mockrec.engine.rules.yaml.records import Key, ParsedMapping, Record
 from mockrec.engine.rules.yaml.types import Bool, Enum, FirstOf, Int, Number, Schema, Str, ValueType
 
@@ -75,6 +75,7 @@ def load_rules(
         found = _FILE.read(root, "", context)
     except Rejected:
         found = {}
+    release(root)
     if context.problems:
         raise RuleFileError(sorted(context.problems, key=_by_line))
     rule_file = RuleFile(path=path, folder=folder, sha256=hashlib.sha256(text).hexdigest(), **found)
@@ -95,10 +96,12 @@ def load_added(
     As `load_rules`, but without variables of the environment and functions. Raises RuleFileError.
     """
     context = AddedContext(path, folder, {}, read_file, probe)
+    root = parse(text, path)
     try:
-        found = _ADDED.read(parse(text, path), "", context)
+        found = _ADDED.read(root, "", context)
     except Rejected:
         found = {}
+    release(root)
     if context.problems:
         raise RuleFileError(sorted(context.problems, key=_by_line))
     scope: str | None = found.pop("scope", None)

@@ -51,7 +51,6 @@ class CompiledRule:
     """A rule of a running engine: its matchers, its count of uses, and the engine's compiled steps (`plan`)."""
 
     __slots__ = (
-        "_turns_key",
         "following",
         "has_params",
         "limit",
@@ -60,6 +59,7 @@ class CompiledRule:
         "plan",
         "rank",
         "rule",
+        "sequence",
         "takes_upgrades",
         "turns",
         "used",
@@ -79,19 +79,11 @@ class CompiledRule:
         """The next member of its sequence, if it is in one and not the last."""
         self.plan: Any = None
         """For the engine: the compiled steps."""
+        self.sequence: Any = None
+        """See `sequence_key`."""
         self.takes_upgrades, self.only_upgrades = upgrades_of(rule)
         self.rank = 0
         """Its position in `RuleSet.ranked`."""
-        self._turns_key: Any = None
-
-    @property
-    def turns_key(self) -> Any:
-        """Equal for the rules that are one sequence, as far as no rule between them changes requests."""
-        if self._turns_key is None:
-            rule = self.rule
-            origin = rule.position // SPAN
-            self._turns_key = (origin, rule.priority, self.only_upgrades, self.takes_upgrades, when_key(rule.when))
-        return self._turns_key
 
     @property
     def continues(self) -> bool:
@@ -106,6 +98,15 @@ class CompiledRule:
     @property
     def used_up(self) -> bool:
         return self.limit is not None and self.used >= self.limit
+
+    @property
+    def sequence_key(self) -> Any:
+        """Equal for the rules that are one sequence, as far as no rule between them changes requests."""
+        if self.sequence is None:
+            rule = self.rule
+            origin = rule.position // SPAN
+            self.sequence = (origin, rule.priority, self.only_upgrades, self.takes_upgrades, when_key(rule.when))
+        return self.sequence
 
     def sees(self, request: RequestView) -> bool:
         """Whether the rule applies to this kind of request: an upgrade to WebSocket, or not."""
@@ -301,7 +302,7 @@ def _sequences(ranked: Sequence[CompiledRule]) -> list[tuple[CompiledRule, Compi
             if rule.rule.edits_request:
                 lasts.clear()  # from here on, the same `when` is evaluated for a changed request
             continue
-        key = rule.turns_key
+        key = rule.sequence_key
         last = lasts.get(key)
         if rule.rule.times is not None:
             if last is not None:

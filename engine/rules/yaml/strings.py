@@ -17,6 +17,7 @@ from mockrec.engine.rules.yaml.context import LoadContext, Rejected, quoted
 from mockrec.engine.rules.yaml.nodes import AnyNode, ListNode, ScalarNode
 from mockrec.engine.rules.yaml.types import TEXT_TYPES, InvalidValue, ScalarType, Schema, Str, ValueType
 from mockrec.engine.wire.syntax import TOKEN_PATTERN
+from mockrec.formats.text.late_regex import late_regex
 from mockrec.formats.text.regex import RegexError
 
 _FORBIDDEN_IN_VALUE = re.compile(r"[^\t\x20-\x7e\x80-\xff]")
@@ -31,7 +32,7 @@ class Pattern(ScalarType[str]):
     def __init__(self, expects: str, pattern: str, check: Callable[[str], str] | None = None) -> None:
         """`pattern` has to match the whole text, and to mean the same in JSON Schema's dialect (ECMA-262)."""
         self.expects = expects
-        self._pattern = re.compile(pattern)
+        self._pattern = late_regex(pattern)
         self._check = check
 
     def parse(self, text: str, plain: bool) -> str:

@@ -6,16 +6,18 @@ import os
 import re
 from typing import Final
 
+import msgspec
 import orjson
 
 from mockrec.engine.errors import Problem, RuleFileError
 from mockrec.engine.rules.language.load import Loaded, load_added
 from mockrec.engine.rules.model import Replay
 from mockrec.formats.files.small_file import RULES_LIMIT, read_small
+from mockrec.formats.parquet.gc_pause import no_collection
 
 NAME: Final = "request body"
 """The name of the "file" in messages."""
-_ESCAPED_PAIR = re.compile(r"(?<!\\)((?:\\\\)*)\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
+_ESCAPED_PAIR = re.compile(r"\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
 _BREAKS = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 """Characters that JSON takes as they are, but YAML does not, or as the end of a line."""
 
@@ -37,7 +39,8 @@ def load_posted(body: bytes, *, is_yaml: bool, folder: str, cassettes: str | Non
         with open(path, "rb") as file:
             file.read(1)
 
-    loaded, scope = load_added(body, path=NAME, folder=folder, read_file=read, probe=probe)
+    with no_collection():  # as in `load_file`; and a collection among so many objects would hold up the event loop
+        loaded, scope = load_added(body, path=NAME, folder=folder, read_file=read, probe=probe)
     problems = list(_misplaced(loaded, cassettes))
     if problems:
         raise RuleFileError(problems)
@@ -50,7 +53,7 @@ def _as_yaml(body: bytes) -> bytes:
     JSON is a part of YAML 1.2 but for tabs between tokens, escaped pairs of surrogates, and some characters in strings.
     """
     try:
-        orjson.loads(body)
+        _check_json(body)
     except orjson.JSONDecodeError as error:
         message = f"the body is not JSON: {error.msg}; YAML needs the header Content-Type: application/yaml"
         raise RuleFileError([Problem(NAME, error.lineno, error.colno, "", message)]) from None
@@ -59,9 +62,36 @@ def _as_yaml(body: bytes) -> bytes:
     return _BREAKS.sub(lambda found: f"\\u{ord(found[0]):04x}", text).encode()
 
 
+def _check_json(body: bytes) -> None:
+    """Raise JSONDecodeError unless the body is JSON. Rules are checked one by one, because a parser holds the lock of
+    the interpreter, and with it the event loop, until it returns."""
+    try:
+        for value in _members(body).values():
+            for part in _elements(value) if memoryview(value)[0] == _LIST else (value,):
+                orjson.loads(memoryview(part))
+    except (
+        msgspec.DecodeError,
+        orjson.JSONDecodeError,
+        RecursionError,
+    ):  # no object, or wrong: the position is that in the body
+        orjson.loads(body)
+
+
+_LIST: Final = ord("[")
+_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_elements = msgspec.json.Decoder(list[msgspec.Raw]).decode
+
+
 def _joined(pair: re.Match[str]) -> str:
-    """Return the character that two escaped surrogates mean."""
-    return pair[1] + chr(0x10000 + ((int(pair[2], 16) & 0x3FF) << 10) + (int(pair[3], 16) & 0x3FF))
+    """Return the character that two escaped surrogates mean; the same text if a backslash before it is the escaped
+    character."""
+    start = pair.start()
+    before = start
+    while before and pair.string[before - 1] == "\\":
+        before -= 1
+    if (start - before) % 2:
+        return pair[0]
+    return chr(0x10000 + ((int(pair[1], 16) & 0x3FF) << 10) + (int(pair[2], 16) & 0x3FF))
 
 
 def _check_place(path: str, *folders: str | None) -> None:

@@ -7,7 +7,6 @@ frames is unknown.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +14,7 @@ import msgspec
 
 from mockrec.engine.wire.parts import RequestHead
 from mockrec.engine.wire.syntax import TOKEN_PATTERN
+from mockrec.formats.text.late_regex import late_regex
 
 BAD_METHOD = "ERR_WS_METHOD"
 BAD_UPGRADE = "ERR_WS_UPGRADE"
@@ -26,17 +26,17 @@ BAD_EXTENSIONS = "ERR_WS_EXTENSIONS"
 VERSION = "13"
 DEFLATE = "permessage-deflate"
 
-_KEY = re.compile(r"[+/0-9A-Za-z]{22}==")  # 16 bytes in base64
+_KEY = late_regex(r"[+/0-9A-Za-z]{22}==")  # 16 bytes in base64
 
 # RFC 6455, 9.1. A value may be quoted, but must be a token without its quotes.
 _VALUE = rf'(?:{TOKEN_PATTERN}|"{TOKEN_PATTERN}")'
 _PARAMETER = rf"[ \t]*;[ \t]*{TOKEN_PATTERN}(?:[ \t]*=[ \t]*{_VALUE})?"
-_EXTENSION = re.compile(rf"[ \t]*(?P<text>(?P<name>{TOKEN_PATTERN})(?P<parameters>(?:{_PARAMETER})*))?[ \t]*(?:,|\Z)")
-_ONE_PARAMETER = re.compile(rf";[ \t]*({TOKEN_PATTERN})(?:[ \t]*=[ \t]*({_VALUE}))?")
+_EXTENSION = late_regex(rf"[ \t]*(?P<text>(?P<name>{TOKEN_PATTERN})(?P<parameters>(?:{_PARAMETER})*))?[ \t]*(?:,|\Z)")
+_ONE_PARAMETER = late_regex(rf";[ \t]*({TOKEN_PATTERN})(?:[ \t]*=[ \t]*({_VALUE}))?")
 
 _FLAGS = ("server_no_context_takeover", "client_no_context_takeover")
 _SERVER_BITS, _CLIENT_BITS = "server_max_window_bits", "client_max_window_bits"
-_BITS = re.compile(r"[89]|1[0-5]")
+_BITS = late_regex(r"[89]|1[0-5]")
 _MAX_BITS = 15
 
 

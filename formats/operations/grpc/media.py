@@ -9,8 +9,10 @@ from __future__ import annotations
 import re
 from enum import StrEnum
 
-_TYPE = re.compile(r"application/grpc(-web-text|-web)?(?:\+([\w.-]+))?\s*(?:;.*)?", re.IGNORECASE | re.DOTALL)
-_METHOD = re.compile(r"/((?:[^/?#]+/)*[^/?#]+/[^/?#]+)")
+from mockrec.formats.text.late_regex import late_regex
+
+_TYPE = late_regex(r"application/grpc(-web-text|-web)?(?:\+([\w.-]+))?\s*(?:;.*)?", re.IGNORECASE | re.DOTALL)
+_METHOD = late_regex(r"/((?:[^/?#]+/)*[^/?#]+/[^/?#]+)")
 
 
 class GrpcKind(StrEnum):

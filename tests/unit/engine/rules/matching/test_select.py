@@ -335,3 +335,14 @@ def test_a_copy_begins_again(request_of: RequestOf, rules_of: RulesOf) -> None:
     copied = RuleSet.of([rule_copy(rule) for rule in file.rules], asks_user=False)
     assert answers(copied, request_of("GET", "http://x.test/a"), 2) == ["rule-1", "rule-2"]
     assert file.used == {"rule-1": 1, "rule-2": 1}
+
+
+def test_a_set_that_is_not_in_force_leaves_its_rules_to_another(request_of: RequestOf, rules_of: RulesOf) -> None:
+    file = RuleSet(rules_of(A, A, A))
+    places = [(rule.rank, rule.following) for rule in file.rules]
+    other = RuleSet.arranged(file.rules[1:], asks_user=False)
+    assert [(rule.rank, rule.following) for rule in file.rules] == places
+    assert answers(file, request_of("GET", "http://x.test/a"), 2) == ["rule-1", "rule-2"]
+    other.put_in_force()
+    assert [rule.rank for rule in other.rules] == [0, 1]
+    assert answers(other, request_of("GET", "http://x.test/a"), 1) == ["rule-3"]
