@@ -1,4 +1,5 @@
-"""Outputs that are named pipes: waits for their readers, says so, and stops waiting at any signal."""
+"""Outputs that are pipes: waits for the readers of named ones, says so, and stops waiting at any signal; knows whether
+the reader of stdout has gone."""
 
 from __future__ import annotations
 
@@ -9,8 +10,8 @@ from collections.abc import Iterable
 from typing import Final
 
 from mockrec.cli import printing
-from mockrec.formats.files.outfile import is_pipe
-from mockrec.formats.schema.errors import OutputError
+from mockrec.formats.files.outfile import STDOUT_NAME, is_pipe
+from mockrec.formats.schema.errors import FormatError, OutputClosedError, OutputError
 
 _PAUSE_SECONDS: Final = 0.02
 _held: Final[list[int]] = []
@@ -22,6 +23,11 @@ def await_readers(outputs: Iterable[str]) -> None:
     for output in outputs:
         if output != "-" and is_pipe(output):
             _await_reader(output)
+
+
+def is_stdout_gone(failure: FormatError) -> bool:
+    """Whether the reader of stdout has gone, which needs no message."""
+    return isinstance(failure, OutputClosedError) and failure.file == STDOUT_NAME
 
 
 def _await_reader(pipe: str) -> None:

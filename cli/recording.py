@@ -19,7 +19,7 @@ from mockrec.cli.codes import COMMAND_NOT_RUN, DEFECT, NOT_EXECUTABLE, NOT_FOUND
 from mockrec.cli.live_view import LiveView
 from mockrec.cli.nothing_received import print_nothing_received
 from mockrec.cli.options import duration
-from mockrec.cli.pipes import await_readers
+from mockrec.cli.pipes import await_readers, is_stdout_gone
 from mockrec.cli.replay_summary import print_replays, replay_words
 from mockrec.cli.report import LaterReport
 from mockrec.cli.supervise import Supervisor
@@ -32,9 +32,7 @@ from mockrec.engine.run.settings import Hooks, RunSettings
 from mockrec.engine.run.single import SingleProcessRun
 from mockrec.engine.transport.local_addresses import is_loopback
 from mockrec.engine.usercode.calls import report_failures
-from mockrec.formats.files.outfile import STDOUT_NAME
 from mockrec.formats.parquet.paths import is_uri
-from mockrec.formats.schema.errors import FormatError, OutputClosedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -190,11 +188,6 @@ def _run(settings: RunSettings, hooks: Hooks, workers: int, live: LiveView) -> R
 def shown_outputs(settings: RunSettings) -> tuple[str, ...]:
     """Return the outputs that the user has asked for."""
     return tuple(path for path in settings.outputs if path != settings.kept_log)
-
-
-def is_stdout_gone(failure: FormatError) -> bool:
-    """Whether the reader of stdout has gone, which needs no message."""
-    return isinstance(failure, OutputClosedError) and failure.file == STDOUT_NAME
 
 
 def remove_stale(ready_file: Path) -> None:

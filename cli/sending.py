@@ -20,9 +20,8 @@ from mockrec.cli import interrupts, printing
 from mockrec.cli.codes import DEFECT
 from mockrec.cli.defects import report_defect
 from mockrec.cli.options import OutputShape
-from mockrec.cli.pipes import await_readers
+from mockrec.cli.pipes import await_readers, is_stdout_gone
 from mockrec.cli.reading import warn_of
-from mockrec.cli.recording import is_stdout_gone
 from mockrec.cli.report import LaterReport
 from mockrec.cli.send_summary import request_line, summary_line
 from mockrec.cli.signals import Signals
