@@ -17,7 +17,7 @@ from typing import Any
 import anyio
 from anyio.abc import ByteStream
 
-from mockrec.engine.transport.write_batch import WriteCoalescer
+from mockrec.engine.transport.write_batch import Flushed, WriteCoalescer
 
 _READ_AHEAD = 16 * 1024
 """Bytes that may be buffered while no code reads; one read of the event loop may bring 256 KiB at once."""
@@ -205,6 +205,23 @@ class TcpStream(ByteStream, asyncio.Protocol):
         """See `byte_stream.py`."""
         if not (self._lost or self._transport.is_closing()):
             self._write(data)
+
+    @property
+    def coalesces(self) -> bool:
+        """Whether small writes wait for the end of the event loop's iteration."""
+        return self._coalescer is not None
+
+    def coalesce(self, stream: Flushed) -> None:
+        """Flush the stream above this one at the end of the iteration."""
+        assert self._coalescer is not None
+        self._coalescer.add(stream)
+
+    def write_now(self, data: bytes) -> None:
+        """Write as `write_nowait` does, with the coalesced data, but at once."""
+        if not (self._lost or self._transport.is_closing()):
+            if self._coalesced:
+                data, self._coalesced = self._coalesced + data, b""
+            self._transport.write(data)
 
     def _write(self, data: bytes) -> None:
         if self._coalescer is not None and len(data) < _SMALL_WRITE:

@@ -13,6 +13,9 @@ import anyio
 
 from mockrec.engine.late import Late
 from mockrec.engine.transport.byte_stream import ByteStream
+from mockrec.engine.transport.tcp import TcpStream
+from mockrec.engine.transport.tls_memory import RECORD, memory_of
+from mockrec.engine.transport.tls_records import RecordCounter
 
 if TYPE_CHECKING:
     from OpenSSL import SSL
@@ -20,6 +23,7 @@ else:
     SSL = Late("OpenSSL.SSL")
 
 _PIECE = 65536
+_SMALL_WRITE = 16 * 1024
 _RECORD_OVERHEAD = 64
 """Bytes by which encryption makes a record of 16 KiB longer, at most."""
 _CONTROL_ROOM = 16 * 1024
@@ -41,6 +45,7 @@ class TlsStream:
         """`tls` is new and knows whether it is client or server; `received` was read from the stream below already."""
         self.below = below
         self.tls = tls
+        self._memory = memory_of(tls)
         self.peer = below.peer
         self.local = below.local
         self._plain = b""
@@ -51,8 +56,21 @@ class TlsStream:
         self._failure = ""
         """Why the connection failed, after data that was still valid."""
         self._closed = False
+        self._socket = below if isinstance(below, TcpStream) and below.coalesces else None
+        """The stream below, if it coalesces small writes: then they are encrypted together as well."""
+        self._coalesced = b""
+        """Data that the coalescer flushes."""
+        self._records = RecordCounter()
+        self._unread = 0
+        """How many records OpenSSL has that were not read, at most; -1 if that is not known."""
         if received:
-            tls.bio_write(received)
+            self._take(received)
+
+    def _take(self, data: bytes) -> None:
+        """Give OpenSSL what was received."""
+        self._memory.put_received(data)
+        ends = self._records.count(data)
+        self._unread = -1 if self._unread else ends or -1
 
     async def handshake(self) -> None:
         """Complete the handshake. Raises TlsError, and what the stream below raises.
@@ -66,11 +84,12 @@ class TlsStream:
                 break
             except SSL.WantReadError:
                 await self._flush(_CONTROL_ROOM)
-                tls.bio_write(await self.below.receive())
+                self._take(await self.below.receive())
             except SSL.Error as error:
                 self._flush_nowait()
                 raise TlsError(reason_of(error)) from error
         await self._flush(_CONTROL_ROOM)
+        self._unread = -1  # the handshake has read some of them
         self._may_renegotiate = tls.get_protocol_version() < SSL.TLS1_3_VERSION
 
     async def receive(self, max_bytes: int = _PIECE) -> bytes:
@@ -79,26 +98,29 @@ class TlsStream:
             data, self._plain = self._plain, b""
             return data
         while True:
-            data = self._decrypt()
-            if data:
-                return data
+            if self._unread:
+                data = self._decrypt()
+                if data:
+                    return data
             if self._peer_ended:
                 raise anyio.EndOfStream
             if self._may_renegotiate:
                 await self._flush(_CONTROL_ROOM)  # the peer may wait for OpenSSL's handshake messages
-            self.tls.bio_write(await self.below.receive())
+            self._take(await self.below.receive())
 
     def _decrypt(self) -> bytes:
         """Return the data of all complete records."""
         if self._failure:
             raise TlsError(self._failure)
-        tls = self.tls
+        read = self._memory.read
         pieces: list[bytes] = []
         try:
-            while True:
-                pieces.append(tls.recv(_PIECE))
+            while self._unread:
+                pieces.append(read())
+                if self._unread > 0:
+                    self._unread -= 1
         except SSL.WantReadError:
-            pass
+            self._unread = 0
         except SSL.ZeroReturnError:
             self._peer_ended = True
         except SSL.Error as error:
@@ -118,6 +140,7 @@ class TlsStream:
         if item:
             # A sender that is cancelled must not lose half a record: that would be the end of the connection.
             await self.below.wait_writable()
+            self.flush()
             self.below.write_nowait(self._encrypt(item))
             await self.below.wait_writable()
 
@@ -129,37 +152,46 @@ class TlsStream:
 
     def _encrypt(self, data: bytes) -> bytes:
         try:
-            self.tls.sendall(data)
+            self._memory.write(data)
         except SSL.Error as error:
             raise TlsError(reason_of(error)) from error
-        return self._outgoing(len(data) + (len(data) // 16384 + 1) * _RECORD_OVERHEAD + 1024)
-
-    def _outgoing(self, size: int) -> bytes:
-        """Return everything that OpenSSL wants to send; it is probably not more than `size`."""
-        try:
-            data = self.tls.bio_read(size)
-        except SSL.WantReadError:
-            return b""
-        return data if len(data) < size else data + self._outgoing(_CONTROL_ROOM)
+        return self._memory.take_sent(len(data) + (len(data) // RECORD + 1) * _RECORD_OVERHEAD + 1024)
 
     async def _flush(self, size: int) -> None:
         await self.below.wait_writable()
-        data = self._outgoing(size)
+        data = self._memory.take_sent(size)
         if data:
             self.below.write_nowait(data)
 
     def _flush_nowait(self) -> None:
-        data = self._outgoing(_CONTROL_ROOM)
+        data = self._memory.take_sent(_CONTROL_ROOM)
         if data:
             self.below.write_nowait(data)
 
     def write_nowait(self, data: bytes) -> None:
-        """See `ByteStream`."""
-        if not self._closed:
-            try:
-                self.below.write_nowait(self._encrypt(data))
-            except TlsError:
-                pass
+        """See `ByteStream`. Small writes of one iteration of the event loop are encrypted together, at its end."""
+        if self._closed:
+            return
+        if self._socket is None:
+            self._write(data, self.below.write_nowait)
+            return
+        if not self._coalesced:
+            self._socket.coalesce(self)
+        self._coalesced += data
+        if len(self._coalesced) >= _SMALL_WRITE:
+            self.flush()
+
+    def flush(self) -> None:
+        """Encrypt and write the coalesced data."""
+        if self._coalesced and self._socket is not None:
+            data, self._coalesced = self._coalesced, b""
+            self._write(data, self._socket.write_now)
+
+    def _write(self, data: bytes, write: Callable[[bytes], None]) -> None:
+        try:
+            write(self._encrypt(data))
+        except TlsError:
+            pass
 
     async def send_eof(self) -> None:
         """Send close_notify (RFC 8446, 6.1), then FIN."""
@@ -168,6 +200,7 @@ class TlsStream:
 
     def _send_close_notify(self) -> None:
         if not self._closed:
+            self.flush()
             self._closed = True
             try:
                 self.tls.shutdown()
@@ -186,6 +219,7 @@ class TlsStream:
 
     def reset(self) -> None:
         """Reset the connection at the bottom."""
+        self.flush()
         self._closed = True
         self.below.reset()
 
@@ -222,7 +256,7 @@ class TlsStream:
         try:
             receiving.send(None)
         except StopIteration as done:
-            self.tls.bio_write(done.value)
+            self._take(done.value)
             self._plain += self._decrypt()
         else:
             receiving.close()

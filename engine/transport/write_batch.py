@@ -10,7 +10,9 @@ import asyncio
 from typing import Protocol
 
 
-class _Stream(Protocol):
+class Flushed(Protocol):
+    """A stream that coalesces small writes."""
+
     def flush(self) -> None:
         """Hand the coalesced data to the kernel."""
 
@@ -22,9 +24,9 @@ class WriteCoalescer:
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._streams: list[_Stream] = []
+        self._streams: list[Flushed] = []
 
-    def add(self, stream: _Stream) -> None:
+    def add(self, stream: Flushed) -> None:
         """Flush `stream` at the end of this iteration."""
         if not self._streams:
             self._loop.call_soon(self._flush)

@@ -26,6 +26,7 @@ from mockrec.engine.upstream.request import UpstreamRequest
 from mockrec.engine.upstream.route import UpstreamTransport
 from mockrec.engine.wire.http2.client import H2Client
 from mockrec.engine.wire.http2.connection import HTTP2_ERROR
+from mockrec.engine.wire.http2.heads import request_fields
 from mockrec.engine.wire.http2.server import StreamPart
 from mockrec.engine.wire.parts import Data, Fault, Part, ResetPart
 
@@ -147,10 +148,16 @@ class Http2UpstreamConnection:
     ) -> int:
         if self._error is not None or not self.codec.can_request:
             raise self._error or UpstreamError(REFUSED, "it takes no more requests on this connection")
-        try:
-            number = self.codec.request(method, request.target, request.protocol, request.authority, fields, end=end)
-        except ValueError as error:
-            raise unsendable(error) from None
+        head = request.http2
+        wire = head.wire if head is not None and head.fields is fields else None
+        if wire is None:
+            try:
+                wire = request_fields(method, request.target, request.protocol, request.authority, fields)
+            except ValueError as error:
+                raise unsendable(error) from None
+            if head is not None and head.fields is fields:
+                head.wire = wire
+        number = self.codec.open(method, wire, end=end)
         self._streams[number] = stream
         self.requests += 1
         return number

@@ -5,6 +5,7 @@ It is used as an HTTP/1 connection is (`http1.py`), so that its users do not dis
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Callable, Sequence
 
@@ -56,8 +57,8 @@ class Http2UpstreamStream:
         self._closed = False
         self._tunnel: Http2ByteStream | None = None
         """Takes the stream's data once it carries a WebSocket."""
-        self._changed: anyio.Event | None = None
-        """What `receive` waits for."""
+        self._changed: asyncio.Future[None] | None = None
+        """What `receive` waits for; it costs a tenth of an event."""
 
     # ── what the connection calls ──────────────────────────────────────────────────────────────────
 
@@ -90,9 +91,8 @@ class Http2UpstreamStream:
             self._notify()
 
     def _notify(self) -> None:
-        if self._changed is not None:
-            self._changed.set()
-            self._changed = None
+        if self._changed is not None and not self._changed.done():
+            self._changed.set_result(None)
 
     def _end_reservation(self) -> None:
         """Release the reservation of the stream, which is open now or not needed."""
@@ -191,9 +191,11 @@ class Http2UpstreamStream:
             if self._expired:
                 what = "no more of its answer" if self.responded else "no answer"
                 raise UpstreamError(TIMED_OUT, f"{what} within {self._seconds:g}s")
-            if self._changed is None:
-                self._changed = anyio.Event()
-            await self._changed.wait()
+            self._changed = asyncio.get_running_loop().create_future()
+            try:
+                await self._changed
+            finally:
+                self._changed = None
         if seconds is not None:
             self.deadline = math.inf
         parts, self._parts = self._parts, []

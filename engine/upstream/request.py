@@ -13,8 +13,22 @@ from mockrec.engine.wire.urls import DEFAULT_PORTS
 
 if TYPE_CHECKING:
     from mockrec.engine.wire.http1.client import EncodedRequest
+    from mockrec.engine.wire.http2.fields import Fields
 
 _PSEUDO = (":method", ":scheme", ":authority", ":path")
+
+
+@dataclass(slots=True)
+class Http2Head:
+    """The head of a request for servers that speak HTTP/2, which holds until the request is changed."""
+
+    key: tuple[str, str, str]
+    """The method, protocol and target that it was made of."""
+    raw_headers: list[list[str]]
+    """The fields that it was made of."""
+    fields: list[list[str]]
+    wire: Fields | None = None
+    """The fields as they are encoded."""
 
 
 @dataclass(slots=True)
@@ -35,6 +49,8 @@ class UpstreamRequest:
     """Whether the client has sent field names that are not tokens, and they were accepted (`server.lenient`)."""
     encoded: EncodedRequest | None = field(default=None, compare=False, repr=False)
     """The head as it was sent last by HTTP/1."""
+    http2: Http2Head | None = field(default=None, compare=False, repr=False)
+    """The head as it was sent last by HTTP/2."""
 
     @property
     def url(self) -> str:
@@ -60,7 +76,13 @@ class UpstreamRequest:
 
     def for_http2(self) -> list[list[str]]:
         """The fields for a server that speaks HTTP/2: pseudo-fields first, in the client's order, no `Host`, and no
-        fields of an HTTP/1 connection (8.2.2). Raises UpstreamError."""
+        fields of an HTTP/1 connection (8.2.2). They are shared, and must not be changed. Raises UpstreamError."""
+        key, known = (self.method, self.protocol, self.target), self.http2
+        if known is None or known.raw_headers is not self.raw_headers or known.key != key:
+            known = self.http2 = Http2Head(key, self.raw_headers, self._fields_for_http2())
+        return known.fields
+
+    def _fields_for_http2(self) -> list[list[str]]:
         from mockrec.engine.wire.http2.fields import plain_fields
 
         values = {":method": self.method, ":scheme": self.protocol, ":authority": self.authority, ":path": self.target}

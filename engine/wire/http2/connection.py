@@ -103,8 +103,7 @@ class H2Side(H2Streams):
         try:
             events = self._conn.receive_data(raw)
         except ProtocolError as error:
-            tag = HEADER_OVERFLOW if isinstance(error, DenialOfServiceError) else ""
-            parts.append(self._break(Violation(error.error_code, library_words(error), tag), notified=True))
+            parts.append(self._break(violation_of(error), notified=True))
             return
         except Exception as error:  # hyperframe, hpack and h2 raise others for some malformed frames
             parts.append(self._break(Violation(ErrorCodes.PROTOCOL_ERROR, library_words(error))))
@@ -135,7 +134,7 @@ class H2Side(H2Streams):
         state = self._streams[stream]
         kept = 0 if state.mute else len(data)
         if event.flow_controlled_length > kept:
-            self._conn.acknowledge_received_data(event.flow_controlled_length - kept, stream)
+            self._acknowledge(event.flow_controlled_length - kept, stream)
         if kept:
             self._limits.progress()
             self._owed[stream] = self._owed.get(stream, 0) + kept
@@ -206,6 +205,12 @@ class H2Side(H2Streams):
         code, detail, tag = violation
         self._shut(code, notified=notified)
         return _fault(int(code), detail, tag)
+
+
+def violation_of(error: ProtocolError) -> Violation:
+    """Return the violation for which h2, or the decoder of fields, ends the connection."""
+    tag = HEADER_OVERFLOW if isinstance(error, DenialOfServiceError) else ""
+    return Violation(ErrorCodes(error.error_code), library_words(error), tag)
 
 
 def stream_fault(reset: ResetPart) -> Fault:

@@ -31,6 +31,8 @@ class FastPath:
         self._connection = connection
         self._encoder = encoder
         self._out = out
+        self.initial_window = connection.remote_settings.initial_window_size
+        """Bytes that may be sent on a new stream (RFC 9113, 6.9.2)."""
         self.enabled = False
         """Set once h2 has received a request: it sends nothing on a stream before (its connection would be idle)."""
 
@@ -57,22 +59,15 @@ class FastPath:
         """
         conn, size = self._connection, len(body)
         most = conn.max_outbound_frame_size
-        if size > min(most, conn.outbound_flow_control_window, conn.remote_settings.initial_window_size):
+        if size > min(most, conn.outbound_flow_control_window, self.initial_window):
             return False
         self._encoder.fields = fields
         block = self._encoder.encode(())
         out = self._out
         out += conn.data_to_send()  # what h2 has written before is sent before
-        end = 0 if body else frames.END_STREAM
-        if len(block) <= most:
-            out += _frame(frames.HEADERS, end | frames.END_HEADERS, stream, block)
-        else:
-            out += _frame(frames.HEADERS, end, stream, block[:most])
-            for at in range(most, len(block), most):
-                last = frames.END_HEADERS if at + most >= len(block) else 0
-                out += _frame(frames.CONTINUATION, last, stream, block[at : at + most])
+        write_block(out, stream, block, most, 0 if body else frames.END_STREAM)
         if body:
-            out += _frame(frames.DATA, frames.END_STREAM, stream, body)
+            out += one_frame(frames.DATA, frames.END_STREAM, stream, body)
             conn.outbound_flow_control_window -= size
         return True
 
@@ -92,11 +87,23 @@ def introduce(connection: H2Connection, stream: int) -> None:
     connection.highest_inbound_stream_id = stream - 2
     connection.incoming_buffer = FrameBuffer(server=False)
     try:
-        connection.receive_data(_frame(frames.HEADERS, _WHOLE, stream, b""))
+        connection.receive_data(one_frame(frames.HEADERS, _WHOLE, stream, b""))
     finally:
         connection.highest_inbound_stream_id, connection.incoming_buffer = highest, buffer
 
 
-def _frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
+def write_block(out: bytearray, stream: int, block: bytes, most: int, end: int) -> None:
+    """Write a field block (RFC 9113, 4.3) in frames of at most `most` bytes; `end`: END_STREAM, or 0."""
+    if len(block) <= most:
+        out += one_frame(frames.HEADERS, end | frames.END_HEADERS, stream, block)
+        return
+    out += one_frame(frames.HEADERS, end, stream, block[:most])
+    for at in range(most, len(block), most):
+        last = frames.END_HEADERS if at + most >= len(block) else 0
+        out += one_frame(frames.CONTINUATION, last, stream, block[at : at + most])
+
+
+def one_frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
+    """Return a frame (RFC 9113, 4.1)."""
     size = len(payload)
     return _FRAME_HEADER.pack(size >> 8, size & 0xFF, kind, flags, stream) + payload

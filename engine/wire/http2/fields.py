@@ -14,7 +14,8 @@ from mockrec.engine.wire.fault_phrases import bad_value, quoted
 from mockrec.engine.wire.odd_fields import FRAMING, ODD_NAME, PADDED, value_kind
 from mockrec.engine.wire.syntax import BREAKS_VALUE, CONTROLS, LOWERCASE_TOKEN_BYTES, TOKEN_BYTES, content_length
 
-Fields = tuple[tuple[bytes, bytes], ...]
+Field = tuple[bytes, bytes]
+Fields = tuple[Field, ...]
 
 _ODD_NAME = re.compile(rb"[^\x00-\x20A-Z:\x7f-\xff]+")
 """The names that pass the minimal validation of RFC 9113 (8.2.1)."""

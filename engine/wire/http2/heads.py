@@ -29,13 +29,16 @@ _STATUS = re.compile(rb"[1-9][0-9]{2}")
 _REQUEST_PSEUDO = frozenset((b":method", b":scheme", b":authority", b":path", b":protocol"))
 _RESPONSE_PSEUDO = frozenset((b":status",))
 
+ReadResponse = tuple[ResponseHead, int, int | str]
+"""A response head, the size of its list of fields, and what `declared_length` returns for them."""
+
 _CACHED_HEADS: Final = 1024
 _CACHED_RESPONSES: Final = 256
 """Heads of servers repeat for a second, until their `date` changes."""
 _CACHED_HEAD_SIZE: Final = 4096
 _heads: dict[tuple[Fields, bool], tuple[RequestHead, int]] = {}
 _request_fields: dict[tuple[str, str, str, str, tuple[tuple[str, str], ...]], Fields] = {}
-_response_heads: dict[Fields, ResponseHead] = {}
+_response_heads: dict[Fields, ReadResponse] = {}
 
 
 # ── received ───────────────────────────────────────────────────────────────────────────────────────
@@ -113,16 +116,20 @@ def _bad_path(path: bytes) -> str:
     return f":path has the character 0x{bad[0][0]:02X} at position {bad.start() + 1}; percent-encode it"
 
 
-def read_response(fields: Fields) -> ResponseHead | str:
+def read_response(fields: Fields) -> ReadResponse | str:
     """Return a response head, interim or final, or why it is malformed (RFC 9113, 8.3.2). Do not change the shared
     head."""
     known = _response_heads.get(fields)
     if known is not None:
         return known
     head = _build_response(fields)
-    if isinstance(head, ResponseHead) and list_size(fields) <= _CACHED_HEAD_SIZE:
-        remember(_response_heads, fields, head, _CACHED_RESPONSES)
-    return head
+    if isinstance(head, str):
+        return head
+    size = list_size(fields)
+    read = head, size, declared_length(fields, len(fields))
+    if size <= _CACHED_HEAD_SIZE:
+        remember(_response_heads, fields, read, _CACHED_RESPONSES)
+    return read
 
 
 def _build_response(fields: Fields) -> ResponseHead | str:
@@ -145,14 +152,16 @@ def _build_response(fields: Fields) -> ResponseHead | str:
     return head
 
 
-def body_length(fields: Fields, status: int, method: str) -> int | str:
-    """Return the length of a response's content, -1 if unknown, or why it is invalid (RFC 9113, 8.1.1)."""
+def body_length(declared: int | str, status: int, method: str) -> int | str:
+    """Return the length of a response's content, -1 if unknown, or why it is invalid (RFC 9113, 8.1.1).
+
+    `declared`: the length that its fields declare.
+    """
     if method == "CONNECT" and 200 <= status < 300:
         return -1
-    length = declared_length(fields, len(fields))
-    if isinstance(length, int) and (method == "HEAD" or status in BODILESS_STATUSES):
+    if isinstance(declared, int) and (method == "HEAD" or status in BODILESS_STATUSES):
         return 0
-    return length
+    return declared
 
 
 # ── sent ───────────────────────────────────────────────────────────────────────────────────────────

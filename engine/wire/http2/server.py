@@ -11,12 +11,11 @@ from typing import Any
 
 from h2.errors import ErrorCodes
 from h2.events import Event, RequestReceived
-from h2.exceptions import DenialOfServiceError, ProtocolError
+from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes
 
 from mockrec.engine.wire.fault_codes import OVERFLOW
-from mockrec.engine.wire.fault_phrases import library_words
-from mockrec.engine.wire.http2.connection import H2Side
+from mockrec.engine.wire.http2.connection import H2Side, violation_of
 from mockrec.engine.wire.http2.fast_path import FastPath, introduce
 from mockrec.engine.wire.http2.fields import plain_fields, shown
 from mockrec.engine.wire.http2.frames import (
@@ -26,8 +25,8 @@ from mockrec.engine.wire.http2.frames import (
     END_STREAM,
     HEADER_SIZE,
     HEADERS,
+    SETTINGS,
     Frame,
-    Violation,
 )
 from mockrec.engine.wire.http2.heads import final_head, read_request, response_head
 from mockrec.engine.wire.http2.lenient_head import read_lenient_request
@@ -68,6 +67,8 @@ class H2Server(H2Side):
                 flags = frame.flags | END_STREAM
                 frame = frame._replace(raw=frame.raw[:4] + bytes((flags,)) + frame.raw[5:], flags=flags)
         super()._take(frame, parts)
+        if frame.kind == SETTINGS:
+            self._fast_path.initial_window = self._conn.remote_settings.initial_window_size
 
     def _take_request(self, frame: Frame, parts: list[Any]) -> None:
         """Take a request, whole in one frame, on a stream that bypasses h2."""
@@ -76,8 +77,7 @@ class H2Server(H2Side):
             try:
                 self._decoder.decode(frame.raw[HEADER_SIZE:])
             except ProtocolError as error:
-                tag = HEADER_OVERFLOW if isinstance(error, DenialOfServiceError) else ""
-                violation = Violation(ErrorCodes(error.error_code), library_words(error), tag)
+                violation = violation_of(error)
         if violation is not None:
             parts.append(self._break(violation))
         else:

@@ -14,6 +14,7 @@ from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.exceptions import H2Error
 from h2.settings import SettingCodes, Settings
+from h2.windows import WindowManager
 from hyperframe.frame import GoAwayFrame
 
 from mockrec.engine.wire.http2.fields import as_wire, plain_fields
@@ -46,7 +47,7 @@ class StreamPart:
 class StreamState:
     """The state of an open stream (RFC 9113, 5.1) that h2 does not expose."""
 
-    __slots__ = ("bypasses_h2", "endless", "left", "method", "mute", "reading", "sending")
+    __slots__ = ("answered", "bypasses_h2", "endless", "left", "method", "mute", "reading", "sending", "window")
 
     def __init__(self, method: str, reading: bool = True, sending: bool = True, *, bypasses_h2: bool = False) -> None:
         self.method = method
@@ -61,7 +62,11 @@ class StreamState:
         self.endless = False
         """Whether the peer's trailers do not end the stream, which is a fault (RFC 9113, 8.1)."""
         self.bypasses_h2 = bypasses_h2
-        """Whether h2 does not know the stream (`fast_path.py`)."""
+        """Whether h2 does not know the stream (`fast_path.py`, `fast_client.py`). The next two are kept only then."""
+        self.answered = False
+        """Whether the head of the server's response was received."""
+        self.window: WindowManager | None = None
+        """What the peer may still send; None if it is the initial window."""
 
 
 class H2Streams:
@@ -126,6 +131,10 @@ class H2Streams:
             self._owed[stream] = owed - size
         else:
             del self._owed[stream]
+        self._acknowledge(size, stream)
+
+    def _acknowledge(self, size: int, stream: int) -> None:
+        """Open the windows of stream and connection again (RFC 9113, 6.9)."""
         self._conn.acknowledge_received_data(size, stream)
 
     def window(self, stream: int) -> int:
@@ -143,13 +152,14 @@ class H2Streams:
 
     def _forget(self, stream: int) -> None:
         """Remove a stream that has ended; data that was not consumed counts as consumed."""
-        self._streams.pop(stream, None)
         owed = self._owed.pop(stream, 0)
         if owed:
-            self._conn.acknowledge_received_data(owed, stream)
+            self._acknowledge(owed, stream)
+        self._streams.pop(stream, None)
 
     def _end(self, stream: int, code: int) -> None:
         """Reset a stream (RFC 9113, 6.4)."""
+        self._state(stream)
         try:
             self._conn.reset_stream(stream, code)
             self._given_up.append(stream)
@@ -173,7 +183,7 @@ class H2Streams:
         """Remove and return all bytes that wait to be sent."""
         data = self._conn.data_to_send()
         if self._out:
-            data = bytes(self._out) + data
+            data = bytes(self._out) + data if data else bytes(self._out)
             self._out.clear()
         return data
 
