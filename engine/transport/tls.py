@@ -49,6 +49,10 @@ class TlsStream:
         self.peer = below.peer
         self.local = below.local
         self._plain = b""
+        self._diverted: Callable[[bytes], bytes | None] | None = None
+        """See `divert`."""
+        self._is_left = False
+        """Whether `receive` shall return `_plain`, even if it is empty."""
         self._peer_ended = False
         """Whether the peer has sent a close_notify."""
         self._may_renegotiate = False
@@ -94,10 +98,7 @@ class TlsStream:
 
     async def receive(self, max_bytes: int = _PIECE) -> bytes:
         """Return all data received so far; see `ByteStream`."""
-        if self._plain:
-            data, self._plain = self._plain, b""
-            return data
-        while True:
+        while not (self._plain or self._is_left):
             if self._unread:
                 data = self._decrypt()
                 if data:
@@ -106,7 +107,11 @@ class TlsStream:
                 raise anyio.EndOfStream
             if self._may_renegotiate:
                 await self._flush(_CONTROL_ROOM)  # the peer may wait for OpenSSL's handshake messages
-            self._take(await self.below.receive())
+            received = await self.below.receive()
+            if received:  # nothing, if only diverted data is left
+                self._take(received)
+        data, self._plain, self._is_left = self._plain, b"", False
+        return data
 
     def _decrypt(self) -> bytes:
         """Return the data of all complete records."""
@@ -131,7 +136,24 @@ class TlsStream:
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def divert(self, take: Callable[[bytes], bytes | None] | None) -> None:
-        """See `ByteStream`; it does nothing."""
+        """See `ByteStream`."""
+        self._diverted = take
+        self.below.divert(None if take is None else self._take_below)
+
+    def _take_below(self, data: bytes) -> bytes | None:
+        """Take bytes of the stream below while `receive` waits for them, and pass their data on; see `divert`."""
+        if self._diverted is None or self._may_renegotiate:
+            return data
+        self._take(data)
+        try:
+            plain = self._decrypt() if self._unread else b""
+        except TlsError:
+            return b""  # `receive` raises it again
+        if plain:
+            left = self._diverted(plain)
+            if left is not None:
+                self._plain, self._is_left = left, True
+        return b"" if self._is_left or self._peer_ended or self._failure else None
 
     async def send(self, item: bytes) -> None:
         """Write; see `ByteStream`."""

@@ -6,7 +6,9 @@ The first request of a connection is read by its task; so each of these sends an
 from __future__ import annotations
 
 import socket
+import ssl
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -29,9 +31,13 @@ POST = b"POST /body HTTP/1.1\r\nHost: a.test\r\nContent-Length: 9\r\n\r\n"
 class Client:
     """One connection, on which a request was answered already."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, *, tls: bool = False) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port), 30)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if tls:
+            context = ssl.create_default_context()
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+            self.socket = context.wrap_socket(self.socket, server_hostname="a.test")
         self.reader = self.socket.makefile("rb")
         assert self.ask(FIXED) == (200, b"fixed")
 
@@ -60,15 +66,15 @@ def run(recorder: Any) -> Any:
     return recorder(RULES)
 
 
-@pytest.fixture
-def client(run: Any) -> Any:
-    made = Client(run.port)
+@pytest.fixture(params=[False, True], ids=["plain", "tls"])
+def client(run: Any, request: pytest.FixtureRequest) -> Any:
+    made = Client(run.port, tls=request.param)
     yield made
     made.close()
 
 
 def paths(run: Any, kind: str = "response") -> list[str]:
-    return [record["url"].removeprefix("http://a.test") for record in run.stop().by_type(kind)]
+    return [urlsplit(record["url"]).path for record in run.stop().by_type(kind)]
 
 
 def test_what_waits_goes_on_in_the_task(run: Any, client: Client) -> None:
@@ -159,5 +165,5 @@ def test_a_tunnel_after_requests(run: Any, client: Client) -> None:
     assert client.answer() == (200, b"")
     for _ in range(3):
         assert client.ask(FIXED) == (200, b"fixed")
-    urls = [record["url"] for record in run.stop().by_type("response")]
-    assert urls == ["http://a.test/fixed", *["http://b.test/fixed"] * 3]
+    hosts = [record["host"] for record in run.stop().by_type("response")]
+    assert hosts == ["a.test", *["b.test"] * 3]

@@ -51,6 +51,7 @@ class CompiledRule:
     """A rule of a running engine: its matchers, its count of uses, and the engine's compiled steps (`plan`)."""
 
     __slots__ = (
+        "continues",
         "following",
         "has_params",
         "limit",
@@ -68,6 +69,8 @@ class CompiledRule:
 
     def __init__(self, rule: Rule, resolve_handler: ResolveHandler) -> None:
         self.rule = rule
+        self.continues = rule.continues
+        """Whether the rules after it are evaluated too."""
         self.when = compile_when(rule.when, resolve_handler, rule.id)
         self.needs_body = self.when.needs_body
         self.has_params = self.when.has_params
@@ -84,11 +87,6 @@ class CompiledRule:
         self.takes_upgrades, self.only_upgrades = upgrades_of(rule)
         self.rank = 0
         """Its position in `RuleSet.ranked`."""
-
-    @property
-    def continues(self) -> bool:
-        """Whether the rules after it are evaluated too."""
-        return self.rule.continues
 
     @property
     def pending(self) -> bool:

@@ -37,6 +37,7 @@ class MemoryPipe:
         self.eof = False
         self.broken = False
         self.told: list[str] = []
+        self.take: Callable[[bytes], bytes | None] | None = None
         self._news = anyio.Event()
 
     def _wake(self) -> None:
@@ -68,6 +69,9 @@ class MemoryPipe:
         self.sends.append(data)
         self.other.arrived += data
         self.other._wake()
+
+    def divert(self, take: Callable[[bytes], bytes | None] | None) -> None:
+        self.take = take
 
     async def send_eof(self) -> None:
         self.other.eof = True
@@ -193,6 +197,100 @@ async def both_ways(client: TlsStream, server: TlsStream, up: bytes, down: bytes
         group.start_soon(client.send, up)
         group.start_soon(server.send, down)
     assert got == {"up": up, "down": down}
+
+
+# ── diverted data ──────────────────────────────────────────────────────────────────────────────────
+
+
+class Diverted:
+    """A server whose data is diverted, and the bytes that its client sends."""
+
+    def __init__(self, client: TlsStream, server: TlsStream, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.client = client
+        self.server = server
+        self.taken: list[bytes] = []
+        self.left: bytes | None = None
+        """What the diverted calls return."""
+        self.passed: list[bytes] = []
+        """What `receive` gets from below."""
+        monkeypatch.setattr(memory(server), "receive", self._receive)
+        server.divert(self._take)
+
+    def _take(self, data: bytes) -> bytes | None:
+        self.taken.append(data)
+        return self.left
+
+    async def _receive(self) -> bytes:
+        return self.passed.pop(0)
+
+    async def sent(self, *pieces: bytes) -> bytes:
+        """The records of these pieces."""
+        for piece in pieces:
+            await self.client.send(piece)
+        return self.sent_so_far()
+
+    def sent_so_far(self) -> bytes:
+        arrived = memory(self.server).arrived
+        data = bytes(arrived)
+        arrived.clear()
+        return data
+
+    def feed(self, data: bytes) -> bytes | None:
+        """The stream below gets bytes while `receive` waits."""
+        below = memory(self.server).take
+        assert below is not None
+        left = below(data)
+        if left is not None:
+            self.passed.append(left)
+        return left
+
+
+@pytest.fixture
+async def diverted(monkeypatch: pytest.MonkeyPatch) -> Diverted:
+    client, server = await connected(SSL.TLS1_3_VERSION)
+    pair = Diverted(client, server, monkeypatch)
+    pair.sent_so_far()
+    return pair
+
+
+async def test_diverted_data_is_decrypted_before(diverted: Diverted) -> None:
+    data = await diverted.sent(b"one", b"two")
+    assert diverted.feed(data[:10]) is None
+    assert diverted.feed(data[10:]) is None
+    assert diverted.taken == [b"onetwo"]
+
+
+@pytest.mark.parametrize("left", [b"", b"rest"])
+async def test_what_is_left_is_received_before_what_follows(diverted: Diverted, left: bytes) -> None:
+    diverted.left = left
+    assert diverted.feed(await diverted.sent(b"one")) == b""
+    diverted.passed[0] += await diverted.sent(b"two")  # it came before the task ran
+    assert await diverted.server.receive() == left
+    assert await diverted.server.receive() == b"two"
+    assert diverted.taken == [b"one"]
+
+
+async def test_the_end_after_diverted_data_wakes_the_receive(diverted: Diverted) -> None:
+    data = await diverted.sent(b"one")
+    await diverted.client.send_eof()
+    assert diverted.feed(data + diverted.sent_so_far()) == b""
+    assert diverted.taken == [b"one"]
+    with pytest.raises(anyio.EndOfStream):
+        await diverted.server.receive()
+
+
+async def test_a_failure_after_diverted_data_wakes_the_receive(diverted: Diverted) -> None:
+    broken = b"\x17\x03\x03\x00\x20" + bytes(32)
+    assert diverted.feed(await diverted.sent(b"one") + broken) == b""
+    assert diverted.taken == [b"one"]
+    for _ in range(2):
+        with pytest.raises(TlsError):
+            await diverted.server.receive()
+
+
+async def test_without_a_taker_nothing_is_diverted(diverted: Diverted) -> None:
+    diverted.server.divert(None)
+    assert memory(diverted.server).take is None
 
 
 # ── data ───────────────────────────────────────────────────────────────────────────────────────────
