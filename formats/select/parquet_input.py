@@ -167,8 +167,7 @@ class ParquetInput:
         if self._scanned is None:
             return
         file, groups, start, count = self._scanned
-        known = self._reader.filled(file)
-        wanted = [name for name in (names or self._all(file)) if name in known]
+        wanted = self._reader.filled(file, names or self._all(file))
         numbers = range(count) if rows is None else arrays.plain(rows)
         first, done = -start, 0
         for group in groups:
