@@ -11,6 +11,9 @@ from typing import Any
 import pytest
 from object_store import ENVIRONMENT, ObjectStore, object_store
 
+from mockrec.formats.fleet.discover import expand
+from mockrec.formats.fleet.tasks import described, restored
+from mockrec.formats.parquet.files_of_store import FoundSession
 from mockrec.formats.parquet.sink import open_table_sink
 
 SESSIONS = 12
@@ -128,3 +131,18 @@ def test_a_damaged_one_in_a_store_is_skipped(both: Callable[..., Any], store: Ob
     assert stored.returncode == 4
     assert json.loads(stored.stdout)["exchanges"] == 10 * SESSIONS
     assert "bad.parquet" in stored.stderr
+
+
+def test_sessions_of_a_store_are_found_again_by_another_process(
+    store: ObjectStore, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    found = [session for session in expand([store.uri("sessions/ci/**")]) if isinstance(session, FoundSession)]
+    for session in found:
+        again = restored(json.loads(json.dumps(described(session))))
+        assert again == session
+        for file in again.files if isinstance(again, FoundSession) else ():
+            file.fetch()
+            assert file.content.to_pybytes() == (folder / file.path.removeprefix("sessions/")).read_bytes()
+    assert sum(len(session.files) for session in found) == 2 * SESSIONS // 3
