@@ -95,7 +95,7 @@ class EventLog:
         redacted = redacted and not (owner.tags != owner.plain_tags or self._looks_everywhere)
         # Most records need no more work: the owner knows no secrets, or only those of this head, where they have been
         # replaced. (`remember` keeps the first object that it gets, until other secrets join it.)
-        if redacted and owner.known is own and not parts and not owner.waiting and _keeps_tags(owner, own):
+        if redacted and owner.known is own and not parts and not owner.waiting and (own is None or not owner.tags):
             self._write(record)
         else:
             self._redact_and_add(record, owner, parts, redacted)
@@ -107,9 +107,8 @@ class EventLog:
         own = None if head is None else head.secrets
         if own is not None:
             self._remember(owner, own)
-        if owner.known is not own or owner.tags != owner.plain_tags or owner.waiting or self._looks_everywhere:
-            return False
-        return _keeps_tags(owner, own)
+        is_searched = owner.tags == owner.plain_tags and not self._looks_everywhere
+        return owner.known is own and is_searched and not owner.waiting
 
     def search_tags(self, owner: Owner) -> None:
         """Search the tags of an owner once for secrets: if there are none, its records can be plain (`is_plain`).
@@ -122,6 +121,14 @@ class EventLog:
         # An escaped text may be a form of a secret; records with such tags are searched field by field.
         if b"\\" not in text and (self.redactor is None or self.redactor.is_plain(b'"tags":' + text, None)):
             owner.note_plain(text)
+
+    def add_plain(self, kind: str, record_id: str, line: bytes, head: LogForm) -> bool:
+        """Add the line of a record that `is_plain`, unless a secret of its head occurs in the rest of it (the TLS
+        metadata of its client, a rule's id). Return whether it was added."""
+        if head.secrets is not None and head.secrets.occurs_in_line(line):
+            return False
+        self.add_line(kind, record_id, line)
+        return True
 
     def made_now(self, make: MakeBody, size: int) -> Record | None:
         """Return the log form of a body of `size` bytes that does not hold the event loop; None for another."""
@@ -195,11 +202,6 @@ class EventLog:
             self._backlog.put(owner, lambda: None, lambda _: act(), 0)
         else:
             act()
-
-
-def _keeps_tags(owner: Owner, own: SecretMap | None) -> bool:
-    """Return whether none of the secrets of a head occurs in the plain tags of its owner."""
-    return own is None or not owner.tags or not own.occurs_in_line(owner.line_tags)
 
 
 def _redact(redactor: Redactor, record: Record, owner: SecretScope, redacted: bool) -> Record:

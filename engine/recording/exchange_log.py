@@ -102,8 +102,8 @@ class ExchangeLog:
                 return
             if self._events.is_plain(exchange, head):
                 line = request_initiated_line(exchange, head, exchange.line_tags)
-                self._events.add_line("request-initiated", exchange.id, line)
-                return
+                if self._events.add_plain("request-initiated", exchange.id, line, head):
+                    return
             record = request_record("request-initiated", exchange, head.fields, exchange.started_at)
             self._events.add(record, exchange, redacted=True)
 
@@ -147,8 +147,8 @@ class ExchangeLog:
         is_plain = self._events.is_plain(exchange, head) and not body.trailers
         if is_plain and not body.size:
             line = request_line(kind, exchange, head, now, EMPTY_BODY_TEXT)
-            self._events.add_line(kind, exchange.id, line)
-            return
+            if self._events.add_plain(kind, exchange.id, line, head):
+                return
         make = None if not body.size else _kept_body(body, exchange.target.headers, "request", exchange)
         made = None if make is None or not is_plain else self._events.made_now(make, body.size)
         if made is not None and exchange.known is None:
@@ -333,13 +333,13 @@ class ExchangeLog:
         rule_id = _rule_of(exchange) if rule_id is None else rule_id
         if not self._rule_event or rule_id is None:
             return
-        form = self._cache.part(data, side)
+        form, now = self._cache.part(data, side), clock.now()
         if self._events.is_plain(exchange, form):
-            line = rule_event_line(exchange, rule_id, kind, clock.now(), form, measured)
-            self._events.add_line("rule-event", exchange.id, line)
-        else:
-            record = rule_record(exchange, rule_id, kind, {**form.fields, **measured}, clock.now())
-            self._events.add(record, exchange, redacted=True)
+            line = rule_event_line(exchange, rule_id, kind, now, form, measured)
+            if self._events.add_plain("rule-event", exchange.id, line, form):
+                return
+        record = rule_record(exchange, rule_id, kind, {**form.fields, **measured}, now)
+        self._events.add(record, exchange, redacted=True)
 
     def wire_content(
         self, data: bytes, exchange: LoggedExchange, side: str = "", raw_headers: RawHeaders | None = None
