@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import anyio
-import msgspec
 from anyio.lowlevel import checkpoint
 
 from mockrec.engine import clock
@@ -60,12 +60,13 @@ class OpenSockets:
             session.leave()
 
 
-class SocketSettings(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class SocketSettings:
     """How long messages may be, how much of each is kept for the log, in bytes, and how long WebSockets stay open."""
 
     message: int = 100 * 1024 * 1024
     logged: int = 10 * 1024 * 1024
-    open: OpenSockets = msgspec.field(default_factory=OpenSockets)
+    open: OpenSockets = field(default_factory=OpenSockets)
 
 
 class WebSocketLost(Exception):
