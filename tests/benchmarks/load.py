@@ -21,6 +21,7 @@ from bench import HERE, Bench, BenchError
 from rulefiles import write_payload
 
 CONNECTIONS = 16
+_MANY_CONNECTIONS = 500
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,8 @@ def _wrk(port: int, seconds: float, payload: Path | None, work: Work) -> Load:
     if wrk is None:
         raise BenchError("wrk is not installed (setup.sh installs it)")
     argv = [wrk, "-t1", f"-c{work.connections}", f"-d{max(1, math.ceil(seconds))}s"]
+    if work.connections > _MANY_CONNECTIONS:
+        argv += ["--timeout", "30s"]  # of many that wait in turn, the last one waits longer than the usual 2 s
     environment = dict(os.environ)
     environment.pop("BENCH_PAYLOAD", None)
     if payload is not None:

@@ -1,7 +1,7 @@
 """Runs the benchmarks: `python tests/benchmarks/run.py [--all | --only P1,P2] [--write]`; `--help` says the rest.
 
 Exit code 0: everything was measured (a missed target is a result, not a failure); 1: an item could
-not be measured; 2: wrong usage.
+not be measured, and keeps its earlier result in the documents; 2: wrong usage.
 """
 
 from __future__ import annotations
@@ -67,6 +67,7 @@ ITEMS: dict[str, Callable[[Bench], Sequence[Row]]] = {
     "F5": columns.f5,
 }
 DOCS = HERE.parent.parent / "docs"
+_FAILED = "failed"
 
 
 def _items(text: str) -> list[str]:
@@ -125,7 +126,7 @@ def _measure(bench: Bench, names: Sequence[str]) -> tuple[list[Row], bool]:
         except BenchError as error:
             failed = True
             print(f"{name}: {error}", file=sys.stderr)
-            rows.append(Row(name, "–", note="failed"))
+            rows.append(Row(name, "–", note=_FAILED))
     return rows, failed
 
 
@@ -150,8 +151,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(
             report.table([replace(row, target=None, note=row.note or "smoke") for row in rows] if bench.smoke else rows)
         )
-        if options.write and not failed:
-            content = report.document(rows, machine.describe(bench), commit, machine.today(), report.read_earlier(DOCS))
+        if options.write:
+            done = [row for row in rows if row.note != _FAILED]
+            content = report.document(done, machine.describe(bench), commit, machine.today(), report.read_earlier(DOCS))
             report.write(content, DOCS)
     return int(failed)
 
