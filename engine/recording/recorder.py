@@ -159,9 +159,12 @@ class Recorder:
         if self._closed:
             return
         self._seq += self.step * len(kinds)
-        self._lines += lines
         self._kinds += kinds
         self._ids += ids
+        if len(lines) > LARGE:
+            self._hand_over(b"".join((self._lines, lines)))
+            return
+        self._lines += lines
         if len(self._kinds) >= self._batch:
             self.flush()
 

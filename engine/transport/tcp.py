@@ -44,6 +44,8 @@ class TcpStream(ByteStream, asyncio.Protocol):
         self._chunks: list[bytes] = []
         self._size = 0
         self._eof = False
+        self._is_finished = False
+        """Whether FIN was sent: nothing is written after it."""
         self._error: BaseException | None = None
         """Why the connection was lost."""
         self._lost = False
@@ -186,7 +188,7 @@ class TcpStream(ByteStream, asyncio.Protocol):
         """
         if self._writable is not None:
             await self._drain()
-        if self._lost or self._transport.is_closing():
+        if self._lost or self._is_finished or self._transport.is_closing():
             raise anyio.BrokenResourceError from self._error
         self._write(item)
         if self._writable is not None:
@@ -203,7 +205,7 @@ class TcpStream(ByteStream, asyncio.Protocol):
 
     def write_nowait(self, data: bytes) -> None:
         """See `byte_stream.py`."""
-        if not (self._lost or self._transport.is_closing()):
+        if not (self._lost or self._is_finished or self._transport.is_closing()):
             self._write(data)
 
     @property
@@ -218,7 +220,7 @@ class TcpStream(ByteStream, asyncio.Protocol):
 
     def write_now(self, data: bytes) -> None:
         """Write as `write_nowait` does, with the coalesced data, but at once."""
-        if not (self._lost or self._transport.is_closing()):
+        if not (self._lost or self._is_finished or self._transport.is_closing()):
             if self._coalesced:
                 data, self._coalesced = self._coalesced + data, b""
             self._transport.write(data)
@@ -262,6 +264,7 @@ class TcpStream(ByteStream, asyncio.Protocol):
     async def send_eof(self) -> None:
         """Send FIN after the data written so far; the other direction stays open."""
         self.flush()
+        self._is_finished = True
         if not self._transport.is_closing() and self._transport.can_write_eof():
             try:
                 self._transport.write_eof()

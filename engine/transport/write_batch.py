@@ -35,4 +35,8 @@ class WriteCoalescer:
     def _flush(self) -> None:
         streams, self._streams = self._streams, []
         for stream in streams:
-            stream.flush()
+            try:
+                stream.flush()
+            except Exception as error:  # the others must not lose their data with this one
+                report = {"message": "coalesced data of a connection was not written", "exception": error}
+                self._loop.call_exception_handler(report)

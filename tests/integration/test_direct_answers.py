@@ -167,3 +167,21 @@ def test_a_tunnel_after_requests(run: Any, client: Client) -> None:
         assert client.ask(FIXED) == (200, b"fixed")
     hosts = [record["host"] for record in run.stop().by_type("response")]
     assert hosts == ["a.test", *["b.test"] * 3]
+
+
+def test_what_follows_a_refusal_is_no_request(recorder: Any) -> None:
+    """The rest of a head that was too late: the 408 was its answer, and other clients have theirs."""
+    run = recorder("version: 1\nserver: {timeouts: {head: 300ms}}\n" + RULES.partition("\n")[2])
+    client, other = Client(run.port), Client(run.port)
+    client.socket.sendall(SLOW.removesuffix(b"\r\n"))
+    assert client.answer()[0] == 408
+    client.socket.sendall(b"\r\n" + FIXED * 3)
+    for _ in range(5):
+        assert other.ask(FIXED) == (200, b"fixed")
+    assert client.reader.read() == b""  # the connection ends without another response
+    client.close()
+    other.close()
+    session = run.stop()
+    assert [urlsplit(record["url"]).path for record in session.by_type("request-initiated")] == ["/fixed"] * 7
+    assert len(session.by_type("client-error")) == 1
+    assert "Traceback" not in session.stderr

@@ -203,6 +203,18 @@ async def test_joined_records_replace_the_deferred_ones(sink: Any) -> None:
     assert it.counts["response"] == BATCH_RECORDS
 
 
+async def test_long_joined_records_are_passed_on_at_once(sink: Any) -> None:
+    it = recording(sink)
+    it.add(record("abort"))
+    deferred(it, "request")
+    lines = b'{"seq":1,"type":"request"}\n{"seq":2,"type":"response","x":"%b"}\n' % (b"x" * module.LARGE)
+    it.add_joined(["request", "response"], ["a", "a"], lines)
+    assert it.counts == {"abort": 1, "request": 1, "response": 1}  # counted when the batch is passed on
+    await it.close(last)
+    assert sink.types == ["abort", "request", "response", "session-ended"]
+    assert [one["seq"] for one in sink.records] == [0, 1, 2, 3]
+
+
 async def test_a_log_that_leaves_records_out_or_is_listened_to_defers_none() -> None:
     assert recording().can_defer
     assert not recording(drop=True).can_defer

@@ -369,6 +369,17 @@ async def test_a_half_close_leaves_the_other_direction_open(pair: Pair) -> None:
     assert await pair.receive(6) == b"thanks"
 
 
+async def test_nothing_is_written_after_the_end(pair: Pair) -> None:
+    await pair.stream.send(b"last")
+    await pair.stream.send_eof()
+    pair.stream.write_nowait(b"late")
+    pair.stream.write_now(b"late")
+    with pytest.raises(anyio.BrokenResourceError):
+        await pair.stream.send(b"late")
+    pair.stream.flush()
+    assert await pair.client.receive_all() == b"last"
+
+
 async def test_close_ends_after_what_was_written(pair: Pair) -> None:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(pair.stream.send, MUCH[: 200 * KIB])

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import Any
+
 import anyio.lowlevel
 import pytest
 
@@ -40,6 +43,25 @@ async def test_each_turn_begins_anew() -> None:
         outbox.add(Stream(flushed, name))
         await anyio.lowlevel.checkpoint()
     assert flushed == ["a", "b", "c"]
+
+
+async def test_a_stream_that_fails_takes_nothing_from_the_others() -> None:
+    class Failing(Stream):
+        def flush(self) -> None:
+            raise RuntimeError(self.name)
+
+    flushed: list[str] = []
+    reports: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, report: reports.append(report["exception"]))
+    outbox = WriteCoalescer()
+    for stream in (Stream(flushed, "a"), Failing(flushed, "b"), Stream(flushed, "c")):
+        outbox.add(stream)
+    await anyio.lowlevel.checkpoint()
+    assert flushed == ["a", "c"]
+    assert [str(report) for report in reports] == ["b"]
+    outbox.add(Stream(flushed, "d"))
+    await anyio.lowlevel.checkpoint()
+    assert flushed == ["a", "c", "d"]
 
 
 async def test_what_is_added_while_flushing_has_its_turn_next() -> None:
