@@ -9,8 +9,8 @@ first yield. If it ended before, there is nothing to do. Otherwise `await eager_
 object again, now to the event loop, and drives the coroutine to its end as if it had been awaited there from the start.
 A future that was completed in between wakes the real task at once.
 
-`http2_requests.py` and `http1_direct.py` make such tasks; `dispatch.py` uses `detach`. In `http1_direct.py`, the part up
-to the first suspension runs in a callback of the event loop, in which the task of the connection is entered.
+`http2_requests.py` and `http1_direct.py` make such tasks; `dispatch.py` uses `detach`. In `http1_direct.py`, the part
+up to the first suspension runs in a callback of the event loop, in which the task of the connection is entered.
 """
 
 from __future__ import annotations

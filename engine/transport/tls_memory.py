@@ -123,6 +123,8 @@ class FastTlsMemory(TlsMemory):
         size = self._library.SSL_write(self._ssl, data, len(data))
         if size <= 0:
             self._tls._raise_ssl_error(self._ssl, size)
+        elif size < len(data):  # a client that asked for shorter records (RFC 6066, 4): one was written
+            super().write(data[size:])
 
     def take_sent(self, expected: int) -> bytes:
         if expected > _ROOM:

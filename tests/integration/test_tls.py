@@ -271,6 +271,16 @@ def test_openssl_and_resumed_sessions(start: Start, ca: Path, tmp_path: Path, ve
 
 
 @needs_openssl
+@needs_openssl
+@pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
+def test_a_client_that_asks_for_short_records_gets_all_of_a_response(start: Start, version: str) -> None:
+    """RFC 6066, 4: clients with little memory ask for records of 512 bytes."""
+    body = "".join(f"{number:07}," for number in range(1000))
+    run = start(f"version: 1\nrules: [{{then: {{reply: {{body: '{body}'}}}}}}]\n")
+    last = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    assert body in s_client(run.port, version, "-maxfraglen", "512", "-quiet", data=last)
+
+
 def test_openssl_reconnects(start: Start, ca: Path) -> None:
     run = start()
     said = run_client(

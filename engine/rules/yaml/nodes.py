@@ -108,9 +108,8 @@ def parse(data: bytes, file: str) -> AnyNode:
     except UnicodeDecodeError as error:
         before = data[: error.start].decode("utf-8")
         raise _broken(file, *_end_of(before), f"not UTF-8: byte 0x{data[error.start]:02x}") from None
-    composer = _Composer(text, file)
     try:
-        return composer.document()
+        return _Composer(text, file).document()  # without libyaml, the first of them raises ReaderError
     except yaml.reader.ReaderError as error:
         before = text[: error.position] if isinstance(error.position, int) else ""
         raise _broken(file, *_end_of(before), "not YAML: control characters are not allowed") from None

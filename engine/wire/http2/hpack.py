@@ -20,6 +20,7 @@ from mockrec.engine.wire.http2.fields import Field, Fields, list_size
 _TABLE_SIZE: Final = 4096
 _CACHED_BLOCKS: Final = 64
 _CACHED_BLOCK_SIZE: Final = 4096
+"""Bytes of a block that is kept, and of its fields (RFC 7541, 4.1), which may be hundreds of times as many."""
 
 
 class _Table(HeaderTable):
@@ -127,7 +128,7 @@ class FieldDecoder(Decoder):
             broken = ProtocolError(f"The header block cannot be decoded: {library_words(error)}")
             broken.error_code = ErrorCodes.COMPRESSION_ERROR
             raise broken from error
-        is_kept = len(data) <= _CACHED_BLOCK_SIZE
+        is_kept = len(data) <= _CACHED_BLOCK_SIZE and list_size(fields) <= _CACHED_BLOCK_SIZE
         if b"\x20" <= data[:1] < b"\x40":  # it changes the size of the table (RFC 7541, 6.3)
             self._blocks.clear()
         elif table.lookups == lookups:

@@ -6,8 +6,10 @@ import math
 from typing import Any
 
 import pytest
+import yaml
 
 from mockrec.engine.errors import RuleFileError
+from mockrec.engine.rules.yaml import nodes
 from mockrec.engine.rules.yaml.nodes import AnyNode, ListNode, MapNode, ScalarNode, core_value, parse
 
 
@@ -109,6 +111,11 @@ def test_block_scalars_are_known() -> None:
 )
 def test_what_is_not_yaml(data: bytes | str, message: str) -> None:
     assert problem(data) == message
+
+
+def test_control_characters_without_libyaml(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nodes, "_LOADER", yaml.SafeLoader)
+    assert problem("a: 1\nb: \x07") == "r.yaml:2:4: not YAML: control characters are not allowed"
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, "{a: " * 100_000, "- " * 100_000])

@@ -10,6 +10,8 @@ from hyperframe.frame import (
     SettingsFrame,
 )
 
+from mockrec.engine.wire.http2.hpack import FieldDecoder
+
 NewPeer = Callable[..., Any]
 
 GET = [(":method", "GET"), (":scheme", "https"), (":authority", "a.test"), (":path", "/")]
@@ -52,3 +54,14 @@ def test_a_table_that_shrank_twice_before_it_was_used(new_peer: NewPeer) -> None
     peer.ask(3)
     peer.server.send_head(3, answer, end=True)
     assert peer.fields(peer.heard()[-1])[1] == ("x", "y")
+
+
+def test_a_short_block_of_many_fields_is_not_kept() -> None:
+    """A byte may stand for a field of 42 bytes: what a connection keeps is limited by what it means."""
+    decoder = FieldDecoder(1_000_000, shown=0)
+    decoder.max_header_list_size = 1_000_000
+    for number in range(50):
+        decoder.decode(b"\x82" * 1000 + b"\x84" * number)
+    assert not decoder._independent
+    decoder.decode(b"\x82\x84")
+    assert len(decoder._independent) == 1
