@@ -50,7 +50,7 @@ def compact(
 
     Sessions that OUT has already are left out, so the command can be repeated, and interrupted at any time.
     """
-    from mockrec.formats.fleet.compact import plan
+    from mockrec.formats.fleet.compact import plan, still_there
     from mockrec.formats.fleet.output_lock import only_writer
     from mockrec.formats.parquet.paths import is_data_set
 
@@ -73,7 +73,7 @@ def compact(
         _tell(output, len(done) - before, before, len(made.parts))
         if delete:
             check()
-            _delete(done, {str(name): name for name in names})
+            _delete(still_there(output, done), {str(name): name for name in names})
     exit_if_skipped(skipped)
 
 
@@ -97,7 +97,7 @@ def _written_here(
 
     for part in made.parts:
         check()
-        yield write_part(made.output, part, file_mode)
+        yield write_part(made.output, part, file_mode, check)
 
 
 def _tell(output: str, new: int, before: int, parts: int) -> None:

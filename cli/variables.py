@@ -29,18 +29,19 @@ def ignored(
     """
     mine = _words(command) + "_"
     known = {mine + _words(option) for option in options}.union(READ, SET)
+    meanable = known.difference(SET)  # nothing reads these
     others = tuple(f"{_words(name)}_" for name in commands if name != command)
     for variable in sorted(name for name in environment if name.startswith(PREFIX)):
         name = variable.removeprefix(PREFIX)
-        if name in known:
-            continue
+        if name in known and not (name == "PORT" and command == "run" and f"{PREFIX}URL" not in environment):
+            continue  # a recorder that runs this command has set both; PORT alone is meant for this one
         if name.startswith(mine):
-            what, guess, possible = f"{command} has no such option", name.removeprefix(mine), known
+            what, guess, possible = f"{command} has no such option", name.removeprefix(mine), meanable
         elif name.startswith(others):  # `CA_DIRR` begins like a variable of `ca`
-            what, guess, possible = "nothing reads it", "", {*READ, *SET}
+            what, guess, possible = "nothing reads it", "", set(READ)
         else:
-            what, guess, possible = "nothing reads it", mine + name, known
-        meant = guess if guess in known else _nearest(name, possible)
+            what, guess, possible = "nothing reads it", mine + name, meanable
+        meant = guess if guess in meanable else _nearest(name, possible)
         if meant or name.startswith(mine):
             yield f"the variable {variable} is ignored: {what}" + (f"; did you mean {PREFIX}{meant}?" if meant else "")
 

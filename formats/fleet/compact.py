@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -148,15 +148,16 @@ def _parts_of(session: str) -> list[str]:
 
 
 def write_part(
-    output: str, part: PartPlan, file_mode: int = 0o600
+    output: str, part: PartPlan, file_mode: int = 0o600, check: Callable[[], None] = lambda: None
 ) -> tuple[list[CompactedSession], list[SessionError]]:
     """Write a part. Return its sessions, and the errors of those that could not be read, of which it has nothing.
 
-    Raises `OutputError`. The part appears when it is complete.
+    Raises `OutputError`. The part appears when it is complete, after `check`, which raises it if another writer may
+    have begun: the part would replace one of the other's.
     """
     errors: list[SessionError] = []
     try:
-        return _Part(output, part, file_mode).write(errors), errors
+        return _Part(output, part, file_mode).write(errors, check), errors
     except _ERRORS as error:
         text = (getattr(error, "strerror", None) or str(error)).partition("\n")[0]
         raise OutputError(output, text) from None
@@ -177,8 +178,8 @@ class _Part:
         # A store has no files beside a session: there, large bodies are in the rows.
         self._carrier = BodyCarrier(Path(f"{session_name(self._folder)}.bodies") if local else None)
 
-    def write(self, errors: list[SessionError]) -> list[CompactedSession]:
-        """Write both tables."""
+    def write(self, errors: list[SessionError], check: Callable[[], None]) -> list[CompactedSession]:
+        """Write both tables; see `write_part`."""
         events, exchanges = self._table("events"), self._table("exchanges")
         done: list[CompactedSession] = []
         try:
@@ -206,7 +207,9 @@ class _Part:
                 events.discard()
                 exchanges.discard()
                 return []
+            check()
             exchanges.finish([])
+            check()
             events.finish(done)
         except BaseException:
             events.discard()
@@ -296,6 +299,16 @@ def _identity(batch: pa.RecordBatch) -> str | None:
     if batch.num_rows and batch.column("type")[0].as_py() == "session-started":
         return batch.column("sessionId")[0].as_py()  # type: ignore[no-any-return]
     return None
+
+
+def still_there(output: str, done: Mapping[str, CompactedSession]) -> dict[str, CompactedSession]:
+    """Return those sessions that the output has now, read again: only these may be deleted. Raises `OutputError`."""
+    known, _ = _existing(output)
+    return {
+        name: one
+        for name, one in done.items()
+        if any((one.size, one.session_id) == (other.size, other.session_id) for other in known.get(one.name, ()))
+    }
 
 
 def _existing(output: str) -> tuple[dict[str, list[CompactedSession]], int]:

@@ -25,6 +25,7 @@ from mockrec.formats.query.plan import Plan
 from mockrec.formats.schema.errors import SessionError
 from mockrec.formats.select.inputs import EVERYTHING
 from mockrec.formats.select.selection import Selection
+from mockrec.formats.workers.cpus import stay_alone
 
 LINES = pa.schema(
     [
@@ -50,7 +51,9 @@ def described(session: str) -> list[Any]:
 
 
 def enter(folder: str) -> None:
-    """Make the folder of the command the current one, as far as this machine has it: names may be relative."""
+    """Begin a task. Makes the folder of the command the current one, as far as this machine has it: names may be
+    relative. No further processes are started: the cluster knows how many it runs on a machine."""
+    stay_alone()
     try:
         os.chdir(folder)
     except OSError:

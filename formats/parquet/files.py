@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from functools import cache, cached_property
@@ -89,6 +90,8 @@ class EventsFile:
         """
         self.name = name
         self._again = (path, dictionaries) if isinstance(path, str) and isinstance(filesystem, _LOCAL) else None
+        self._state = _state(path) if self._again is not None else None
+        """What changes if the file is replaced."""
         self._second: EventsFile | None = None
         self._remote = not isinstance(filesystem, pafs.LocalFileSystem)
         try:
@@ -157,14 +160,24 @@ class EventsFile:
         """The `pyarrow.parquet.ParquetFile`, for readers that choose row groups and columns themselves."""
         return self._file
 
-    def group(self, number: int, columns: list[str]) -> pa.RecordBatch:
-        """The rows of a row group, with `columns` that the file has and that have no bodies. Raises `SessionError`."""
+    @cached_property
+    def _is_ours(self) -> bool:
+        return "schema" in self.metadata
+
+    def group(self, number: int, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """The rows of a row group with those of `columns` that the file has: whole if they take little memory,
+        otherwise `READ_ROWS` at a time. Raises `SessionError`."""
+        group = self._file.metadata.row_group(number)
+        named = [name for name in columns if name in self.names]
+        # In files of other tools, bodies that repeat take a thousand times the bytes that the footer says.
+        if not self._is_ours or group.num_rows > _WHOLE_ROWS or group.total_byte_size > _WHOLE_BYTES:
+            yield from self.batches(named, [number])
+            return
         try:
-            found = self._file.read_row_group(number, columns=columns, use_threads=False).combine_chunks()
+            found = self._file.read_row_group(number, columns=named, use_threads=False).combine_chunks()
         except _UNREADABLE as error:
             raise damaged(self.name, error) from None
-        (batch,) = found.to_batches() or (pa.RecordBatch.from_pylist([], found.schema),)
-        return batch
+        yield from found.to_batches()
 
     def batches(
         self, columns: list[str] | None = None, row_groups: list[int] | None = None
@@ -188,12 +201,8 @@ class EventsFile:
 
         Raises `SessionError`.
         """
-        group = self._file.metadata.row_group(number)
-        named = [name for name in columns if name in self.names]
-        is_small = group.num_rows <= _WHOLE_ROWS and group.total_byte_size <= _WHOLE_BYTES
         first = done = 0
-        source = self._opened_again()
-        for batch in (source.group(number, named),) if is_small else source.batches(named, [number]):
+        for batch in self._opened_again().group(number, columns):
             end = bisect_left(rows, first + batch.num_rows, done)
             if end - done == batch.num_rows:
                 yield batch
@@ -209,7 +218,12 @@ class EventsFile:
             return self
         if self._second is None:
             path, dictionaries = self._again
-            self._second = EventsFile(self.name, None, path, dictionaries, self._file.metadata)
+            if _state(path) != self._state:
+                raise SessionError(self.name, "it was removed or replaced while it was read")
+            try:
+                self._second = EventsFile(self.name, None, path, dictionaries, self._file.metadata)
+            except FileNotFoundError:
+                raise SessionError(self.name, "it was removed while it was read") from None
         return self._second
 
     def lines(self) -> Iterator[bytes]:
@@ -229,6 +243,15 @@ class EventsFile:
             )
         if not {"seq", "type"} <= self.names:
             raise SessionError(self.name, "this Parquet file is no mockrec session: it has no columns seq and type")
+
+
+def _state(path: Any) -> tuple[int, int, int] | None:
+    """Return what tells one file from another at the same place; None if there is none."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _first_line(error: Exception) -> str:

@@ -73,11 +73,14 @@ class ExchangeLines:
 
 def exchange_batches(file: EventsFile, bodies_folder: Path | None) -> Iterator[pa.RecordBatch]:
     """The rows of a file that exchanges are made of, with their operations. Raises `SessionError`."""
-    known = [name for name in COLUMNS if name in file.names]
     for group in range(file.parquet.metadata.num_row_groups):
-        batch = file.group(group, known)
+        start = 0
+        for batch in file.group(group, COLUMNS):
 
-        def again(names: Sequence[str], rows: pa.Array, group: int = group) -> Iterator[pa.RecordBatch]:
-            return file.rows(group, names, arrays.plain(rows))
+            def again(
+                names: Sequence[str], rows: pa.Array, group: int = group, start: int = start
+            ) -> Iterator[pa.RecordBatch]:
+                return file.rows(group, names, [start + row for row in arrays.plain(rows)])
 
-        yield with_operations(marked(batch, no_operations=file.has_no_operations), again, bodies_folder)
+            yield with_operations(marked(batch, no_operations=file.has_no_operations), again, bodies_folder)
+            start += batch.num_rows

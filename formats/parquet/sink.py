@@ -74,6 +74,9 @@ class TableSink:
             self._flush()
             self._add_all(self._lines.rest())
             self._do(self._tables.finish)
+        except RecordError as error:
+            self._tables.discard()
+            raise OutputError(self.name, str(error)) from None
         except BaseException:
             self._tables.discard()
             raise

@@ -1,8 +1,8 @@
 """Reads small objects of S3 in one request each, by the library `obstore` (extra `mockrec[s3]`).
 
 pyarrow asks for the size of an object first, although a listing has given it, so it takes two requests. obstore is used
-only where it certainly asks the same store with the same key: the key is in the environment, and the URI has no option
-that it does not know. Whatever it cannot read is read by pyarrow, whose errors are reported.
+only where it certainly asks the same store with the same key: the key is in the environment, there is no proxy, and the
+URI has no option that it does not know. Whatever it cannot read is read by pyarrow, whose errors are reported.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
+from urllib.request import getproxies
 
 ReadWhole = Callable[[str, int], Any]
 """Called with a path (`bucket/key`) and a size; returns a buffer of pyarrow, or None if the object cannot be read."""
@@ -20,6 +21,8 @@ _KEY = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 _OPTIONS = frozenset({"region", "scheme", "endpoint_override"})
 _OTHER_PLACES = "AWS_ENDPOINT"
 """Variables that begin with this name other servers."""
+_PROXIES = frozenset({"http", "https", "all"})
+"""With one of these, obstore asks a proxy, and pyarrow does not. It may be the recorder itself."""
 _TIMEOUT = timedelta(seconds=30)
 _FAILURES = 3
 """The number of errors after which it is not tried again."""
@@ -35,6 +38,7 @@ def whole_reader(uri: str, filesystem: Any) -> ReadWhole | None:
         or not options.keys() <= _OPTIONS
         or not all(os.environ.get(name) for name in _KEY)
         or any(name.startswith(_OTHER_PLACES) for name in os.environ)
+        or not _PROXIES.isdisjoint(getproxies())
     ):
         return None
     try:

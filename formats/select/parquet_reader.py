@@ -110,7 +110,9 @@ class ParquetReader:
             if rows is not None and count > max(rows, SMALL_ROWS):
                 return self._iterate(file, groups, present, rows)
             if self._kept is not None and present and 0 < count <= SMALL_ROWS:
-                return [self._remembered(file, groups, present)]
+                remembered = self._remembered(file, groups, present)
+                if remembered is not None:
+                    return [remembered]
             found = file.parquet.read_row_groups(groups, columns=present, use_threads=count > SMALL_ROWS)
             return found.combine_chunks().to_batches()  # type: ignore[no-any-return]
         except (OSError, pa.ArrowException) as error:
@@ -131,12 +133,14 @@ class ParquetReader:
                 yield batches
             yield reading.result()
 
-    def _remembered(self, file: EventsFile, groups: list[int], columns: list[str]) -> pa.RecordBatch:
-        """Read the columns that were not read before."""
+    def _remembered(self, file: EventsFile, groups: list[int], columns: list[str]) -> pa.RecordBatch | None:
+        """Read the columns that were not read before; None if they are too large for one batch."""
         known = self._columns.setdefault((file, tuple(groups)), {})
         if missing := [name for name in columns if name not in known]:
             found = file.parquet.read_row_groups(groups, columns=missing, use_threads=False).combine_chunks()
-            (batch,) = found.to_batches()
+            batch, *more = found.to_batches()
+            if more:
+                return None
             known.update(zip(batch.schema.names, batch.columns, strict=True))
         return pa.RecordBatch.from_arrays([known[name] for name in columns], names=columns)
 

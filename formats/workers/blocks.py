@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Generic, Self, TypeVar
 
 from mockrec.formats.workers.cpus import processes
-from mockrec.formats.workers.process import WorkerProcess
+from mockrec.formats.workers.process import WorkerProcess, can_start
 
 Result = TypeVar("Result")
 
@@ -20,6 +20,10 @@ _AHEAD = 2
 """Blocks that each worker has or will have next."""
 _WAITING = 16
 """Results that may wait for an earlier one."""
+_LARGE = 8 * 1024 * 1024
+"""Bytes of a block that is not given away: with its result, it would be in memory several times."""
+_HELD = 64 * 1024 * 1024
+"""Bytes of blocks that wait, or whose results do."""
 _IN_VAIN = 8
 """Blocks without a result, after which no further block is given away."""
 
@@ -43,7 +47,7 @@ class BlockWorkers(Generic[Result]):
         self._function = function
         self._read = read
         self._alone = alone
-        self._wanted = processes() - 1 if workers is None else workers
+        self._wanted = (processes() - 1 if workers is None else workers) if can_start() else 0
         self._after = START_SECONDS if after is None else after
         self._began: float | None = None
         """This process's CPU time when the first block was added."""
@@ -71,11 +75,12 @@ class BlockWorkers(Generic[Result]):
 
         The iteration raises what `alone` raises, when that block's turn has come.
         """
-        if self._is_free():
+        if len(block) < _LARGE and self._is_free():
             self._give(block)
         else:
             self._waiting.append((block, self._by_itself(block)))
-        return self._ended(most=_WAITING)
+        is_much = len(block) + sum(len(other) for other, _ in self._waiting) > _HELD
+        return self._ended(most=0 if is_much else _WAITING)
 
     def rest(self) -> Iterator[tuple[bytes, Result]]:
         """Return all other blocks with their results; the iteration raises as that of `add` does."""
@@ -139,7 +144,12 @@ class BlockWorkers(Generic[Result]):
     def _result_of(self, block: bytes, future: Future[bytes | None]) -> Result | Exception:
         data = future.result()
         if data:
-            self._in_vain = 0
-            return self._read(data)
+            try:
+                result = self._read(data)
+            except Exception:  # of a worker that is not of this version, as after an upgrade in between
+                pass
+            else:
+                self._in_vain = 0
+                return result
         self._in_vain += 1
         return self._by_itself(block)

@@ -12,9 +12,22 @@ _QUOTA = Path("/sys/fs/cgroup/cpu.max")
 """The limit of a container: `max` or microseconds of CPU time, and the period that they are for (Linux, cgroup v2)."""
 
 
-@cache
+_alone = False
+
+
+def stay_alone() -> None:
+    """Start no further process from now on: a cluster has given this one its share of the machine."""
+    global _alone
+    _alone = True
+
+
 def processes() -> int:
     """Return how many processes of this command can work at the same time, at most 4."""
+    return 1 if _alone else _usable()
+
+
+@cache
+def _usable() -> int:
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:
         quota = quota_of(_QUOTA.read_text())

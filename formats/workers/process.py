@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from mockrec.formats.workers.program import read_frame, write_frame
+from mockrec.formats.workers.program import READY, read_frame, write_frame
 
 _PIPE_BYTES = 1024 * 1024
 """Of both pipes, where the system allows it: with the usual 64 KiB, a block takes dozens of turns of both processes."""
@@ -27,6 +27,9 @@ class WorkerProcess:
         try:
             if self._process is None:
                 self._process = _start(self._function)
+                assert self._process.stdout is not None
+                if self._process.stdout.read(len(READY)) != READY:
+                    raise OSError("it writes something else")
             assert self._process.stdin is not None
             assert self._process.stdout is not None
             write_frame(self._process.stdin, block)
@@ -53,11 +56,25 @@ class WorkerProcess:
                 pass  # a block that the process did not read
 
 
+def can_start() -> bool:
+    """Return whether this Python can be started again: not if it is part of a frozen or another program."""
+    return bool(sys.executable) and not getattr(sys, "frozen", False)
+
+
 def _start(function: str) -> subprocess.Popen[bytes]:
+    if sys.platform == "linux":
+        try:
+            return _open(function, _PIPE_BYTES)
+        except PermissionError:
+            pass  # the user has too many large pipes already
+    return _open(function, -1)
+
+
+def _open(function: str, pipe_bytes: int) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [sys.executable, "-P", "-m", "mockrec.formats.workers.program", function],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        pipesize=_PIPE_BYTES if sys.platform == "linux" else -1,
+        pipesize=pipe_bytes,
     )

@@ -1,17 +1,20 @@
 """The program of a worker: reads blocks from stdin, calls one function with each, and writes what it returns to stdout.
 
-Started as `python -P -m mockrec.formats.workers.program MODULE:FUNCTION`. Blocks and results are preceded by their
-length. A function that raises has an empty result; the caller then does the work itself and gets the same error.
+Started as `python -P -m mockrec.formats.workers.program MODULE:FUNCTION`. It writes `READY` first, so that the caller
+sees if anything else in this process writes to stdout. Blocks and results are preceded by their length. A function
+that raises has an empty result; the caller then does the work itself and gets the same error.
 """
 
 from __future__ import annotations
 
 import importlib
+import os
 import signal
 import sys
 from collections.abc import Callable
 from typing import IO
 
+READY = b"mockrec worker\n"
 LENGTH_BYTES = 8
 _PIECE = 1024 * 1024
 """Bytes that are asked for at a time, so that a pipe that ends early takes no memory."""
@@ -23,7 +26,13 @@ def main(name: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     module, _, function = name.partition(":")
     work: Callable[[bytes], bytes] = getattr(importlib.import_module(module), function)
-    source, target = sys.stdin.buffer, sys.stdout.buffer
+    source = os.fdopen(os.dup(0), "rb")
+    # Buffered also with PYTHONUNBUFFERED, whose files may write less than they are given. Whatever else is printed goes
+    # to stderr.
+    target = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    target.write(READY)
+    target.flush()
     while (block := read_frame(source)) is not None:
         try:
             result = work(block)

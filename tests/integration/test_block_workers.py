@@ -81,6 +81,53 @@ def test_function_that_is_missing_costs_nothing_but_time() -> None:
         assert [block for block, _ in workers.results(given)] == given
 
 
+def test_unbuffered_workers_that_are_stopped_in_between(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With PYTHONUNBUFFERED, a write that a stop interrupts may be a part of what was given."""
+    monkeypatch.setenv("PYTHONUNBUFFERED", "1")
+    given = [_block(number, 2_000) for number in range(30)]
+    found = []
+    with BlockWorkers(_EVENTS, from_stream, TableMaker().table, workers=1, after=0) as workers:
+        for block, batch in workers.results(given):
+            for process in _given_away(workers):
+                for number in (signal.SIGSTOP, signal.SIGCONT) * 5:
+                    os.kill(process.pid, number)
+            found.append(block)
+            assert batch.num_rows == 2_000
+    assert found == given
+
+
+def test_worker_that_prints_something_else_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "sitecustomize.py").write_text("print('a greeting of this machine')\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    given = [_block(number) for number in range(30)]
+    with BlockWorkers(_EVENTS, from_stream, TableMaker().table, workers=1, after=0) as workers:
+        assert [block for block, _ in workers.results(given)] == given
+        assert not _given_away(workers)
+
+
+def test_result_of_another_version_is_made_here() -> None:
+    def unreadable(data: bytes) -> Any:
+        raise ValueError(data)
+
+    given = [_block(number) for number in range(30)]
+    with BlockWorkers(_EVENTS, unreadable, TableMaker().table, workers=1, after=0) as workers:
+        assert [batch.num_rows for _, batch in workers.results(given)] == [50] * 30
+
+
+def test_large_blocks_are_not_given_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_LARGE", 1_000)
+    with BlockWorkers(_EVENTS, from_stream, TableMaker().table, workers=1, after=0) as workers:
+        assert len(list(workers.results(_block(number) for number in range(5)))) == 5
+        assert not _given_away(workers)
+
+
+def test_blocks_in_memory_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_HELD", 1)
+    with BlockWorkers(_EVENTS, from_stream, TableMaker().table, workers=2, after=0) as workers:
+        for number in range(10):
+            assert len(list(workers.add(_block(number)))) == 1
+
+
 def test_processes_end_with_the_work() -> None:
     with BlockWorkers(_EVENTS, from_stream, TableMaker().table, workers=2, after=0) as workers:
         list(workers.results(_block(number) for number in range(10)))

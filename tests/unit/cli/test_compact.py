@@ -15,6 +15,7 @@ from mockrec.cli import compact as command
 from mockrec.formats.fleet import compact as module
 from mockrec.formats.fleet import output_lock
 from mockrec.formats.fleet.output_lock import only_writer
+from mockrec.formats.fleet.skipped import Skipped
 from mockrec.formats.parquet.atomic_file import AtomicFile
 from mockrec.formats.schema.errors import OutputError
 from mockrec.formats.sessions.session import open_session
@@ -295,7 +296,8 @@ def test_parts_are_not_written_after_another_writer_may_have_begun(
     folder: Path, mockrec: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = everything(folder)
-    checks = iter((None, None, OutputError("out", "its lock could not be renewed")))
+    a_part = (None, None, None)  # before it is begun, and before each of its files
+    checks = iter((*a_part, *a_part, OutputError("out", "its lock could not be renewed")))
 
     def check() -> None:
         if error := next(checks):
@@ -306,3 +308,30 @@ def test_parts_are_not_written_after_another_writer_may_have_begun(
     assert (said.code, said.err.splitlines()[-1]) == (3, "mockrec: cannot write out: its lock could not be renewed")
     assert len(digests()) == 4
     assert everything(folder) == before
+
+
+def test_a_part_does_not_appear_after_another_writer_may_have_begun(folder: Path) -> None:
+    """The writer slept while it wrote the part."""
+    checks: list[str] = []
+
+    def check() -> None:
+        checks.append("asked")
+        raise OutputError("out/", "another writer has begun")
+
+    made = module.plan(["ci/branch=b0/run=0/a.jsonl"], "out/", Skipped())
+    with pytest.raises(OutputError, match="another writer"):
+        module.write_part("out/", made.parts[0], check=check)
+    assert checks
+    assert not [path for path in (folder / "out").rglob("*") if path.is_file()]
+
+
+def test_only_sessions_that_the_output_has_by_now_may_be_deleted(folder: Path) -> None:
+    sessions = ["ci/branch=b0/run=0/a.jsonl", "ci/branch=b1/run=1/b.parquet"]
+    made = module.plan(sessions, "out/", Skipped())
+    done, _ = module.write_part("out/", made.parts[0])
+    by_name = {one.name: one for one in done}
+    assert module.still_there("out/", by_name) == by_name
+    other = module.plan(sessions[:1], "other/", Skipped())
+    module.write_part("other/", other.parts[0])
+    (folder / "other/events/part-000001.parquet").replace(folder / "out/events/part-000001.parquet")
+    assert list(module.still_there("out/", by_name)) == sessions[:1]

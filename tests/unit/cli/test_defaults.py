@@ -86,6 +86,7 @@ def test_the_table_has_the_variables_of_the_code() -> None:
         ("RUN_REDACT_KEY", "REDACT_KEY"),
         ("CA_DIRR", "CA_DIR"),
         ("CONFIGG", "CONFIG"),
+        ("PORT", "RUN_PORT"),
     ],
 )
 def test_the_nearest_name_of_a_misspelt_variable_is_said(variable: str, meant: str) -> None:
@@ -96,11 +97,18 @@ def test_the_nearest_name_of_a_misspelt_variable_is_said(variable: str, meant: s
 
 
 @pytest.mark.parametrize(
-    "variable", ["RUN_PORT", "SHOW_LIMIT", "CA_EXPORT_FORMAT", "PORT", "VERSION", "PEERS", "TEST_NODE"]
+    "variable", ["RUN_PORT", "SHOW_LIMIT", "CA_EXPORT_FORMAT", "URL", "VERSION", "PEERS", "TEST_NODE"]
 )
 def test_variables_of_others_are_theirs(variable: str) -> None:
     options = [option_name(one) for one in everything()["run"].params if one.param_type_name == "option"]
     assert not [*ignored("run", options, COMMANDS, {PREFIX + variable: "1"})]
+
+
+def test_the_port_of_a_recorder_that_runs_this_command_is_no_mistake() -> None:
+    options = [option_name(one) for one in everything()["run"].params if one.param_type_name == "option"]
+    given = {"MOCKREC_PORT": "8080", "MOCKREC_URL": "http://127.0.0.1:8080"}
+    assert not [*ignored("run", options, COMMANDS, given)]
+    assert not [*ignored("show", [], COMMANDS, {"MOCKREC_PORT": "8080"})]
 
 
 def test_a_command_warns_of_a_variable_that_it_ignores(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from types import SimpleNamespace
 from typing import Any
@@ -38,7 +39,8 @@ def store(monkeypatch: pytest.MonkeyPatch) -> Store:
     made = Store()
     monkeypatch.setitem(sys.modules, "obstore", SimpleNamespace(get=made.get))
     monkeypatch.setitem(sys.modules, "obstore.store", SimpleNamespace(S3Store=made))
-    for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_SESSION_TOKEN"):
+    proxies = [name for name in os.environ if name.lower().endswith("_proxy")]
+    for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_SESSION_TOKEN", *proxies):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
@@ -68,7 +70,16 @@ def test_other_uris_are_read_by_pyarrow(store: Store, uri: str) -> None:
     assert reader(uri) is None
 
 
-@pytest.mark.parametrize("change", ["AWS_ENDPOINT_URL=http://elsewhere.test", "AWS_ACCESS_KEY_ID="])
+@pytest.mark.parametrize(
+    "change",
+    [
+        "AWS_ENDPOINT_URL=http://elsewhere.test",
+        "AWS_ACCESS_KEY_ID=",
+        "HTTP_PROXY=http://proxy.test",
+        "https_proxy=http://proxy.test",
+        "ALL_PROXY=http://proxy.test",
+    ],
+)
 def test_another_environment_is_that_of_pyarrow(store: Store, monkeypatch: pytest.MonkeyPatch, change: str) -> None:
     monkeypatch.setenv(*change.split("=", 1))
     assert reader() is None
