@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from bench import Bench, PeerMissing
+from bench import Bench, BenchError, PeerMissing
 from load import Load
 from process import cpu_seconds
 from rows import Row, Target
@@ -55,6 +55,8 @@ def take_turns(bench: Bench, sides: dict[str, Start], turn: Callable[[Start], Tu
                 turns[name] = turn(sides[name])
             except PeerMissing:
                 missing.add(name)
+            except BenchError as error:
+                raise BenchError(f"{name}: {error}") from None
         rounds.append(turns)
     return rounds, missing
 
