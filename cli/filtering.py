@@ -163,6 +163,18 @@ def _count(wish: FilterOptions) -> int:
 
 
 def _select(wish: FilterOptions) -> int:
+    from mockrec.formats.schema.errors import RecordError, SessionError
+
+    try:
+        found = _write_selection(wish)
+    except RecordError as error:  # a line that no table can hold; it is known when its block is written
+        raise SessionError(", ".join(wish.given), str(error)) from None
+    if wish.output != "-":
+        _tell(wish, found)
+    return found
+
+
+def _write_selection(wish: FilterOptions) -> int:
     from mockrec.formats.select.selection import Selection
 
     with ExitStack() as stack:
@@ -179,8 +191,6 @@ def _select(wish: FilterOptions) -> int:
             write_lines(wish, selection, headers, contexts, sink)
         progress.finish()
         warn(selection)
-    if wish.output != "-":
-        _tell(wish, selection.found)
     return selection.found
 
 

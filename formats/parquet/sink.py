@@ -66,7 +66,7 @@ class TableSink:
         """Do nothing: the file is unreadable before its end. See `Sink`."""
 
     def close(self) -> None:
-        """Write the waiting lines and the footer; the file appears."""
+        """Write the waiting lines and the footer; the file appears. Raises as `write` does."""
         if self._closed:
             return
         self._closed = True
@@ -74,9 +74,6 @@ class TableSink:
             self._flush()
             self._add_all(self._lines.rest())
             self._do(self._tables.finish)
-        except RecordError as error:
-            self._tables.discard()
-            raise OutputError(self.name, str(error)) from None
         except BaseException:
             self._tables.discard()
             raise

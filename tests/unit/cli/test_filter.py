@@ -385,6 +385,7 @@ def test_a_wrong_expression_is_shown(session: Path, run: Filter) -> None:
         (["s.jsonl", "--limit", "-1"], "--limit"),
         (["s.jsonl", "status", "--format", "docx"], "docx"),
         (["bad.jsonl", "status"], "bad.jsonl:2: expected a record"),
+        (["odd.jsonl", "-o", "odd.parquet"], "odd.jsonl: expected a record, found '{"),
         (["image.png", "status"], "expected a mockrec session"),
         (["s.jsonl", "ws.count > 1", "--records"], "is of exchanges"),
     ],
@@ -392,6 +393,7 @@ def test_a_wrong_expression_is_shown(session: Path, run: Filter) -> None:
 def test_wrong_use_is_exit_code_2(session: Path, run: Filter, arguments: list[str], said: str) -> None:
     Path("there.jsonl").write_text("precious")
     Path("bad.jsonl").write_text('{"type":"session-started"}\nnothing\n{"type":"session-ended"}\n')
+    Path("odd.jsonl").write_text('{"type":"session-started"}\n{"type":"gap","x":1e400}\n{"type":"session-ended"}\n')
     Path("image.png").write_bytes(b"\x89PNG")
     done = run(*arguments)
     assert done.code == 2
