@@ -211,15 +211,17 @@ class Recorder:
             self._add_deferred()
         if self._kinds:
             self._hand_over(bytes(self._lines))
-        elif self._timer is not None:
+        else:
+            self._stop_timer()
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
     def _hand_over(self, lines: bytes) -> None:
         """Pass the lines of the batch to the writers, and begin the next one."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._stop_timer()
         kinds, ids = self._kinds, self._ids
         self._kinds, self._ids, self._lines = [], [], bytearray()
         self.counts.update(kinds)

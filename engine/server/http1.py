@@ -242,8 +242,7 @@ class Http1Connection(DirectAnswers):
     async def _end(self, *, linger: bool) -> None:
         """Send FIN. With `linger`, or if there are unread bytes, give the client time to read the response.
 
-        Closing a socket that has unread bytes resets the connection, and the response is lost. Bytes received from now
-        on are discarded: the client has its last response, and they must not begin another exchange.
+        Closing a socket that has unread bytes resets the connection, and the response is lost. Later bytes are dropped.
         """
         self._stream.divert(None)
         await self._stream.send_eof()

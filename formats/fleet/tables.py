@@ -33,7 +33,7 @@ from mockrec.formats.parquet.paths import EXCHANGES_FOLDER, is_uri, session_name
 from mockrec.formats.parquet.table_files import table_files
 from mockrec.formats.schema.errors import RecordError, SessionError
 from mockrec.formats.sessions.inputs import open_source
-from mockrec.formats.sessions.session import check_version
+from mockrec.formats.sessions.session import check_version, header_of
 
 SESSION = "session"
 _BLOCK = 2 * 1024 * 1024
@@ -292,24 +292,14 @@ def _made_of_lines(
     try:
         with tables:
             for number, block in enumerate(_blocks(source)):
-                if not number:
-                    _check_version(session, block)
+                if not number and (header := header_of(block)) is not None:
+                    check_version(session, header)
                 yield from tables.add(block if change is None else change(block))
             yield from tables.rest()
     except RecordError as error:
         raise SessionError(session, str(error)) from None
     finally:
         source.close()
-
-
-def _check_version(session: str, block: bytes) -> None:
-    """Raise `SessionError` if the first record is that of a newer mockrec."""
-    try:
-        record = orjson.loads(block.lstrip().partition(b"\n")[0])
-    except orjson.JSONDecodeError:
-        return
-    if isinstance(record, dict) and record.get("type") == "session-started":
-        check_version(session, record)
 
 
 def _all_columns(batch: pa.RecordBatch) -> pa.RecordBatch:

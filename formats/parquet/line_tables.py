@@ -60,7 +60,7 @@ class _ExchangeRows:
     def __init__(self, bodies_folder: Path | None = None) -> None:
         self._bodies_folder = bodies_folder
         self._lines = ExchangeLines()
-        self._names = [*(name for name in COLUMNS), OPERATION]
+        self._names = [*COLUMNS, OPERATION]
 
     def table(self, lines: bytes) -> pa.RecordBatch:
         return with_operations(self._lines.table(lines), None, self._bodies_folder).select(self._names)

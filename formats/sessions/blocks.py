@@ -14,14 +14,12 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from typing import IO, Any
 
-import orjson
-
 from mockrec.formats.files.line_blocks import MAX_LINE
 from mockrec.formats.har.atomic_file import may_grow
 from mockrec.formats.parquet.paths import has_segments
 from mockrec.formats.schema.errors import SessionError
 from mockrec.formats.sessions.inputs import open_source
-from mockrec.formats.sessions.session import check_version
+from mockrec.formats.sessions.session import check_version, header_of
 
 _IN_MEMORY = 32 * 1024 * 1024
 """Bytes of a stream that are kept in memory for the second reading; more are kept in an unnamed temporary file."""
@@ -178,13 +176,10 @@ class Blocks:
             source.close()
 
     def _look_at_header(self, block: bytes) -> None:
-        try:
-            record = orjson.loads(block.lstrip().partition(b"\n")[0])
-        except orjson.JSONDecodeError:
-            return
-        if isinstance(record, dict) and record.get("type") == "session-started":
-            self.header = record
-            check_version(self.name, record)
+        header = header_of(block)
+        if header is not None:
+            self.header = header
+            check_version(self.name, header)
 
 
 def _is_small(path: str) -> bool:

@@ -243,6 +243,15 @@ def open_session(path: str | Path) -> Session:
         raise
 
 
+def header_of(block: bytes) -> dict[str, Any] | None:
+    """Return the `session-started` record with which the first lines of a session begin; None if there is none."""
+    try:
+        record = orjson.loads(block.lstrip().partition(b"\n")[0])
+    except orjson.JSONDecodeError:
+        return None
+    return record if isinstance(record, dict) and record.get("type") == "session-started" else None
+
+
 def check_version(name: str, header: Mapping[str, Any]) -> None:
     """Raise `SessionError` for a session of a later schema version."""
     version = header.get("schemaVersion")

@@ -12,6 +12,7 @@ from typing import Any
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from OpenSSL import SSL
 
 
 class Pki:
@@ -95,3 +96,16 @@ def _general(name: str) -> x509.GeneralName:
         return x509.IPAddress(ipaddress.ip_address(name))
     except ValueError:
         return x509.DNSName(name)
+
+
+def openssl_contexts(name: str = "a.test") -> tuple[SSL.Context, SSL.Context]:
+    """Return contexts of a client, which checks nothing, and of a server with a certificate in memory."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+    start = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1)
+    end = start + datetime.timedelta(days=9)
+    builder = x509.CertificateBuilder(subject, subject, key.public_key(), 1, start, end)
+    server = SSL.Context(SSL.TLS_SERVER_METHOD)
+    server.use_certificate(builder.sign(key, hashes.SHA256()))
+    server.use_privatekey(key)
+    return SSL.Context(SSL.TLS_CLIENT_METHOD), server

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import anyio
 import anyio.lowlevel
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
+from certificates import openssl_contexts
 from OpenSSL import SSL
 
 from mockrec.engine.transport.tcp import TcpStream
@@ -71,14 +68,8 @@ class Pair:
 
 @pytest.fixture
 async def pair() -> Pair:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "a.test")])
-    start = datetime.now(UTC) - timedelta(days=1)
-    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, start, start + timedelta(days=9))
-    context = SSL.Context(SSL.TLS_SERVER_METHOD)
-    context.use_certificate(builder.sign(key, hashes.SHA256()))
-    context.use_privatekey(key)
-    sides = SSL.Connection(SSL.Context(SSL.TLS_CLIENT_METHOD), None), SSL.Connection(context, None)
+    client_context, server_context = openssl_contexts()
+    sides = SSL.Connection(client_context, None), SSL.Connection(server_context, None)
     sides[0].set_connect_state()
     sides[1].set_accept_state()
     below = TcpStream(coalescer=WriteCoalescer()), TcpStream()

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
+from certificates import openssl_contexts
 from OpenSSL import SSL
 
 from mockrec.engine.transport import tls_memory
@@ -22,14 +19,7 @@ Kind = Callable[[SSL.Connection], TlsMemory]
 @pytest.fixture(scope="module")
 def contexts() -> Contexts:
     """Of client and server."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "a.test")])
-    start = datetime.now(UTC) - timedelta(days=1)
-    certificate = x509.CertificateBuilder(name, name, key.public_key(), 1, start, start + timedelta(days=9))
-    server = SSL.Context(SSL.TLS_SERVER_METHOD)
-    server.use_certificate(certificate.sign(key, hashes.SHA256()))
-    server.use_privatekey(key)
-    return SSL.Context(SSL.TLS_CLIENT_METHOD), server
+    return openssl_contexts()
 
 
 def connected(contexts: Contexts, kind: Kind) -> tuple[TlsMemory, TlsMemory, SSL.Connection]:
