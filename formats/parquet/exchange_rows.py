@@ -134,7 +134,8 @@ class ExchangeAggregator:
         kind, identity = record.get("type"), record.get("id")
         if kind in OUTSIDE:
             return
-        row = self._exchanges.current.get(identity or "")
+        # A record without an id belongs to no exchange, not to one whose id is empty.
+        row = None if identity is None else self._exchanges.current.get(identity)
         if row is None or (kind in _STARTS and row.get("type") is not None):
             if identity is not None and self._exchanges.is_late(kind or "", identity):
                 return
