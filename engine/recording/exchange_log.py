@@ -12,16 +12,16 @@ from functools import partial
 from typing import Any
 
 from mockrec.engine import clock
-from mockrec.engine.message.body import MessageBody
 from mockrec.engine.message.channel import ClientConnection
 from mockrec.engine.message.target_uri import ConnectionContext, TargetUri
 from mockrec.engine.recording.backpressure import Backpressure
-from mockrec.engine.recording.body_encoder import EMPTY_BODY, LARGE, BodyEncoder, BodySnapshot
+from mockrec.engine.recording.body_encoder import EMPTY_BODY, LARGE, BodyEncoder
 from mockrec.engine.recording.body_spill import BodySpill
 from mockrec.engine.recording.chunk_log import BodyChunkLog
 from mockrec.engine.recording.client_error import FaultyRequest, client_error_record, partial_request
 from mockrec.engine.recording.envelope import Record
 from mockrec.engine.recording.event_log import BoundedLog, EventLog, MakeBody, PendingBody
+from mockrec.engine.recording.exchange_bodies import kept_body, partial_response
 from mockrec.engine.recording.exchange_records import (
     add_outcome,
     information_record,
@@ -41,7 +41,8 @@ from mockrec.engine.recording.lines import (
 )
 from mockrec.engine.recording.logged_exchange import LoggedExchange
 from mockrec.engine.recording.owner import NoExchange
-from mockrec.engine.recording.record_cache import RecordCache
+from mockrec.engine.recording.record_cache import SMALL, RecordCache
+from mockrec.engine.recording.repeated_bodies import RepeatedBodies
 from mockrec.engine.recording.websocket_log import WebSocketLog
 from mockrec.engine.redaction.backlog import Backlog, Later, TooMuch
 from mockrec.engine.redaction.redactor import Redactor
@@ -70,6 +71,7 @@ class ExchangeLog:
         `descriptors` of gRPC messages: see `GrpcLog`; `joined` joins records, if `log` can defer them."""
         self._events = EventLog(log, bodies, redactor, backlog)
         self._cache = RecordCache(redactor)
+        self._repeated = RepeatedBodies(bodies)
         self._bodies = bodies
         self._chunks = BodyChunkLog(self._events, types, hold_time)
         self.grpc = GrpcLog(self._events, types, descriptors)
@@ -149,7 +151,12 @@ class ExchangeLog:
             line = request_line(kind, exchange, head, now, EMPTY_BODY_TEXT)
             if self._events.add_plain(kind, exchange.id, line, head):
                 return
-        make = None if not body.size else _kept_body(body, exchange.target.headers, "request", exchange)
+        elif is_plain and exchange.known is None:
+            text = self._repeated.of(body, exchange.target.headers, "request")
+            if text is not None:
+                self._events.add_line(kind, exchange.id, request_line(kind, exchange, head, now, text))
+                return
+        make = None if not body.size else kept_body(body, exchange.target.headers, "request", exchange)
         made = None if make is None or not is_plain else self._events.made_now(make, body.size)
         if made is not None and exchange.known is None:
             self._events.add_line(kind, exchange.id, request_line(kind, exchange, head, now, encode_value(made)))
@@ -223,10 +230,9 @@ class ExchangeLog:
         end = exchange.response_sent_at or exchange.started_at
         trailers = exchange.response_trailers
         is_plain = self._events.is_plain(exchange, head) and not trailers
-        ready = self._cache.ready_body(exchange, whole) if is_plain else None
-        if ready is not None:
-            line = response_line(exchange, head, request, now, end, ready.text)
-            self._events.add_line("response", exchange.id, line)
+        text = self._known_body(exchange, whole) if is_plain else None
+        if text is not None:
+            self._events.add_line("response", exchange.id, response_line(exchange, head, request, now, end, text))
             return
         make = self._response_body(exchange, whole)
         kept = exchange.response_body
@@ -246,12 +252,27 @@ class ExchangeLog:
         if record["body"]["size"] > LARGE:
             self._events.flush()
 
+    def _known_body(self, exchange: LoggedExchange, whole: bytes | None) -> bytes | None:
+        """Return the encoded log form of a response body that an earlier exchange had; None if it has to be made."""
+        ready = self._cache.ready_body(exchange, whole)
+        if ready is not None:
+            return ready.text
+        head, prepared = exchange.response_head, exchange.prepared
+        if exchange.known is not None or head is None:
+            return None
+        if whole is None:
+            assert exchange.response_body is not None
+            return self._repeated.of(exchange.response_body, head.headers, "response")
+        # The body of a rule has its form already, or gets one that it keeps.
+        is_relayed = prepared is not None and prepared.relayed and prepared.log_form is None
+        return self._repeated.text(whole, head.headers, "response") if is_relayed and len(whole) > SMALL else None
+
     def _response_body(self, exchange: LoggedExchange, whole: bytes | None) -> MakeBody:
         head, prepared = exchange.response_head, exchange.prepared
         assert head is not None
         if whole is None:
             assert exchange.response_body is not None
-            return _kept_body(exchange.response_body, head.headers, "response", exchange)
+            return kept_body(exchange.response_body, head.headers, "response", exchange)
         if not whole:
             return lambda bodies: EMPTY_BODY
         return lambda bodies: self._cache.body(whole, prepared, head, exchange, bodies)
@@ -278,10 +299,10 @@ class ExchangeLog:
             if not exchange.request_logged and exchange.request_body.size:
                 body, headers = exchange.request_body, exchange.target.headers
                 record["requestBody"] = EMPTY_BODY
-                make = _kept_body(body, headers, "request", exchange, incomplete=not body.complete)
+                make = kept_body(body, headers, "request", exchange, incomplete=not body.complete)
                 parts.append((record, "requestBody", make))
             if exchange.response_head is not None:
-                record["response"] = _partial_response(exchange, exchange.response_head, parts)
+                record["response"] = partial_response(exchange, exchange.response_head, parts)
             self._events.add(record, exchange, parts, head=head)
         self._end(exchange)
 
@@ -376,23 +397,3 @@ def _rule_of(exchange: LoggedExchange) -> str | None:
     """Return the id of the rule that acts, None if no rule matched."""
     rule = exchange.acting_rule or exchange.rule
     return None if rule is None else rule.rule.id
-
-
-def _kept_body(
-    body: MessageBody, headers: dict[str, Any], side: str, exchange: LoggedExchange, *, incomplete: bool = False
-) -> MakeBody:
-    """Return what makes the log form of a body as it is now. `incomplete`: its end was not received."""
-    snapshot = BodySnapshot(body)
-    return lambda bodies: bodies.snapshot(snapshot, headers, side, exchange, incomplete=incomplete)
-
-
-def _partial_response(exchange: LoggedExchange, head: ResponseHead, parts: list[PendingBody]) -> Record:
-    """Return the response of an abort; its body is added to `parts`."""
-    record: Record = {"statusCode": head.status, "statusMessage": head.reason, "rawHeaders": head.raw_headers}
-    if head.headers:
-        record["headers"] = head.headers
-    if exchange.response_body is not None:
-        record["body"] = EMPTY_BODY
-        make = _kept_body(exchange.response_body, head.headers, "response", exchange, incomplete=True)
-        parts.append((record, "body", make))
-    return record

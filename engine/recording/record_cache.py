@@ -31,8 +31,8 @@ _MOST: Final = 512
 _MOST_SEEN: Final = 4096
 _LARGEST: Final = 4096
 """Bytes of a part that is cached. Both together bound the memory of the cache at some MB."""
-_SMALL: Final = 1024
-"""Bytes of a body that is cached by its content: what servers send again and again is short."""
+SMALL: Final = 1024
+"""Bytes of a body that is cached here by its content; for longer ones, see `repeated_bodies.py`."""
 _PLAIN_BODY: Final = frozenset({"size", "text"})
 
 
@@ -152,7 +152,7 @@ class RecordCache:
         if prepared is None or len(body) > INLINE_BYTES:
             return None
         form = prepared.log_form
-        if form is None and len(body) <= _SMALL and exchange.response_head is not None:
+        if form is None and len(body) <= SMALL and exchange.response_head is not None:
             form = self._bodies.get((body, exchange.response_head.headers.get("content-type")))
             if form is not None and "content-encoding" not in exchange.response_head.headers:
                 return form
@@ -181,7 +181,7 @@ class RecordCache:
             found = DetachedScope()
             fields = bodies.whole(body, head.headers, "response", found)
             form = prepared.log_form = LogForm(fields, found.known)
-            if len(body) <= _SMALL and found.known is None and fields.keys() == _PLAIN_BODY:
+            if len(body) <= SMALL and found.known is None and fields.keys() == _PLAIN_BODY:
                 form = LogForm(fields, None, text=encode_value(fields))
                 remember(self._bodies, (body, head.headers.get("content-type")), form, _MOST)
             if found.known is not None:
@@ -198,7 +198,7 @@ class RecordCache:
     def message(self, data: bytes, size: int, bodies: BodyEncoder) -> bytes | None:
         """Return the encoded log form of a short message of a WebSocket, of `size` bytes, that holds nothing that may
         be secret; None for another."""
-        if size > _SMALL or len(data) != size:
+        if size > SMALL or len(data) != size:
             return None
         text = self._messages.get(data)
         if text is None:

@@ -37,6 +37,8 @@ class Work:
     """What is asked for: GET /hello, or POST /upload."""
 
     upload: bool = False
+    varied: bool = False
+    """Whether each posted body differs from all others."""
     tls: bool = False
     http2: bool = False
     """Several streams on each of several connections; see `streams`."""
@@ -87,6 +89,7 @@ def _wrk(port: int, seconds: float, payload: Path | None, work: Work) -> Load:
     environment.pop("BENCH_PAYLOAD", None)
     if payload is not None:
         environment["BENCH_PAYLOAD"] = str(payload)
+    environment["BENCH_VARIED"] = "yes" if work.varied else ""
     if work.target is not None:
         environment["BENCH_TARGET"] = f"127.0.0.1:{work.target}"
         argv += ["-s", str(HERE / "peers" / "proxy.lua")]
