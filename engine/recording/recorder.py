@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import chain, repeat
-from typing import ClassVar, Final
+from typing import ClassVar
 
 import anyio
 import anyio.lowlevel
@@ -19,6 +19,7 @@ import anyio.lowlevel
 from mockrec.engine import clock
 from mockrec.engine.recording.callbacks import Callbacks
 from mockrec.engine.recording.envelope import Record, session_envelope
+from mockrec.engine.recording.numbering import numbered
 from mockrec.engine.recording.writer import Act, Writer
 from mockrec.engine.redaction.backlog import MOST_WAITING
 from mockrec.formats.files.frames import Sink
@@ -32,8 +33,6 @@ LARGE = 32 * 1024
 """Bytes of a line that is passed on at once, with the batch before it: it is not copied once more, nor kept."""
 QUEUE_BYTES = 16 * 1024 * 1024
 """Bytes that may wait for the disk before traffic waits, unless a sink allows fewer."""
-UNNUMBERED: Final = b'{"seq":0'
-"""The beginning of a line whose record has no number yet: see `Recorder.add_lines`."""
 
 _LOOK_SECONDS = 0.25
 """How often `close` checks that a writer makes progress."""
@@ -56,9 +55,9 @@ class Recorder:
         on_failure: Callable[[FormatError], None],
         watch: Callable[[], None] | None = None,
     ) -> None:
-        """`redact_lines` replaces the secrets of the session in encoded lines. `on_failure` is called in the loop, once
-        for each sink that fails. `watch` is called in a thread now and then, and raises OutputError if files that
-        belong to the outputs are lost."""
+        """`redact_lines` replaces secrets of the session in encoded lines. `on_failure` is called in the loop, once for
+        each sink that fails, `watch` in a thread now and then: it raises OutputError if files of the outputs are lost.
+        """
         self.counts: Counter[str] = Counter()
         """The number of records by type."""
         self._loop = asyncio.get_running_loop()
@@ -113,8 +112,8 @@ class Recorder:
         self._append(record["type"], record.get("id", ""), encode_line(record))
 
     def add_line(self, kind: str, record_id: str, rest: bytes) -> None:
-        """Number a record that is encoded already, and add it to the batch: its type, its id, and its line without
-        `UNNUMBERED` at the beginning. After the last record of the session, it is ignored."""
+        """Number a record that is encoded already, and add it to the batch: its type, its id, and its line after the
+        number. After the last record of the session, it is ignored."""
         if self._deferred is not None:
             self._add_deferred()
         if self._closed:
@@ -173,18 +172,18 @@ class Recorder:
         assert add is not None
         add()
 
-    def add_lines(self, kinds: Sequence[str], rests: Sequence[bytes]) -> None:
-        """Number and append lines encoded by a worker: their types, and each line without its leading `UNNUMBERED`."""
-        if self._closed:
+    def add_lines(self, kinds: Sequence[str], lines: bytes) -> None:
+        """Number and append lines encoded by a worker, which begin with `UNNUMBERED`, and have these types."""
+        if self._closed or not kinds:
             return
         self.flush()
-        numbers = [b'{"seq":%d' % number for number in range(self._seq, self._seq + len(rests))]
-        self._seq += len(rests)
+        lines = numbered(lines, self._seq)
+        self._seq += len(kinds)
         self.counts.update(kinds)
         if self._callbacks is not None:
-            for kind, number, rest in zip(kinds, numbers, rests, strict=True):
-                self._callbacks.offer(kind, number + rest)
-        self._write(b"".join(chain.from_iterable(zip(numbers, rests, strict=True))))
+            for kind, line in zip(kinds, lines.splitlines(keepends=True), strict=True):
+                self._callbacks.offer(kind, line)
+        self._write(lines)
 
     def _resume(self, record: Record) -> bool:
         """Return whether there is room for a record again; then the gap before it has been recorded. If not, the record

@@ -13,7 +13,7 @@ from typing import Any
 from mockrec.engine.recording.recorder import Recorder
 from mockrec.formats.files.frames import Sink
 
-Pack = Callable[[Sequence[str], Sequence[str], Sequence[bytes]], bytes]
+Pack = Callable[[Sequence[str], Sequence[str], bytes], bytes]
 """Makes the bytes for the parent from the types, ids and lines of records."""
 
 
@@ -28,4 +28,4 @@ class WorkerRecorder(Recorder):
         self._pack = pack
 
     def _packed(self, kinds: Sequence[str], ids: Sequence[str], lines: bytes) -> bytes:
-        return self._pack(kinds, ids, lines.splitlines(keepends=True))
+        return self._pack(kinds, ids, lines)

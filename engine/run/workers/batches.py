@@ -4,8 +4,8 @@ A batch is two lengths, its summary (pickled), and its lines. The summary says w
 records: the worker has made them and knows it, while the parent never decodes lines, of which it may get those of many
 workers.
 
-The records of a worker have no number: each line begins with `{"seq":0`. The parent cuts that off and writes the number
-in its place, so that numbering costs no decoding either.
+The records of a worker have no number: each line begins with `{"seq":0`. The parent writes the number in its place
+(`Recorder.add_lines`), so that numbering costs no decoding either.
 """
 
 from __future__ import annotations
@@ -14,18 +14,14 @@ import pickle
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
 from typing import Any, Final
 
 import orjson
 
-from mockrec.engine.recording.recorder import UNNUMBERED
 from mockrec.formats.schema.lifecycle import ENDING_TYPES, ENDS_OF
 
 Record = dict[str, Any]
 
-_UNNUMBERED: Final = UNNUMBERED
-"""The beginning of every line of a worker."""
 _SIZES: Final = struct.Struct(">IQ")
 
 
@@ -34,26 +30,23 @@ class Batch:
     """Records, in order."""
 
     types: Sequence[str]
-    tails: Sequence[bytes]
-    """The line of each record after the number, from the comma to the line break; see `decode_tail`."""
+    lines: bytes
+    """The line of each record, with the number 0 and its line break; see `each_line`."""
     opened: Sequence[tuple[str, int]]
     """Exchanges and tunnels that begin in this batch and do not end in it: their id, and the index of the record."""
     ended: Sequence[str]
     """Ids of those that end in it and did not begin in it."""
 
+    @property
+    def each_line(self) -> list[bytes]:
+        """The lines one by one. Costs time: most batches are passed on as they are."""
+        return self.lines.splitlines(keepends=True)
 
-def decode_tail(tail: bytes) -> Record:
-    """Decode the record of which `tail` is the line after the number; its number is 0."""
-    record: Record = orjson.loads(_UNNUMBERED + tail)
-    return record
 
-
-def pack(types: Sequence[str], ids: Sequence[str], lines: Sequence[bytes]) -> bytes:
-    """Encode a batch of records: their types, their ids (empty if they have none), and each as JSON with its line
-    break."""
-    lengths = list(map(len, lines))
-    summary = pickle.dumps((types, lengths, *_opened_and_ended(types, ids)), pickle.HIGHEST_PROTOCOL)
-    return b"".join([_SIZES.pack(len(summary), sum(lengths)), summary, *lines])
+def pack(types: Sequence[str], ids: Sequence[str], lines: bytes) -> bytes:
+    """Encode a batch of records: their types, their ids (empty if they have none), and their lines."""
+    summary = pickle.dumps((types, *_opened_and_ended(types, ids)), pickle.HIGHEST_PROTOCOL)
+    return b"".join([_SIZES.pack(len(summary), len(lines)), summary, lines])
 
 
 def _opened_and_ended(types: Iterable[str], ids: Iterable[str]) -> tuple[list[tuple[str, int]], list[str]]:
@@ -99,16 +92,17 @@ class Unpacker:
         if len(data) < _SIZES.size + summary_size:
             return None
         batch = _batch(data, summary_size)
-        ids = [decode_tail(tail).get("id", "") for tail in batch.tails]
-        return Batch(batch.types, batch.tails, *_opened_and_ended(batch.types, ids))
+        ids = [orjson.loads(line).get("id", "") for line in batch.each_line]
+        return Batch(batch.types, batch.lines, *_opened_and_ended(batch.types, ids))
 
 
 def _batch(data: bytes, summary_size: int) -> Batch:
-    """Decode a batch, with as many lines as `data` has."""
+    """Decode a batch, with as many whole lines as `data` has."""
     start = _SIZES.size + summary_size
-    types, lengths, opened, ended = pickle.loads(data[_SIZES.size : start])
-    skipped = len(_UNNUMBERED)
-    tails = [
-        data[begin + skipped : end] for begin, end in pairwise(accumulate(lengths, initial=start)) if end <= len(data)
-    ]
-    return Batch(types[: len(tails)], tails, opened, ended)
+    lines_size = _SIZES.unpack_from(data)[1]
+    types, opened, ended = pickle.loads(data[_SIZES.size : start])
+    lines = data[start : start + lines_size]
+    if len(lines) < lines_size:
+        lines = lines[: lines.rfind(b"\n") + 1]
+        types = types[: lines.count(b"\n")]
+    return Batch(types, lines, opened, ended)

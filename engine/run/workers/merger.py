@@ -7,9 +7,11 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, Final
 
+import orjson
+
 from mockrec.engine import clock
 from mockrec.engine.recording.recorder import Recorder
-from mockrec.engine.run.workers.batches import Batch, Unpacker, decode_tail
+from mockrec.engine.run.workers.batches import Batch, Unpacker
 from mockrec.formats.schema.lifecycle import ENDS_OF
 
 Record = dict[str, Any]
@@ -26,7 +28,7 @@ class WorkerMerger:
         self._awaited = {kind for kind, ends in ENDS_OF.items() if ends <= frozenset(types)}
         self._unpacker = Unpacker()
         self._open: dict[str, bytes] = {}
-        """Open exchange or tunnel → its first record, see `Batch.tails`."""
+        """Open exchange or tunnel → the line of its first record."""
         self._left_out: Counter[str] = Counter()
         """Records that the worker has left out, less those that its `gap` records count; negative if a `gap` record has
         arrived before the message."""
@@ -41,16 +43,17 @@ class WorkerMerger:
     def _add(self, batch: Batch) -> None:
         for identity in batch.ended:
             self._open.pop(identity, None)
-        for identity, index in batch.opened:
-            if identity in self._ended_early:
-                self._ended_early.discard(identity)
-            elif batch.types[index] in self._awaited:
-                self._open[identity] = batch.tails[index]
-        if "gap" in batch.types:
-            for kind, tail in zip(batch.types, batch.tails, strict=True):
+        if batch.opened or "gap" in batch.types:
+            lines = batch.each_line
+            for identity, index in batch.opened:
+                if identity in self._ended_early:
+                    self._ended_early.discard(identity)
+                elif batch.types[index] in self._awaited:
+                    self._open[identity] = lines[index]
+            for kind, line in zip(batch.types, lines, strict=True):
                 if kind == "gap":
-                    self._left_out.subtract(decode_tail(tail)["counts"])
-        self._recorder.add_lines(batch.types, batch.tails)
+                    self._left_out.subtract(orjson.loads(line)["counts"])
+        self._recorder.add_lines(batch.types, batch.lines)
 
     def left_out(self, counts: Mapping[str, int], ended: Iterable[str]) -> None:
         """The worker has left out `counts` records of each type, among them the last records of `ended`."""
@@ -81,8 +84,8 @@ class WorkerMerger:
         return count
 
     def _ends(self, now: float) -> Iterator[Record]:
-        for tail in self._open.values():
-            opened = decode_tail(tail)
+        for line in self._open.values():
+            opened = orjson.loads(line)
             yield _closed(opened, now) if opened["type"].endswith("-opened") else _aborted(opened, now)
 
 

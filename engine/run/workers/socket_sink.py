@@ -11,6 +11,8 @@ class SocketSink:
     """Sends batches; waits while the parent does not read."""
 
     name = "the parent process"
+    most_at_once = 256 * 1024
+    """See `Sink`. Each call costs a change of threads, and the parent reads what there is."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock

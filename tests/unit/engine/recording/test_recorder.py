@@ -11,7 +11,7 @@ from anyio import wait_all_tasks_blocked
 
 from mockrec.engine.recording import recorder as module
 from mockrec.engine.recording.callbacks import Callbacks
-from mockrec.engine.recording.recorder import BATCH_RECORDS, UNNUMBERED, Recorder
+from mockrec.engine.recording.recorder import BATCH_RECORDS, Recorder
 from mockrec.engine.recording.worker_recorder import WorkerRecorder
 from mockrec.formats.schema.errors import FormatError, OutputError
 from mockrec.formats.schema.events import check_record
@@ -161,7 +161,7 @@ async def test_deferred_records_come_before_the_next_one(sink: Any) -> None:
     it.add_line("request", "id", b',"type":"request"}\n')
     deferred(it, "request-initiated")
     deferred(it, "websocket-request")
-    it.add_lines(["gap"], [b',"type":"gap"}\n'])
+    it.add_lines(["gap"], b'{"seq":0,"type":"gap"}\n')
     await it.close(last)
     expected = ["request-initiated", "request", "abort", "request-initiated", "request", "request-initiated"]
     assert sink.types == [*expected, "websocket-request", "gap", "session-ended"]
@@ -395,11 +395,11 @@ async def test_nothing_is_written_after_the_last_record(sink: Any) -> None:
 
 
 async def test_lines_of_a_worker_are_numbered_by_the_parent(sink: Any, other_sink: Any) -> None:
-    packed: list[tuple[list[str], list[bytes]]] = []
+    packed: list[tuple[list[str], bytes]] = []
 
-    def pack(types: Any, ids: Any, lines: Any) -> bytes:
-        packed.append((list(types), list(lines)))
-        return b"".join(lines)
+    def pack(types: Any, ids: Any, lines: bytes) -> bytes:
+        packed.append((list(types), lines))
+        return lines
 
     worker = WorkerRecorder([other_sink], pack=pack, on_failure=no_failure)
     for number in range(3):
@@ -410,7 +410,7 @@ async def test_lines_of_a_worker_are_numbered_by_the_parent(sink: Any, other_sin
     parent = recording(sink)
     parent.add(record())
     for kinds, lines in packed:
-        parent.add_lines(kinds, [line.removeprefix(UNNUMBERED) for line in lines])
+        parent.add_lines(kinds, lines)
     await parent.close(last)
     assert [one["seq"] for one in sink.records] == list(range(5))
     assert [one.get("number") for one in sink.records] == [None, 0, 1, 2, None]
@@ -421,9 +421,7 @@ async def test_secrets_of_the_session_are_replaced_in_lines_of_a_worker(sink: An
     def redact(lines: bytes) -> bytes:
         return lines.replace(b"hunter2", b"***")
 
-    worker = WorkerRecorder(
-        [sink], pack=lambda types, ids, lines: b"".join(lines), on_failure=no_failure, redact_lines=redact
-    )
+    worker = WorkerRecorder([sink], pack=lambda types, ids, lines: lines, on_failure=no_failure, redact_lines=redact)
     worker.add(record(text="hunter2"))
     worker.add(record(text="plain"))
     await worker.close(None)

@@ -8,9 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mockrec.engine.run.workers.batches import Unpacker, pack
-from mockrec.formats.files.jsonl import encode_each
+from mockrec.formats.files.jsonl import encode_each, encode_lines
 
-UNNUMBERED = b'{"seq":0'
 KINDS = ("request-initiated", "request", "response", "abort", "rule-event")
 RECORDS = st.lists(
     st.builds(
@@ -25,7 +24,7 @@ RECORDS = st.lists(
 
 def packed(records: list[dict[str, Any]]) -> bytes:
     return pack(
-        [record["type"] for record in records], [record.get("id", "") for record in records], encode_each(records)
+        [record["type"] for record in records], [record.get("id", "") for record in records], encode_lines(records)
     )
 
 
@@ -40,7 +39,8 @@ def test_batches_come_cut_anywhere(batches: list[list[dict[str, Any]]], cuts: li
         begin = max(begin, end)
     assert unpacker.rest() is None
     assert [list(batch.types) for batch in found] == [[record["type"] for record in batch] for batch in batches]
-    assert [[UNNUMBERED + tail for tail in batch.tails] for batch in found] == [encode_each(batch) for batch in batches]
+    assert [batch.lines for batch in found] == [encode_lines(batch) for batch in batches]
+    assert [batch.each_line for batch in found] == [encode_each(batch) for batch in batches]
 
 
 @given(RECORDS, st.data())
@@ -51,7 +51,7 @@ def test_the_rest_is_whole_lines(records: list[dict[str, Any]], draw: st.DataObj
     assert list(unpacker.feed(data[:size])) == []
     rest = unpacker.rest()
     lines = encode_each(records)
-    found = [] if rest is None else [UNNUMBERED + tail for tail in rest.tails]
+    found = [] if rest is None else rest.each_line
     assert found == lines[: len(found)]
     if rest is not None:
         missing = len(data) - size

@@ -8,7 +8,7 @@ import pytest
 
 from mockrec.engine.run.workers.batches import pack
 from mockrec.engine.run.workers.merger import WorkerMerger
-from mockrec.formats.files.jsonl import encode_each, encode_lines
+from mockrec.formats.files.jsonl import encode_lines
 from mockrec.formats.schema.events import EVENT_TYPES, check_record
 
 
@@ -18,8 +18,8 @@ class Lines:
     def __init__(self) -> None:
         self.taken: list[tuple[str, bytes]] = []
 
-    def add_lines(self, kinds: list[str], pieces: list[bytes]) -> None:
-        self.taken += zip(kinds, pieces, strict=True)
+    def add_lines(self, kinds: list[str], lines: bytes) -> None:
+        self.taken += zip(kinds, lines.splitlines(keepends=True), strict=True)
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def merge(lines: Lines) -> WorkerMerger:
 
 def batch(*records: dict[str, Any]) -> bytes:
     return pack(
-        [record["type"] for record in records], [record.get("id", "") for record in records], encode_each(records)
+        [record["type"] for record in records], [record.get("id", "") for record in records], encode_lines(records)
     )
 
 
@@ -70,7 +70,7 @@ def ended(identity: str) -> dict[str, Any]:
 def test_records_become_lines_of_the_session(merge: WorkerMerger, lines: Lines) -> None:
     merge.take(batch(opened(), ended(ID)))
     assert [kind for kind, _ in lines.taken] == ["request-initiated", "response"]
-    assert b"".join(b'{"seq":0' + rest for _, rest in lines.taken) == encode_lines([opened(), ended(ID)])
+    assert b"".join(line for _, line in lines.taken) == encode_lines([opened(), ended(ID)])
     assert merge.lost(lambda record: None) == 0
 
 
