@@ -23,6 +23,12 @@ def rss_bytes(pid: int) -> int:
     return own + sum(rss_bytes(int(child)) for child in " ".join(children).split())
 
 
+def family(pid: int) -> list[int]:
+    """Return a process and its living descendants."""
+    children = " ".join([path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/children")])
+    return [pid, *(one for child in children.split() for one in family(int(child)))]
+
+
 def cpu_seconds(pid: int) -> float:
     """User and system time of a process and its living descendants, and of descendants that have ended and were waited
     for. The kernel counts it in ticks of 10 ms (proc(5), `stat`, fields 14 to 17)."""
