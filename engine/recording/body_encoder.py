@@ -21,8 +21,6 @@ from mockrec.formats.operations.grpc.media import grpc_kind
 from mockrec.formats.text.charsets import codec_of
 
 EMPTY_BODY: dict[str, Any] = {"size": 0, "text": ""}
-LARGE = 32 * 1024
-"""Bytes above which a body is not kept in memory until a batch of records is full: the log is flushed."""
 
 _COUNTED = 8 * 1024 * 1024
 """Bytes beyond the limit for which a body is decoded only to count them: that takes the event loop some 10 ms."""

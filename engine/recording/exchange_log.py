@@ -15,7 +15,7 @@ from mockrec.engine import clock
 from mockrec.engine.message.channel import ClientConnection
 from mockrec.engine.message.target_uri import ConnectionContext, TargetUri
 from mockrec.engine.recording.backpressure import Backpressure
-from mockrec.engine.recording.body_encoder import EMPTY_BODY, LARGE, BodyEncoder
+from mockrec.engine.recording.body_encoder import EMPTY_BODY, BodyEncoder
 from mockrec.engine.recording.body_spill import BodySpill
 from mockrec.engine.recording.chunk_log import BodyChunkLog
 from mockrec.engine.recording.client_error import FaultyRequest, client_error_record, partial_request
@@ -169,8 +169,6 @@ class ExchangeLog:
             record["operation"] = head.operation
         parts = [(record, "body", make)] if make is not None and made is None else []
         self._events.add(record, exchange, parts, redacted=not body.trailers)
-        if body.size > LARGE:
-            self._events.flush()
 
     # ── the response ───────────────────────────────────────────────────────────────────────────────
 
@@ -249,8 +247,6 @@ class ExchangeLog:
             record.update(trailer_fields(trailers))
         parts = [(record, "body", make)] if made is None else []
         self._events.add(record, exchange, parts, redacted=not trailers)
-        if record["body"]["size"] > LARGE:
-            self._events.flush()
 
     def _known_body(self, exchange: LoggedExchange, whole: bytes | None) -> bytes | None:
         """Return the encoded log form of a response body that an earlier exchange had; None if it has to be made."""

@@ -1,6 +1,6 @@
 """Numbers and encodes the records of a session, and passes them to the writers in batches.
 
-A batch is passed on when it has enough records, or 40 ms after its first one. When the disk cannot keep up, traffic
+A batch is passed on when it is large, or 30 ms after its first record. When the disk cannot keep up, traffic
 waits (`behind`), or with `drop` records are left out and counted in a `gap` record.
 """
 
@@ -20,22 +20,26 @@ from mockrec.engine import clock
 from mockrec.engine.recording.callbacks import Callbacks
 from mockrec.engine.recording.envelope import Record, session_envelope
 from mockrec.engine.recording.numbering import numbered
+from mockrec.engine.recording.session_secrets import SessionSecrets
 from mockrec.engine.recording.writer import Act, Writer
+from mockrec.engine.recording.writer_end import LOOK_SECONDS, end_of_writer
 from mockrec.engine.redaction.backlog import MOST_WAITING
 from mockrec.formats.files.frames import Sink
 from mockrec.formats.files.jsonl import encode_line
 from mockrec.formats.schema.errors import FormatError
 
-BATCH_RECORDS = 256
-"""About 160 KiB of small exchanges. After a large record, `flush` is called."""
-BATCH_SECONDS = 0.04
+BATCH_BYTES = 960 * 1024
+"""Bytes after which a batch is passed on, usually by its time before that. Each batch costs a change of threads, for
+which a writer waits up to twice 5 ms, and whenever the loop's thread releases the interpreter meanwhile, it is woken in
+vain."""
+SMALL_BATCH_BYTES = 128 * 1024
+"""The same while secrets of the session have to be replaced in batches, which takes the loop some 10 ns a byte."""
+BATCH_SECONDS = 0.03
 LARGE = 32 * 1024
-"""Bytes of a line that is passed on at once, with the batch before it: it is not copied once more, nor kept."""
+"""Bytes of a line that is not copied into the batch, but kept as it is until the batch is passed on."""
 QUEUE_BYTES = 16 * 1024 * 1024
 """Bytes that may wait for the disk before traffic waits, unless a sink allows fewer."""
 
-_LOOK_SECONDS = 0.25
-"""How often `close` checks that a writer makes progress."""
 _NEVER_LEFT_OUT = frozenset({"session-started", "session-ended", "gap"})
 
 
@@ -51,28 +55,29 @@ class Recorder:
         *,
         drop: bool = False,
         callbacks: Callbacks | None = None,
-        redact_lines: Callable[[bytes], bytes] | None = None,
+        session_secrets: SessionSecrets | None = None,
         on_failure: Callable[[FormatError], None],
         watch: Callable[[], None] | None = None,
     ) -> None:
-        """`redact_lines` replaces secrets of the session in encoded lines. `on_failure` is called in the loop, once for
-        each sink that fails, `watch` in a thread now and then: it raises OutputError if files of the outputs are lost.
-        """
+        """`on_failure` is called in the loop, once for each sink that fails; `watch` is called in a thread now and
+        then, and raises OutputError if files of the outputs are lost."""
         self.counts: Counter[str] = Counter()
         """The number of records by type."""
         self._loop = asyncio.get_running_loop()
         self._on_failure = on_failure
-        self._redact_lines = redact_lines
+        self._session_secrets = session_secrets
         self._drop = drop
         self._callbacks = callbacks
         self._seq = 0
         self._lines = bytearray()
         """The batch. Kept as bytes and not as records: memory that is used again at once stays in the caches."""
+        self._earlier: list[bytes | bytearray] = []
+        """Lines of the batch before those, among them large ones."""
+        self._earlier_size = 0
         self._kinds: list[str] = []
         """The types of its records."""
         self._ids: list[str] = []
         """The ids of its records; empty for those of the session."""
-        self._batch = 1 if callbacks is not None else BATCH_RECORDS
         self._queued = 0
         self._pending = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -94,14 +99,16 @@ class Recorder:
             for sink, its in zip(sinks, watches, strict=False)
         ]
         """Each with the bytes that may wait for it."""
+        self._most_bytes = 1 if callbacks is not None else min([BATCH_BYTES, *(most // 4 for _, most in self._writers)])
+        """Bytes of a batch."""
+        if session_secrets is not None and session_secrets.holds_values:
+            self._most_bytes = min(self._most_bytes, SMALL_BATCH_BYTES)
 
     # ── records ────────────────────────────────────────────────────────────────────────────────────
 
     def add(self, record: Record) -> None:
-        """Number a record and add it to the batch. It must not be changed afterwards.
-
-        After the last record of the session, records are ignored.
-        """
+        """Number a record and add it to the batch. It must not be changed afterwards. After the last record of the
+        session, it is ignored."""
         if self._deferred is not None:
             self._add_deferred()
         if self._closed:
@@ -112,8 +119,7 @@ class Recorder:
         self._append(record["type"], record.get("id", ""), encode_line(record))
 
     def add_line(self, kind: str, record_id: str, rest: bytes) -> None:
-        """Number a record that is encoded already, and add it to the batch: its type, its id, and its line after the
-        number. After the last record of the session, it is ignored."""
+        """Do the same with a record that is encoded already: its type, its id, and its line after the number."""
         if self._deferred is not None:
             self._add_deferred()
         if self._closed:
@@ -128,14 +134,20 @@ class Recorder:
         kinds.append(kind)
         self._ids.append(record_id)
         if len(line) + len(rest) > LARGE:
-            self._hand_over(b"".join((lines, line, rest)))
-            return
-        lines += line
-        lines += rest
-        if len(kinds) >= self._batch:
+            self._add_large(line, rest)
+        else:
+            lines += line
+            lines += rest
+        if len(lines) >= self._most_bytes or self._earlier_size >= self._most_bytes:
             self.flush()
         elif self._timer is None:
             self._timer = self._loop.call_later(BATCH_SECONDS, self.flush)
+
+    def _add_large(self, *lines: bytes) -> None:
+        """Add a large line, or several lines, which the caller counts."""
+        self._earlier += (self._lines, *lines)
+        self._earlier_size += len(self._lines) + sum(map(len, lines))
+        self._lines = bytearray()
 
     def defer(self, add: Callable[[], None]) -> None:
         """Call `add` before the next record is added and before the batch is passed on, unless `add_joined` comes
@@ -161,10 +173,10 @@ class Recorder:
         self._kinds += kinds
         self._ids += ids
         if len(lines) > LARGE:
-            self._hand_over(b"".join((self._lines, lines)))
-            return
-        self._lines += lines
-        if len(self._kinds) >= self._batch:
+            self._add_large(lines)
+        else:
+            self._lines += lines
+        if len(self._lines) >= self._most_bytes or self._earlier_size >= self._most_bytes:
             self.flush()
 
     def _add_deferred(self) -> None:
@@ -209,7 +221,7 @@ class Recorder:
         if self._deferred is not None:
             self._add_deferred()
         if self._kinds:
-            self._hand_over(bytes(self._lines))
+            self._hand_over()
         else:
             self._stop_timer()
 
@@ -218,16 +230,19 @@ class Recorder:
             self._timer.cancel()
             self._timer = None
 
-    def _hand_over(self, lines: bytes) -> None:
+    def _hand_over(self) -> None:
         """Pass the lines of the batch to the writers, and begin the next one."""
         self._stop_timer()
-        kinds, ids = self._kinds, self._ids
+        kinds, ids, lines = self._kinds, self._ids, b"".join((*self._earlier, self._lines))
         self._kinds, self._ids, self._lines = [], [], bytearray()
+        self._earlier, self._earlier_size = [], 0
         self.counts.update(kinds)
         if not self._writers and self._callbacks is None and self.tap is None:
             return
-        if self._redact_lines is not None:
-            lines = self._redact_lines(lines)
+        secrets = self._session_secrets
+        if secrets is not None and secrets.holds_values:
+            lines = secrets.lines(lines)
+            self._most_bytes = min(self._most_bytes, SMALL_BATCH_BYTES)
         if self._callbacks is not None:
             for kind, line in zip(kinds, lines.splitlines(keepends=True), strict=True):
                 self._callbacks.offer(kind, line)
@@ -252,7 +267,7 @@ class Recorder:
             writer.then(partial(self._show, event))
         for writer, event in waiting:
             while not (event.is_set() or writer.has_failed or writer.join(0)):
-                with anyio.move_on_after(_LOOK_SECONDS):
+                with anyio.move_on_after(LOOK_SECONDS):
                     await event.wait()
         return last
 
@@ -363,13 +378,13 @@ class Recorder:
         with anyio.CancelScope(shield=True):
             async with anyio.create_task_group() as group:
                 for writer, _ in self._writers:
-                    group.start_soon(self._await_writer, writer, hurry, patience)
+                    group.start_soon(self._await_end, writer, hurry, patience)
             await anyio.lowlevel.checkpoint()  # lets the last calls from the threads run
 
     def close_now(self, last: Callable[[], Record], until: float) -> bool:
         """Close from another thread while the event loop is blocked. Return whether all is written at `until` (in
         monotonic milliseconds)."""
-        self._batch = 1  # the timer of a blocked loop does not run
+        self._most_bytes = 1  # the timer of a blocked loop does not run
         self._add_gap()
         self.flush()
         self.add(last())
@@ -379,23 +394,7 @@ class Recorder:
             writer.finish()
         return all(writer.join(max(until - clock.now(), 0) / 1000) for writer, _ in self._writers)
 
-    async def _await_writer(self, writer: Writer, hurry: anyio.Event | None, patience: float) -> None:
-        """Return when the writer has ended, or takes too long: the reader of a pipe may have stopped reading."""
-        done = anyio.Event()
-        writer.on_end(lambda: self.call_soon(done.set))
-        progress, since = writer.progress, anyio.current_time()
-        while not done.is_set():
-            with anyio.move_on_after(_LOOK_SECONDS):
-                await done.wait()
-                return
-            if writer.join(0):
-                return
-            now = anyio.current_time()
-            if writer.progress != progress:
-                progress, since = writer.progress, now
-            is_stuck = not writer.closing and now - since > max(patience, _LOOK_SECONDS)
-            if is_stuck or (hurry is not None and hurry.is_set() and now - since > _LOOK_SECONDS):
-                error = writer.given_up()
-                if error is not None:
-                    self._on_failure(error)
-                return
+    async def _await_end(self, writer: Writer, hurry: anyio.Event | None, patience: float) -> None:
+        error = await end_of_writer(writer, self.call_soon, hurry, patience)
+        if error is not None:
+            self._on_failure(error)

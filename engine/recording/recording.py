@@ -76,7 +76,7 @@ class Recording:
             sinks,
             drop=drop,
             callbacks=callbacks,
-            redact_lines=None if redactor is None else redactor.lines,
+            session_secrets=redactor,
             on_failure=on_failure,
             watch=None if self.body_files is None else self.body_files.check,
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from mockrec.engine import clock
-from mockrec.engine.recording.body_encoder import EMPTY_BODY, LARGE
+from mockrec.engine.recording.body_encoder import EMPTY_BODY
 from mockrec.engine.recording.envelope import Record, envelope, timing_of
 from mockrec.engine.recording.event_log import EventLog, MakeBody
 from mockrec.engine.recording.exchange_records import add_outcome, response_record
@@ -69,8 +69,6 @@ class WebSocketLog:
         record["timingEvents"] = timing_of(exchange)
         record["tags"] = exchange.tags
         self._events.add(record, exchange, [] if content else [(record, "content", make)], redacted=True)
-        if size > LARGE:
-            self._events.flush()
 
     def closed(
         self,

@@ -160,6 +160,11 @@ class Redactor:
             found.count = count
         return redacted, found
 
+    @property
+    def holds_values(self) -> bool:
+        """Whether any value is secret in the whole session."""
+        return bool(self._session)
+
     def lines(self, lines: bytes) -> bytes:
         """Replace the values that are secret in the whole session in encoded lines of the log."""
         session = self._session

@@ -105,7 +105,6 @@ class ListLog:
     def __init__(self) -> None:
         self._lines: list[bytes] = []
         self._added: list[dict[str, Any]] = []
-        self.flushed = 0
 
     def add(self, record: dict[str, Any]) -> None:
         record["seq"] = len(self._added)
@@ -120,7 +119,7 @@ class ListLog:
         self._lines.append(line)
 
     def flush(self) -> None:
-        self.flushed += 1
+        """Do nothing: no record waits for a batch."""
 
     @property
     def records(self) -> list[dict[str, Any]]:

@@ -296,15 +296,6 @@ async def test_the_end_of_every_exchange_is_reported(stage: Any) -> None:
     assert stage.log.types == []
 
 
-@pytest.mark.parametrize(("size", "flushed"), [(32 * 1024, 0), (32 * 1024 + 1, 1)])
-async def test_large_bodies_are_not_held_until_a_batch_is_full(stage: Any, size: int, flushed: int) -> None:
-    stage.record(*DEFAULT_EVENTS, limit=1 << 20)
-    exchange = stage.exchange("POST /", body=b"a" * size)
-    assert stage.log.flushed == flushed
-    await exchange.reply(PreparedResponse(200, (), b"b" * size))
-    assert stage.log.flushed == 2 * flushed
-
-
 async def test_equal_responses_share_a_log_form_and_each_is_counted(stage: Any) -> None:
     stage.record(limit=3)
     answer = PreparedResponse(200, (), b"hello")

@@ -11,7 +11,7 @@ from anyio import wait_all_tasks_blocked
 
 from mockrec.engine.recording import recorder as module
 from mockrec.engine.recording.callbacks import Callbacks
-from mockrec.engine.recording.recorder import BATCH_RECORDS, Recorder
+from mockrec.engine.recording.recorder import BATCH_BYTES, SMALL_BATCH_BYTES, Recorder
 from mockrec.engine.recording.worker_recorder import WorkerRecorder
 from mockrec.formats.schema.errors import FormatError, OutputError
 from mockrec.formats.schema.events import check_record
@@ -25,6 +25,18 @@ def record(kind: str = "response", **more: Any) -> dict[str, Any]:
 
 def last() -> dict[str, Any]:
     return record("session-ended", reason="done")
+
+
+MANY = 2 * BATCH_BYTES // 1000
+
+
+class Secrets:
+    """One value is secret in the whole session."""
+
+    holds_values = True
+
+    def lines(self, lines: bytes) -> bytes:
+        return lines.replace(b"hunter2", b"***")
 
 
 def no_failure(error: FormatError) -> None:
@@ -53,11 +65,12 @@ def small_queue(monkeypatch: pytest.MonkeyPatch) -> int:
 
 async def test_records_are_numbered_and_written_in_order(sink: Any) -> None:
     it = recording(sink)
-    for number in range(3 * BATCH_RECORDS + 7):
-        it.add(record(number=number))
+    for number in range(MANY):
+        it.add(record(number=number, text="a" * 1000))
     await it.close(last)
+    assert len(sink.batches) > 1
     numbers = [one["seq"] for one in sink.records]
-    assert numbers == list(range(3 * BATCH_RECORDS + 8))
+    assert numbers == list(range(MANY + 1))
     assert [one.get("number") for one in sink.records[:-1]] == numbers[:-1]
     assert sink.types[-1] == "session-ended"
     assert sink.closed == 1
@@ -65,13 +78,39 @@ async def test_records_are_numbered_and_written_in_order(sink: Any) -> None:
 
 async def test_a_full_batch_is_passed_on_at_once(sink: Any) -> None:
     it = recording(sink)
-    for _ in range(BATCH_RECORDS - 1):
-        it.add(record())
-    assert it._queued == 0
-    it.add(record())
-    assert it._queued > 0
+    while it._queued == 0:
+        it.add(record(text="a" * 1000))
+    assert BATCH_BYTES <= it._queued < BATCH_BYTES + 2000
     assert it._timer is None
     await it.close(last)
+
+
+async def test_a_slow_sink_gets_small_batches(sink: Any) -> None:
+    sink.most_waiting = 40_000
+    it = recording(sink)
+    while it._queued == 0:
+        it.add(record(text="a" * 1000))
+    assert 10_000 <= it._queued < 12_000
+    await it.close(last)
+
+
+async def test_batches_are_small_while_secrets_are_replaced_in_them(sink: Any) -> None:
+    secrets = Secrets()
+    secrets.holds_values = False
+    it = recording(sink, session_secrets=secrets)
+    sizes = []
+    for values in (False, True, True):
+        secrets.holds_values = values
+        queued = it._queued
+        while it._queued == queued:
+            it.add(record(text="hunter2" + "a" * 1000))
+        sizes.append(it._queued - queued)
+    await it.close(last)
+    assert sizes[0] > BATCH_BYTES
+    assert sizes[2] < SMALL_BATCH_BYTES + 2000
+    kept = [one for one in sink.records if "hunter2" in one.get("text", "")]
+    assert sum(len(one["text"]) for one in kept) < sizes[0] < len(sink.data)
+    assert sum("***" in one.get("text", "") for one in sink.records) > 800
 
 
 async def test_a_batch_does_not_wait_long(sink: Any) -> None:
@@ -189,7 +228,7 @@ async def test_deferred_records_are_written_when_asked_for(sink: Any) -> None:
 
 async def test_joined_records_replace_the_deferred_ones(sink: Any) -> None:
     it = recording(sink)
-    for number in range(BATCH_RECORDS):
+    for number in range(1000):
         deferred(it, "abort")
         first = it.next_number
         lines = b'{"seq":%d,"type":"request","n":%d}\n{"seq":%d,"type":"response"}\n' % (first, number, first + 1)
@@ -198,21 +237,35 @@ async def test_joined_records_replace_the_deferred_ones(sink: Any) -> None:
     deferred(it, "abort")
     it.add_joined(["request"], ["a"], b"never")
     it.flush()
-    assert sink.types == [*["request", "response"] * BATCH_RECORDS, "session-ended"]
-    assert [one["seq"] for one in sink.records] == list(range(2 * BATCH_RECORDS + 1))
-    assert it.counts["response"] == BATCH_RECORDS
+    assert sink.types == [*["request", "response"] * 1000, "session-ended"]
+    assert [one["seq"] for one in sink.records] == list(range(2001))
+    assert it.counts["response"] == 1000
 
 
-async def test_long_joined_records_are_passed_on_at_once(sink: Any) -> None:
+async def test_large_lines_keep_their_place(sink: Any) -> None:
     it = recording(sink)
     it.add(record("abort"))
     deferred(it, "request")
     lines = b'{"seq":1,"type":"request"}\n{"seq":2,"type":"response","x":"%b"}\n' % (b"x" * module.LARGE)
     it.add_joined(["request", "response"], ["a", "a"], lines)
-    assert it.counts == {"abort": 1, "request": 1, "response": 1}  # counted when the batch is passed on
+    it.add(record("request", text="a" * module.LARGE))
+    it.add_line("response", "b", b',"type":"response"}\n')
+    it.add_line("response", "b", b',"type":"response","x":"%b"}\n' % (b"x" * module.LARGE))
+    assert it._queued == 0
     await it.close(last)
-    assert sink.types == ["abort", "request", "response", "session-ended"]
-    assert [one["seq"] for one in sink.records] == [0, 1, 2, 3]
+    assert sink.types == ["abort", "request", "response", "request", "response", "response", "session-ended"]
+    assert [one["seq"] for one in sink.records] == list(range(7))
+    assert it.counts == {"abort": 1, "request": 2, "response": 3, "session-ended": 1}
+
+
+async def test_large_lines_fill_a_batch_too(sink: Any) -> None:
+    it = recording(sink)
+    added = 0
+    while it._queued == 0:
+        it.add(record(text="a" * 100_000))
+        added += 100_000
+    assert BATCH_BYTES <= added < BATCH_BYTES + 100_000
+    await it.close(last)
 
 
 async def test_a_log_that_leaves_records_out_or_is_listened_to_defers_none() -> None:
@@ -418,10 +471,9 @@ async def test_lines_of_a_worker_are_numbered_by_the_parent(sink: Any, other_sin
 
 
 async def test_secrets_of_the_session_are_replaced_in_lines_of_a_worker(sink: Any) -> None:
-    def redact(lines: bytes) -> bytes:
-        return lines.replace(b"hunter2", b"***")
-
-    worker = WorkerRecorder([sink], pack=lambda types, ids, lines: lines, on_failure=no_failure, redact_lines=redact)
+    worker = WorkerRecorder(
+        [sink], pack=lambda types, ids, lines: lines, on_failure=no_failure, session_secrets=Secrets()
+    )
     worker.add(record(text="hunter2"))
     worker.add(record(text="plain"))
     await worker.close(None)
