@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import rsa
-from OpenSSL import SSL
+from OpenSSL import SSL, crypto
 
 from mockrec.engine import clock
 from mockrec.engine.config import TlsSettings
@@ -25,6 +25,8 @@ _VERSIONS = {
 _NEEDS_OLD_HASHES = frozenset({"TLSv1", "TLSv1.1"})
 _OLD_CIPHERS = b"DEFAULT:@SECLEVEL=0"
 _MOST_NAMES = 1024
+_USE = "SSL_use_certificate"
+"""OpenSSL's function behind pyOpenSSL's `Connection.use_certificate`."""
 _RSA_BITS = 2048
 """OpenSSL accepts no shorter keys at its default security level."""
 
@@ -54,6 +56,24 @@ def alpn_selector(http2: str) -> Callable[[list[bytes]], bytes | None]:
     return choose
 
 
+class _Presented:
+    """A certificate as OpenSSL presents it: decoded once, and given to each connection without pyOpenSSL's checks."""
+
+    __slots__ = ("_decoded", "leaf")
+
+    def __init__(self, leaf: LeafCertificate) -> None:
+        self.leaf = leaf
+        self._decoded: Any = crypto.load_certificate(crypto.FILETYPE_ASN1, leaf.encoded)
+
+    def use_for(self, connection: SSL.Connection) -> None:
+        """Let a new connection present it. Raises SSL.Error."""
+        use = getattr(getattr(SSL, "_lib", None), _USE, None)
+        ssl, decoded = getattr(connection, "_ssl", None), getattr(self._decoded, "_x509", None)
+        if use is None or ssl is None or decoded is None or not use(ssl, decoded):
+            # pyOpenSSL has changed inside, or its method says what is wrong.
+            connection.use_certificate(self.leaf.certificate)
+
+
 class ServerContexts:
     """The TLS of one listener: one OpenSSL context for all names, and a certificate for each."""
 
@@ -74,7 +94,7 @@ class ServerContexts:
         self._choose_alpn = choose_alpn
         self._key_log = key_log
         self._context: SSL.Context | None = None
-        self._leaves: OrderedDict[tuple[str, str], LeafCertificate] = OrderedDict()
+        self._leaves: OrderedDict[tuple[str, str], _Presented] = OrderedDict()
         """By name and second name, the most recently used last."""
 
     def connection_for(self, name: str, *, also: str = "") -> SSL.Connection:
@@ -82,25 +102,28 @@ class ServerContexts:
 
         Raises ValueError for a text that cannot be a host name.
         """
-        leaf = self.leaf_for(name, also)
+        presented = self._presented(name, also)
         if self._context is None:
-            self._context = self._make(leaf)
+            self._context = self._make(presented.leaf)
         connection = SSL.Connection(self._context, None)
         # All certificates have one key, which is in the context; only the certificate differs.
-        connection.use_certificate(leaf.certificate)
+        presented.use_for(connection)
         connection.set_accept_state()
         return connection
 
     def leaf_for(self, name: str, also: str = "") -> LeafCertificate:
         """The certificate for a name: a kept one, or a new one if that is about to expire. Raises ValueError."""
+        return self._presented(name, also).leaf
+
+    def _presented(self, name: str, also: str) -> _Presented:
         key = (name.lower(), also)
-        leaf = self._leaves.get(key)
-        if leaf is None or clock.wall(clock.now()) >= leaf.renew_at.timestamp() * 1000:
-            leaf = self._leaves[key] = self._authority.leaf(key[0], also)
+        presented = self._leaves.get(key)
+        if presented is None or clock.wall(clock.now()) >= presented.leaf.renew_at.timestamp() * 1000:
+            presented = self._leaves[key] = _Presented(self._authority.leaf(key[0], also))
             if len(self._leaves) > _MOST_NAMES:
                 self._leaves.popitem(last=False)
         self._leaves.move_to_end(key)
-        return leaf
+        return presented
 
     def _make(self, leaf: LeafCertificate) -> SSL.Context:
         context = SSL.Context(SSL.TLS_SERVER_METHOD)

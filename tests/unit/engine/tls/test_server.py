@@ -109,6 +109,15 @@ def test_names(folder: Path, authority: Authority, version: ssl.TLSVersion, kind
         assert Client(folder, version).connect(contexts.connection_for(shown), asked)
 
 
+@pytest.mark.parametrize("function", ["SSL_use_certificate", "SSL_gone"])
+def test_another_pyopenssl_is_used_by_its_methods(
+    folder: Path, contexts: ServerContexts, monkeypatch: pytest.MonkeyPatch, function: str
+) -> None:
+    monkeypatch.setattr(server, "_USE", function)
+    for name in ("a.test", "b.test", "a.test"):
+        assert Client(folder).connect(contexts.connection_for(name), name)
+
+
 def test_another_name_is_refused(folder: Path, contexts: ServerContexts) -> None:
     with pytest.raises(ssl.SSLCertVerificationError, match="Hostname mismatch"):
         Client(folder).connect(contexts.connection_for("a.test"), "b.test")
