@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
@@ -15,8 +15,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from mockrec.engine import clock
 from mockrec.engine.tls.leaf_template import LeafTemplate, dns_name, ip_address_name, validity
-from mockrec.engine.tls.trust import SKEW, CaPair, PrivateKey, key_usage, now
+from mockrec.engine.tls.trust import SKEW, CaPair, PrivateKey, key_usage
 from mockrec.formats.text.hostnames import to_ascii
 
 _LIFETIME = timedelta(days=45)  # browsers accept 47 days at most from 2029 on
@@ -49,7 +50,8 @@ class LeafCertificate:
 class _Times:
     """The times of all certificates that are issued in one second."""
 
-    issued_at: datetime
+    second: int
+    """Of the wall clock, since the epoch."""
     validity: bytes
     renew_at: datetime
 
@@ -110,13 +112,14 @@ class Authority:
         return LeafCertificate(encoded, self._pair.chain, self._key, times.renew_at)
 
     def _times_now(self) -> _Times:
-        at = now().replace(microsecond=0)
+        second = int(clock.wall(clock.now()) / 1000)
         times = self._times
-        if times is None or times.issued_at != at:
+        if times is None or times.second != second:
+            at = datetime.fromtimestamp(second, UTC)
             end = min(at + _LIFETIME, self._pair.chain[0].not_valid_after_utc)
             # Less than an hour before its end if the CA ends soon: otherwise each certificate would be due at once.
             renew_at = end - min(_RENEW_BEFORE, (end - at) / 2)
-            times = self._times = _Times(at, validity(min(at, end) - SKEW, end), renew_at)
+            times = self._times = _Times(second, validity(min(at, end) - SKEW, end), renew_at)
         return times
 
 

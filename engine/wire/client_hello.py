@@ -35,6 +35,8 @@ RECORD_COUNT_LIMIT = 1024
 _HANDSHAKE_RECORD = b"\x16\x03"  # ContentType handshake, then the major version that SSL 3.0 and all of TLS share
 _RECORD_SIZE_LIMIT = 0x4000
 _CLIENT_HELLO = 1
+_MESSAGE_BEGIN: Final = 9
+"""Where the body of a message begins in the first record: after the headers of both."""
 
 SERVER_NAME = 0
 SUPPORTED_GROUPS = 10
@@ -148,6 +150,9 @@ def read_client_hello(buffer: bytes | bytearray) -> ClientHello | NeedMore | Not
 
     Bytes after it are ignored, and a result other than `NeedMore` stays the same for more bytes.
     """
+    end = _end_in_one_record(buffer)
+    if end:
+        return _read_message(bytes(buffer[_MESSAGE_BEGIN:end]))
     pieces: list[bytes | bytearray] = []
     have = 0
     size = 0  # of the message; 0 until its four-byte header is complete
@@ -186,6 +191,15 @@ def read_client_hello(buffer: bytes | bytearray) -> ClientHello | NeedMore | Not
     return NotTls("too many records")
 
 
+def _end_in_one_record(buffer: bytes | bytearray) -> int:
+    """Return where the message ends if the first record has all of it, as most have; 0 for anything else."""
+    if len(buffer) < _MESSAGE_BEGIN or buffer[5] != _CLIENT_HELLO or not buffer.startswith(_HANDSHAKE_RECORD):
+        return 0
+    length = buffer[3] << 8 | buffer[4]
+    end = _MESSAGE_BEGIN + int.from_bytes(buffer[6:_MESSAGE_BEGIN])
+    return end if end <= 5 + length and end <= len(buffer) and length <= _RECORD_SIZE_LIMIT else 0
+
+
 class _Malformed(Exception):
     """A length that exceeds the bytes, or does not fit the items. Caught in this file."""
 
@@ -214,7 +228,12 @@ class _Reader:
 
     def vector(self, width: int) -> bytes:
         """Read opaque bytes after a length of `width` bytes."""
-        return self.take(self.number(width))
+        data, begin = self._data, self._at + width
+        end = begin + int.from_bytes(data[self._at : begin])
+        if begin > len(data) or end > len(data):
+            raise _Malformed
+        self._at = end
+        return data[begin:end]
 
 
 def _read_message(body: bytes) -> ClientHello | NotTls:
@@ -291,6 +310,8 @@ def _read_alpn(content: bytes) -> tuple[str, ...]:
 
 
 def _read_numbers(content: bytes, *, length_width: int = 2, width: int = 2) -> tuple[int, ...]:
+    if not content:
+        return ()  # at once: most hellos lack an extension
     try:
         return _numbers(_whole_vector(content, length_width), width)
     except _Malformed:
@@ -298,11 +319,9 @@ def _read_numbers(content: bytes, *, length_width: int = 2, width: int = 2) -> t
 
 
 def _whole_vector(content: bytes, width: int) -> bytes:
-    reader = _Reader(content)
-    vector = reader.vector(width)
-    if not reader.ended():
+    if len(content) < width or int.from_bytes(content[:width]) != len(content) - width:
         raise _Malformed
-    return vector
+    return content[width:]
 
 
 def _numbers(data: bytes, width: int = 2) -> tuple[int, ...]:
