@@ -10,11 +10,12 @@ from collections.abc import Callable
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import rsa
-from OpenSSL import SSL, crypto
+from OpenSSL import SSL
 
 from mockrec.engine import clock
 from mockrec.engine.config import TlsSettings
 from mockrec.engine.tls.authority import Authority, LeafCertificate
+from mockrec.engine.tls.presented import PresentedCertificate
 
 _VERSIONS = {
     "TLSv1": SSL.TLS1_VERSION,
@@ -25,8 +26,6 @@ _VERSIONS = {
 _NEEDS_OLD_HASHES = frozenset({"TLSv1", "TLSv1.1"})
 _OLD_CIPHERS = b"DEFAULT:@SECLEVEL=0"
 _MOST_NAMES = 1024
-_USE = "SSL_use_certificate"
-"""OpenSSL's function behind pyOpenSSL's `Connection.use_certificate`."""
 _RSA_BITS = 2048
 """OpenSSL accepts no shorter keys at its default security level."""
 
@@ -56,24 +55,6 @@ def alpn_selector(http2: str) -> Callable[[list[bytes]], bytes | None]:
     return choose
 
 
-class _Presented:
-    """A certificate as OpenSSL presents it: decoded once, and given to each connection without pyOpenSSL's checks."""
-
-    __slots__ = ("_decoded", "leaf")
-
-    def __init__(self, leaf: LeafCertificate) -> None:
-        self.leaf = leaf
-        self._decoded: Any = crypto.load_certificate(crypto.FILETYPE_ASN1, leaf.encoded)
-
-    def use_for(self, connection: SSL.Connection) -> None:
-        """Let a new connection present it. Raises SSL.Error."""
-        use = getattr(getattr(SSL, "_lib", None), _USE, None)
-        ssl, decoded = getattr(connection, "_ssl", None), getattr(self._decoded, "_x509", None)
-        if use is None or ssl is None or decoded is None or not use(ssl, decoded):
-            # pyOpenSSL has changed inside, or its method says what is wrong.
-            connection.use_certificate(self.leaf.certificate)
-
-
 class ServerContexts:
     """The TLS of one listener: one OpenSSL context for all names, and a certificate for each."""
 
@@ -94,7 +75,7 @@ class ServerContexts:
         self._choose_alpn = choose_alpn
         self._key_log = key_log
         self._context: SSL.Context | None = None
-        self._leaves: OrderedDict[tuple[str, str], _Presented] = OrderedDict()
+        self._leaves: OrderedDict[tuple[str, str], PresentedCertificate] = OrderedDict()
         """By name and second name, the most recently used last."""
 
     def connection_for(self, name: str, *, also: str = "") -> SSL.Connection:
@@ -115,11 +96,11 @@ class ServerContexts:
         """The certificate for a name: a kept one, or a new one if that is about to expire. Raises ValueError."""
         return self._presented(name, also).leaf
 
-    def _presented(self, name: str, also: str) -> _Presented:
+    def _presented(self, name: str, also: str) -> PresentedCertificate:
         key = (name.lower(), also)
         presented = self._leaves.get(key)
         if presented is None or clock.wall(clock.now()) >= presented.leaf.renew_at.timestamp() * 1000:
-            presented = self._leaves[key] = _Presented(self._authority.leaf(key[0], also))
+            presented = self._leaves[key] = PresentedCertificate(self._authority.leaf(key[0], also))
             if len(self._leaves) > _MOST_NAMES:
                 self._leaves.popitem(last=False)
         self._leaves.move_to_end(key)
