@@ -40,7 +40,8 @@ def _decoded(encoded: bytes) -> Any:
     library, ffi = _internals(), _internals("_ffi")
     if ffi is None or not all(hasattr(library, name) for name in _FUNCTIONS):
         return None
-    source = library.BIO_new_mem_buf(encoded, len(encoded))  # reads these bytes, and has no copy
+    memory = ffi.from_buffer(encoded)  # the source has no copy of its own
+    source = library.BIO_new_mem_buf(memory, len(encoded))
     certificate = library.d2i_X509_bio(source, ffi.NULL)
     library.BIO_free(source)
     return None if certificate == ffi.NULL else ffi.gc(certificate, library.X509_free)
