@@ -64,7 +64,8 @@ class ReceivedHello(msgspec.Struct):
             metadata["sniHostname"] = hello.server_name
         if hello.alpn:
             metadata["clientAlpn"] = list(hello.alpn)
-        return metadata | {"ja3Fingerprint": hello.ja3, "ja4Fingerprint": hello.ja4}
+        metadata["ja3Fingerprint"], metadata["ja4Fingerprint"] = hello.fingerprints
+        return metadata
 
 
 async def read_hello(stream: ByteStream, first: bytes) -> ReceivedHello:

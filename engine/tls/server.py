@@ -15,6 +15,7 @@ from OpenSSL import SSL
 from mockrec.engine import clock
 from mockrec.engine.config import TlsSettings
 from mockrec.engine.tls.authority import Authority, LeafCertificate
+from mockrec.engine.tls.presented import PresentedCertificate
 
 _VERSIONS = {
     "TLSv1": SSL.TLS1_VERSION,
@@ -74,7 +75,7 @@ class ServerContexts:
         self._choose_alpn = choose_alpn
         self._key_log = key_log
         self._context: SSL.Context | None = None
-        self._leaves: OrderedDict[tuple[str, str], LeafCertificate] = OrderedDict()
+        self._leaves: OrderedDict[tuple[str, str], PresentedCertificate] = OrderedDict()
         """By name and second name, the most recently used last."""
 
     def connection_for(self, name: str, *, also: str = "") -> SSL.Connection:
@@ -82,25 +83,28 @@ class ServerContexts:
 
         Raises ValueError for a text that cannot be a host name.
         """
-        leaf = self.leaf_for(name, also)
+        presented = self._presented(name, also)
         if self._context is None:
-            self._context = self._make(leaf)
+            self._context = self._make(presented.leaf)
         connection = SSL.Connection(self._context, None)
         # All certificates have one key, which is in the context; only the certificate differs.
-        connection.use_certificate(leaf.certificate)
+        presented.use_for(connection)
         connection.set_accept_state()
         return connection
 
     def leaf_for(self, name: str, also: str = "") -> LeafCertificate:
         """The certificate for a name: a kept one, or a new one if that is about to expire. Raises ValueError."""
+        return self._presented(name, also).leaf
+
+    def _presented(self, name: str, also: str) -> PresentedCertificate:
         key = (name.lower(), also)
-        leaf = self._leaves.get(key)
-        if leaf is None or clock.wall(clock.now()) >= leaf.renew_at.timestamp() * 1000:
-            leaf = self._leaves[key] = self._authority.leaf(key[0], also)
+        presented = self._leaves.get(key)
+        if presented is None or clock.wall(clock.now()) >= presented.leaf.renew_at.timestamp() * 1000:
+            presented = self._leaves[key] = PresentedCertificate(self._authority.leaf(key[0], also))
             if len(self._leaves) > _MOST_NAMES:
                 self._leaves.popitem(last=False)
         self._leaves.move_to_end(key)
-        return leaf
+        return presented
 
     def _make(self, leaf: LeafCertificate) -> SSL.Context:
         context = SSL.Context(SSL.TLS_SERVER_METHOD)

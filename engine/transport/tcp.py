@@ -43,6 +43,8 @@ class TcpStream(ByteStream, asyncio.Protocol):
         self._transport: Any = None
         self._chunks: list[bytes] = []
         self._size = 0
+        self._was_read = False
+        """Whether `receive` has returned bytes."""
         self._eof = False
         self._is_finished = False
         """Whether FIN was sent: nothing is written after it."""
@@ -79,9 +81,10 @@ class TcpStream(ByteStream, asyncio.Protocol):
         transport.set_write_buffer_limits(high=_WRITE_BUFFER)
         self.peer = (transport.get_extra_info("peername") or ("", 0))[:2]
         self.local = (transport.get_extra_info("sockname") or ("", 0))[:2]
-        sock = transport.get_extra_info("socket")
-        if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if not type(transport).__module__.startswith("uvloop"):  # uvloop does it; asyncio does not for accepted sockets
+            sock = transport.get_extra_info("socket")
+            if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if self._opened is not None:
             self._opened(self)
 
@@ -94,9 +97,10 @@ class TcpStream(ByteStream, asyncio.Protocol):
         self._chunks.append(data)
         self._size += len(data)
         # The code that has read the last bytes may not have passed them on yet; more would be buffered in addition.
+        # The first bytes may arrive before the task of the connection runs, which is about to read them.
         # With a disconnect callback, reading goes on up to a higher limit: only reading shows the peer's end.
         if self._disconnect_callback is None:
-            full = self._size > _READ_AHEAD or self._reader is None
+            full = self._size > _READ_AHEAD or (self._reader is None and self._was_read)
         else:
             full = self._size > _WATCHED_AHEAD
         if full and not self._paused_reading:
@@ -178,6 +182,7 @@ class TcpStream(ByteStream, asyncio.Protocol):
         data = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
         self._chunks.clear()
         self._size = 0
+        self._was_read = True
         self._expired = False  # the data was received before the deadline
         return data
 

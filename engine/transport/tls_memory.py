@@ -7,6 +7,7 @@ for everything that is rare, and for everything if pyOpenSSL has changed inside.
 from __future__ import annotations
 
 import threading
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from mockrec.engine.late import Late
@@ -47,12 +48,13 @@ def memory_of(tls: SSL.Connection) -> TlsMemory:
 
 def _is_known(tls: SSL.Connection) -> bool:
     """Whether pyOpenSSL has the names that are used here."""
+    return _has_functions(_FUNCTIONS) and all(getattr(tls, name, None) is not None for name in _ATTRIBUTES)
+
+
+@cache
+def _has_functions(names: tuple[str, ...]) -> bool:
     library = getattr(SSL, "_lib", None)
-    return (
-        all(hasattr(library, name) for name in _FUNCTIONS)
-        and all(getattr(tls, name, None) is not None for name in _ATTRIBUTES)
-        and hasattr(SSL, "_ffi")
-    )
+    return all(hasattr(library, name) for name in names) and hasattr(SSL, "_ffi")
 
 
 class TlsMemory:

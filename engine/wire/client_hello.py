@@ -21,6 +21,8 @@ import hashlib
 import re
 from collections.abc import Iterable
 from functools import lru_cache
+from struct import Struct, unpack
+from typing import Final
 
 import msgspec
 from msgspec.structs import replace
@@ -33,6 +35,8 @@ RECORD_COUNT_LIMIT = 1024
 _HANDSHAKE_RECORD = b"\x16\x03"  # ContentType handshake, then the major version that SSL 3.0 and all of TLS share
 _RECORD_SIZE_LIMIT = 0x4000
 _CLIENT_HELLO = 1
+_MESSAGE_BEGIN: Final = 9
+"""Where the body of a message begins in the first record: after the headers of both."""
 
 SERVER_NAME = 0
 SUPPORTED_GROUPS = 10
@@ -40,6 +44,10 @@ POINT_FORMATS = 11
 SIGNATURE_ALGORITHMS = 13
 ALPN = 16
 SUPPORTED_VERSIONS = 43
+_READ: Final = frozenset({SERVER_NAME, SUPPORTED_GROUPS, POINT_FORMATS, SIGNATURE_ALGORITHMS, ALPN, SUPPORTED_VERSIONS})
+"""The types of the extensions whose contents are read."""
+_EXTENSION: Final = Struct(">HH")
+"""Type and length of an extension (RFC 8446, 4.2)."""
 
 _HOST_NAME = re.compile(rb"[!-~]+")  # RFC 6066, 3: ASCII; names in other scripts come as A-labels
 _VERSION_NAMES = {0x0304: "13", 0x0303: "12", 0x0302: "11", 0x0301: "10", 0x0300: "s3", 0x0002: "s2"}
@@ -76,17 +84,17 @@ class ClientHello(msgspec.Struct, frozen=True):
     @property
     def ja3(self) -> str:
         """The JA3 fingerprint: 32 hexadecimal digits."""
-        return _fingerprints(self._without_name)[0]
+        return self.fingerprints[0]
 
     @property
     def ja4(self) -> str:
         """The JA4 fingerprint: 36 characters, such as `t13d1516h2_8daaf6152771_e5627efa2ab1`."""
-        return _fingerprints(self._without_name)[1]
+        return self.fingerprints[1]
 
     @property
-    def _without_name(self) -> ClientHello:
-        """The hello without the server name: the fingerprints of a client are the same for all servers."""
-        return self if self.server_name is None else replace(self, server_name=None)
+    def fingerprints(self) -> tuple[str, str]:
+        """JA3 and JA4. Those of a client are the same for all servers, so they are looked up without the name."""
+        return _fingerprints(self if self.server_name is None else replace(self, server_name=None))
 
     def _make_ja3(self) -> str:
         return hashlib.md5(self.ja3_text.encode("ascii"), usedforsecurity=False).hexdigest()
@@ -142,6 +150,9 @@ def read_client_hello(buffer: bytes | bytearray) -> ClientHello | NeedMore | Not
 
     Bytes after it are ignored, and a result other than `NeedMore` stays the same for more bytes.
     """
+    end = _end_in_one_record(buffer)
+    if end:
+        return _read_message(bytes(buffer[_MESSAGE_BEGIN:end]))
     pieces: list[bytes | bytearray] = []
     have = 0
     size = 0  # of the message; 0 until its four-byte header is complete
@@ -180,6 +191,15 @@ def read_client_hello(buffer: bytes | bytearray) -> ClientHello | NeedMore | Not
     return NotTls("too many records")
 
 
+def _end_in_one_record(buffer: bytes | bytearray) -> int:
+    """Return where the message ends if the first record has all of it, as most have; 0 for anything else."""
+    if len(buffer) < _MESSAGE_BEGIN or buffer[5] != _CLIENT_HELLO or not buffer.startswith(_HANDSHAKE_RECORD):
+        return 0
+    length = buffer[3] << 8 | buffer[4]
+    end = _MESSAGE_BEGIN + int.from_bytes(buffer[6:_MESSAGE_BEGIN])
+    return end if end <= 5 + length and end <= len(buffer) and length <= _RECORD_SIZE_LIMIT else 0
+
+
 class _Malformed(Exception):
     """A length that exceeds the bytes, or does not fit the items. Caught in this file."""
 
@@ -208,7 +228,12 @@ class _Reader:
 
     def vector(self, width: int) -> bytes:
         """Read opaque bytes after a length of `width` bytes."""
-        return self.take(self.number(width))
+        data, begin = self._data, self._at + width
+        end = begin + int.from_bytes(data[self._at : begin])
+        if begin > len(data) or end > len(data):
+            raise _Malformed
+        self._at = end
+        return data[begin:end]
 
 
 def _read_message(body: bytes) -> ClientHello | NotTls:
@@ -236,16 +261,26 @@ def _read_message(body: bytes) -> ClientHello | NotTls:
 
 
 def _read_extensions(reader: _Reader) -> tuple[tuple[int, ...], dict[int, bytes]]:
-    """Return the types in wire order, and the contents by type: the first of each, because none may be repeated."""
+    """Return the types in wire order, and the contents that are read, by type: the first of each, because none may be
+    repeated."""
     types: list[int] = []
     contents: dict[int, bytes] = {}
     if not reader.ended():  # RFC 5246, 7.4.1.2: the whole block may be absent
-        block = _Reader(reader.vector(2))
+        block = reader.vector(2)
         if not reader.ended():
             raise _Malformed
-        while not block.ended():
-            types.append(block.number(2))
-            contents.setdefault(types[-1], block.vector(2))
+        at, end = 0, len(block)
+        while at < end:
+            if at + 4 > end:
+                raise _Malformed
+            kind, size = _EXTENSION.unpack_from(block, at)
+            begin = at + 4
+            at = begin + size
+            if at > end:
+                raise _Malformed
+            types.append(kind)
+            if kind in _READ and kind not in contents:
+                contents[kind] = block[begin:at]
     return tuple(types), contents
 
 
@@ -275,6 +310,8 @@ def _read_alpn(content: bytes) -> tuple[str, ...]:
 
 
 def _read_numbers(content: bytes, *, length_width: int = 2, width: int = 2) -> tuple[int, ...]:
+    if not content:
+        return ()  # at once: most hellos lack an extension
     try:
         return _numbers(_whole_vector(content, length_width), width)
     except _Malformed:
@@ -282,17 +319,18 @@ def _read_numbers(content: bytes, *, length_width: int = 2, width: int = 2) -> t
 
 
 def _whole_vector(content: bytes, width: int) -> bytes:
-    reader = _Reader(content)
-    vector = reader.vector(width)
-    if not reader.ended():
+    if len(content) < width or int.from_bytes(content[:width]) != len(content) - width:
         raise _Malformed
-    return vector
+    return content[width:]
 
 
 def _numbers(data: bytes, width: int = 2) -> tuple[int, ...]:
-    if len(data) % width:
+    """Return numbers of one or two bytes."""
+    if width == 1:
+        return tuple(data)
+    if len(data) % 2:
         raise _Malformed
-    return tuple(int.from_bytes(data[at : at + width]) for at in range(0, len(data), width))
+    return unpack(f">{len(data) // 2}H", data)
 
 
 def _is_grease(number: int) -> bool:

@@ -11,7 +11,7 @@ from OpenSSL import SSL
 
 from mockrec.engine import clock
 from mockrec.engine.config import TlsSettings
-from mockrec.engine.tls import server
+from mockrec.engine.tls import presented, server
 from mockrec.engine.tls.authority import Authority
 from mockrec.engine.tls.server import NoProtocol, ServerContexts
 from mockrec.engine.tls.trust import ensure_ca, load_ca
@@ -107,6 +107,15 @@ def test_names(folder: Path, authority: Authority, version: ssl.TLSVersion, kind
         ("any.x.test", "*.x.test"),
     ):
         assert Client(folder, version).connect(contexts.connection_for(shown), asked)
+
+
+@pytest.mark.parametrize("function", ["SSL_use_certificate", "SSL_gone"], ids=["known", "changed"])
+def test_another_pyopenssl_is_used_by_its_methods(
+    folder: Path, contexts: ServerContexts, monkeypatch: pytest.MonkeyPatch, function: str
+) -> None:
+    monkeypatch.setattr(presented, "_FUNCTIONS", (function,))
+    for name in ("a.test", "b.test", "a.test"):
+        assert Client(folder).connect(contexts.connection_for(name), name)
 
 
 def test_another_name_is_refused(folder: Path, contexts: ServerContexts) -> None:

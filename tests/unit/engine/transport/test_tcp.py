@@ -171,6 +171,20 @@ async def test_all_that_arrived_comes_at_once(pair: Pair) -> None:
     assert not pair.stream.readable
 
 
+async def test_bytes_before_the_first_receive_do_not_stop_reading(pair: Pair) -> None:
+    for piece in (b"one ", b"two"):
+        size = pair.stream._size + len(piece)
+        await pair.client.send(piece)
+        while pair.stream._size < size:
+            await checkpoint()
+        assert not pair.stream._paused_reading
+    assert await pair.stream.receive() == b"one two"
+    await pair.client.send(b"more")
+    while not pair.stream.readable:
+        await checkpoint()
+    assert pair.stream._paused_reading
+
+
 async def test_reading_stops_while_nobody_takes_the_bytes(pair: Pair) -> None:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(pair.client.send, MUCH)
