@@ -461,7 +461,8 @@ MASKED = st.lists(PIECES, max_size=12).map("".join)
 def test_what_is_masked_in_parts_is_the_same_as_what_is_masked_whole(a: str, b: str) -> None:
     hosts = ValueComparer(Window.around(1_767_600_000.0), own=(("127.0.0.1:8000",), ("127.0.0.1:9000",)))
     quoted = ValueComparer(Window.around(1_767_600_000.0), own=(('a"7',), ('7"a',)))
-    for values in (VALUES, STRICT, hosts, quoted):
+    short = ValueComparer(Window.around(1_767_600_000.0), own=(("41d4",), ("2026-01-05T09:00:00Z",)))
+    for values in (VALUES, STRICT, hosts, quoted, short):
         assert values.same_masked(a, b) is (values.masked(a, 0) == values.masked(b, 1))
         assert values.same_masked(a, a) is (values.masked(a, 0) == values.masked(a, 1))
 

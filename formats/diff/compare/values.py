@@ -9,7 +9,16 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
-from mockrec.formats.diff.compare.volatile import MARK, Window, fits_mark, mask, mask_marks, shape_of
+from mockrec.formats.diff.compare.volatile import (
+    MARK,
+    Window,
+    are_same_type,
+    fits_mark,
+    mask,
+    mask_marks,
+    may_be_in_value,
+    shape_of,
+)
 from mockrec.formats.diff.model.options import AnyOrder
 
 Number = (int, float, Decimal)
@@ -64,6 +73,8 @@ class ValueComparer:
         """Names of hosts in A and in B; names with the same index mean the same host."""
         self._hidden = tuple(hidden)
         self._in_parts = not self._hidden and '"' not in "".join((*own[0], *own[1]))
+        self._by_type = not strict and not any(map(may_be_in_value, (*own[0], *own[1])))
+        """Whether ids and times of a text need no comparison: no host's name is a part of one."""
         self._heads: dict[tuple[int, str], str] = {}
         self.with_hosts = lru_cache(maxsize=256)(self._with_hosts)
 
@@ -129,8 +140,11 @@ class ValueComparer:
         parts_a, parts_b = a.split('"'), b.split('"')
         if len(parts_a) != len(parts_b):
             return False
+        by_type = self._by_type
         for one, other in zip(parts_a, parts_b, strict=True):
-            if one != other and self.masked(one, 0) != self.masked(other, 1):
+            if one == other or (by_type and are_same_type(one, other)):
+                continue
+            if self.masked(one, 0) != self.masked(other, 1):
                 return False
         return True
 

@@ -98,6 +98,23 @@ def mask(text: str, window: Window) -> str:
     return _VOLATILE.sub(replaced, text)
 
 
+def are_same_type(a: str, b: str) -> bool:
+    """True if both texts are ids, or both are times, so that `mask` makes the same of them. False for most others."""
+    one = _WHOLE.fullmatch(a)
+    if one is None:
+        return False
+    other = _WHOLE.fullmatch(b)
+    return other is not None and one.lastgroup == other.lastgroup and (a[-1] == "\\") == (b[-1] == "\\")
+
+
+_PART_OF_VALUE = re.compile(r"[0-9a-fA-FTZ:+ -]*[.,]?[0-9a-fA-FTZ:+ -]*")
+
+
+def may_be_in_value(name: str) -> bool:
+    """True if a text may be a part of a text for which `are_same_type` is true."""
+    return _PART_OF_VALUE.fullmatch(name) is not None
+
+
 def mask_marks(text: str) -> str:
     """Replace all placeholders of secrets in a text by the same one."""
     return MARK.sub("<redacted>", text) if "redacted-" in text else text
