@@ -10,7 +10,8 @@ from __future__ import annotations
 import types
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
-from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from reprlib import recursive_repr
+from typing import Annotated, Any, TypeVar, Union, dataclass_transform, get_args, get_origin, get_type_hints
 
 from mockrec.formats.schema.body import Body
 from mockrec.formats.schema.errors import RecordError
@@ -23,12 +24,37 @@ FreeData = Annotated[dict[str, Any], "free"]
 """Any object; it may be empty and may hold nulls."""
 
 
-@dataclass(kw_only=True)
+_ClassT = TypeVar("_ClassT")
+
+
+@dataclass_transform(kw_only_default=True, field_specifiers=(field,))
+def log_object(cls: type[_ClassT]) -> type[_ClassT]:
+    """Make a dataclass of a `LogObject`. Its arguments are keywords.
+
+    `dataclass` compiles three functions for each class, which took 30 ms of the start of a command that reads Parquet.
+    Here it compiles one, and none for a class without fields of its own.
+    """
+    return dataclass(kw_only=True, repr=False, eq=False)(cls) if cls.__annotations__ else cls
+
+
+@log_object
 class LogObject:
     """Base of all objects of the log."""
 
     extra: dict[str, Any] = field(default_factory=dict, repr=False)
     """Keys that this version does not know, with their values in the record."""
+
+    def __eq__(self, other: object) -> bool:
+        if other.__class__ is not self.__class__:
+            return NotImplemented
+        names = [item.name for item in fields(self)]
+        # Lists, because a value is equal to itself in these, also NaN.
+        return [getattr(self, name) for name in names] == [getattr(other, name) for name in names]
+
+    @recursive_repr()
+    def __repr__(self) -> str:
+        shown = [f"{item.name}={getattr(self, item.name)!r}" for item in fields(self) if item.repr]
+        return f"{self.__class__.__qualname__}({', '.join(shown)})"
 
 
 @dataclass(frozen=True)
