@@ -7,11 +7,12 @@ Attributes are in snake_case, keys are the same words in camelCase. A field with
 
 from __future__ import annotations
 
+import sys
 import types
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from reprlib import recursive_repr
-from typing import Annotated, Any, TypeVar, Union, dataclass_transform, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, TypeVar, Union, dataclass_transform, get_args, get_origin
 
 from mockrec.formats.schema.body import Body
 from mockrec.formats.schema.errors import RecordError
@@ -78,7 +79,7 @@ _known: dict[type, frozenset[str]] = {}
 def specs(cls: type[LogObject]) -> tuple[FieldSpec, ...]:
     """The fields of a class in the order in which they are written. Computed once, because it is slow."""
     if cls not in _specs:
-        hints = get_type_hints(cls, include_extras=True)
+        hints = _hints_of(cls)
         made = tuple(
             FieldSpec(
                 name=item.name,
@@ -93,6 +94,24 @@ def specs(cls: type[LogObject]) -> tuple[FieldSpec, ...]:
         _known[cls] = frozenset(spec.key for spec in made)
         _specs[cls] = made
     return _specs[cls]
+
+
+_hints: dict[type, dict[str, Any]] = {}
+
+
+def _hints_of(cls: type) -> dict[str, Any]:
+    """The types of a class's fields. `get_type_hints` evaluates those of a base again for each class."""
+    known = _hints.get(cls)
+    if known is None:
+        known = {}
+        for base in reversed(cls.__bases__):
+            known |= _hints_of(base)
+        names = vars(sys.modules[cls.__module__])
+        # Not of `object`, whose attribute is that of `type`.
+        own = cls.__annotations__ if cls is not object else {}
+        known |= {name: eval(hint, names) if isinstance(hint, str) else hint for name, hint in own.items()}
+        _hints[cls] = known
+    return known
 
 
 def camel(name: str) -> str:
