@@ -125,14 +125,17 @@ def output_name(name: str, *, keeps_scope: bool = False) -> str:
     `keeps_scope`: `{scope}` stays, because the recorder has scopes of its own (`--control`). Raises `OutputError` for a
     placeholder without a value.
     """
+    if "{" not in name and "}" not in name:  # as most names
+        return name
+    # Imported here: only placeholders need them.
+    import os
+    import time
+
     from mockrec.formats.parquet.paths import is_uri
     from mockrec.formats.sessions.output_names import filled, has_placeholders
 
     if not has_placeholders(name):
         return name
-    import os  # imported here, because most names have no placeholders
-    import time
-
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     made = filled(name, os.environ, now, keeps=("scope",) if keeps_scope else ())
     if not is_uri(made) and not (keeps_scope and "{scope}" in made):

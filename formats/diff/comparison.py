@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import gc
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from contextlib import closing
 from difflib import get_close_matches
-from pathlib import Path
-from typing import Any
 
 from mockrec.formats.diff.collect import Collector, Filters, noise_of
 from mockrec.formats.diff.compare import timing
@@ -20,90 +16,45 @@ from mockrec.formats.diff.compare.pairing import Pairing, pair
 from mockrec.formats.diff.compare.timing import Samples
 from mockrec.formats.diff.compare.values import HiddenText, ValueComparer
 from mockrec.formats.diff.compare.volatile import Window
-from mockrec.formats.diff.digest import DigestBuilder
 from mockrec.formats.diff.ignore import IgnoreRule
 from mockrec.formats.diff.model.exchange import Digest, Endpoint
 from mockrec.formats.diff.model.finding import DifferenceKind, Finding, Severity, Subject
 from mockrec.formats.diff.model.options import DiffOptions
 from mockrec.formats.diff.model.spool import ContentSpool
-from mockrec.formats.diff.result import ComparedSession, Result
+from mockrec.formats.diff.reading import ReadSession, file_size, no_collection, read_session
+from mockrec.formats.diff.result import Result
 from mockrec.formats.operations.grpc.descriptors import of_header
 from mockrec.formats.sessions.live import warning_for
-from mockrec.formats.sessions.session import Session, open_session
 
 _PROBLEMS = 20
 """Parts of a file that were left out, which are listed one by one."""
+LARGE = 16 * 1024 * 1024
+"""Bytes of the smaller of two files from which on another process reads B: about what is read while one starts."""
 _NEAREST = 200
 """Exchanges without a partner for which a near endpoint is looked for."""
 
 
-@dataclass
-class _Folded:
-    """One session, read."""
-
-    side: ComparedSession
-    header: Mapping[str, Any]
-    folder: Path | None
-    digests: list[Digest]
-
-    @property
-    def start(self) -> float | None:
-        """When it was recorded, in seconds since the epoch."""
-        start = self.header.get("startTime")
-        return start / 1000 if isinstance(start, (int, float)) else None
-
-    @property
-    def key_id(self) -> object:
-        """Names the key by which secrets became marks."""
-        redaction = self.header.get("redaction")
-        return redaction.get("keyId") if isinstance(redaction, Mapping) else None
-
-
 def compare_sessions(a: str, b: str, options: DiffOptions, filters: Filters, noise: str | None = None) -> Result:
     """Compare two session files; `noise` is another recording of what A is. Raises `SessionError`."""
-    with closing(ContentSpool()) as spool, _no_collection():
-        first = _read(a, spool, options)
-        again = None
-        if noise is not None:
-            again = _read(noise, spool, options)
-            recordings_of_a = _Comparison(first, again, spool, options, filters, same_hosts=True)
-            filters.noise = noise_of(recordings_of_a.findings())
-            spool.forget_shapes()
-        result = _Comparison(first, _read(b, spool, options), spool, options, filters).result()
-        result.noise_side = None if again is None else again.side
+    with closing(ContentSpool()) as spool, no_collection():
+        if noise is None:
+            return _Comparison(*_read_both(a, b, spool, options), spool, options, filters).result()
+        first, again = read_session(a, spool, options), read_session(noise, spool, options)
+        recordings_of_a = _Comparison(first, again, spool, options, filters, same_hosts=True)
+        filters.noise = noise_of(recordings_of_a.findings())
+        spool.forget_shapes()
+        result = _Comparison(first, read_session(b, spool, options), spool, options, filters).result()
+        result.noise_side = again.side
         return result
 
 
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """Hundreds of thousands of digests are made, none of them garbage: looking for it is a tenth of the time."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
+def _read_both(a: str, b: str, spool: ContentSpool, options: DiffOptions) -> tuple[ReadSession, ReadSession]:
+    if min(file_size(a), file_size(b)) < LARGE:
+        return read_session(a, spool, options), read_session(b, spool, options)
+    # Imported here: only large sessions need another process.
+    from mockrec.formats.diff.second_reader import read_both
 
-
-def _read(path: str, spool: ContentSpool, options: DiffOptions) -> _Folded:
-    with open_session(path) as session:
-        digests = _digests(session, spool, options)
-        side = ComparedSession(
-            session.name, len(digests), session.cut_off, tuple(session.problems), tuple(session.notes)
-        )
-        return _Folded(side, session.header or {}, session.bodies_folder, digests)
-
-
-def _digests(session: Session, spool: ContentSpool, options: DiffOptions) -> list[Digest]:
-    fold = DigestBuilder(spool, options)
-    if options.only is None:
-        return fold.of_session(session)
-    # Imported here: only an expression needs the filter language.
-    from mockrec.formats.diff.only import ComparedExchanges
-
-    only = ComparedExchanges(options.only, session.bodies_folder)
-    return [digest for digest in fold.digests(only.watched(session)) if only.wanted(digest.id)]
+    return read_both(a, b, spool, options)
 
 
 class _Comparison:
@@ -111,8 +62,8 @@ class _Comparison:
 
     def __init__(
         self,
-        a: _Folded,
-        b: _Folded,
+        a: ReadSession,
+        b: ReadSession,
         spool: ContentSpool,
         options: DiffOptions,
         filters: Filters,
@@ -149,11 +100,11 @@ class _Comparison:
     def _pair(self) -> Pairing:
         queries = {rule.selector.value: rule for rule in self._filters.rules if _is_about_query(rule)}
         keys = Keys(frozenset(queries), self._values.masked)
-        for folded, hosts in ((self._a, self._hosts[0]), (self._b, self._hosts[1])):
-            for digest in folded.digests:
+        for session, hosts in ((self._a, self._hosts[0]), (self._b, self._hosts[1])):
+            for digest in session.digests:
                 path = digest.url[digest.target :].partition("#")[0].partition("?")[0]
                 digest.endpoint = keys.endpoint(digest.method, hosts.canonical(digest.host), path, digest.operation)
-        pairing = pair(self._a.digests, self._b.digests, keys, self._comparer.shape)
+        pairing = pair(self._a.digests, self._b.digests, keys, self._comparer.shape, self._comparer.have_same_shape)
         for name, count in keys.left_out.items():
             queries[name].hidden += count
         return pairing

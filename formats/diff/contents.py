@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from operator import itemgetter
 from typing import Any
@@ -107,14 +108,19 @@ def _remember(cached: dict[Any, bytes], key: object, value: bytes) -> None:
 
 
 def body_hash(body: Mapping[str, Any]) -> int:
-    """Return a hash of a body, valid within this process, which is enough for pairing; 0 for an empty body."""
+    """Return a hash of a body, for pairing; 0 for an empty body."""
     if not body.get("size"):
         return 0
     for name in ("text", "base64", "sha256", "file"):
         found = body.get(name)
         if isinstance(found, str):
-            return hash(found) or 1
+            return text_hash(found)
     return int(body["size"])
+
+
+def text_hash(text: str) -> int:
+    """Return a hash of a text that is the same in every process, never 0."""
+    return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()) or 1
 
 
 def close_of(record: Record) -> Any:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import UNSET
 
 from mockrec.formats.diff.compare.keys import host_of
-from mockrec.formats.diff.contents import PlainKeys, body_hash, body_of, close_of, fields_of, key_of
+from mockrec.formats.diff.contents import PlainKeys, body_hash, body_of, close_of, fields_of, key_of, text_hash
 from mockrec.formats.diff.model.exchange import Digest
 from mockrec.formats.diff.model.options import DiffOptions
 from mockrec.formats.diff.model.spool import ContentSpool
@@ -108,10 +108,9 @@ class DigestBuilder:
             return
         if entry is None and self._exchanges.is_late("request", record.id):
             return
-        digest = Digest(record.id, "open", record.method or "?", record.url)
-        self._place(digest, record.tags, record.scope)
+        digest = _opened(record.id, record.method, record.url, record.tags, record.scope)
         if body.size:
-            digest.request_body = hash(body.text) or 1
+            digest.request_body = text_hash(body.text)
         if parts_may_have_operation(record.url, bytes(record.headers), body.text):
             self._name(digest, record.record())
         self._open[record.id] = digest
@@ -135,16 +134,8 @@ class DigestBuilder:
         times = record.timingEvents
         if times is not None and times.headersSentTimestamp is not None and times.startTimestamp is not None:
             digest.first_byte = times.headersSentTimestamp - times.startTimestamp
-        digest.response = self._spool.put(
-            self._keys.response(status, reason, fields, body.text),
-            {
-                "k": "response",
-                "s": status,
-                "r": reason,
-                "h": fields,
-                "b": {"size": body.size, "text": body.text},
-            },
-        )
+        key = self._keys.response(status, reason, fields, body.text)
+        digest.response = self._spool.put_plain(key, body.size, fields)
         self._exchanges.hand_on(digest.id)
         self._ended.append(digest)
 
@@ -197,29 +188,23 @@ class DigestBuilder:
             begun = _OpenDigest(entry)
             begun.request_seen = True
         elif type(entry) is Initiated:
-            digest = Digest(entry.id, "open", entry.method or "?", entry.url)
-            self._place(digest, entry.tags, entry.scope)
-            begun = _OpenDigest(digest)
+            begun = _OpenDigest(_opened(entry.id, entry.method, entry.url, entry.tags, entry.scope))
         else:
             begun = _OpenDigest(self._start(entry))  # type: ignore[arg-type]
         self._open[identity] = begun
         return begun
 
     def _start(self, record: Record) -> Digest:
-        digest = Digest(
-            text_of(record.get("id")), "open", text_of(record.get("method")) or "?", text_of(record.get("url"))
+        digest = _opened(
+            text_of(record.get("id")),
+            text_of(record.get("method")),
+            text_of(record.get("url")),
+            _list(record.get("tags")),
+            text_of(record.get("scope")),
         )
-        self._place(digest, _list(record.get("tags")), text_of(record.get("scope")))
         if self._options.pair_header:
             digest.marker = text_of(fields_of(record.get("headers")).get(self._options.pair_header))
         return digest
-
-    def _place(self, digest: Digest, tags: Sequence[Any], scope: str) -> None:
-        digest.host, digest.target = host_of(digest.url)
-        digest.scope = intern(scope)
-        for tag in tags:
-            if isinstance(tag, str) and tag.startswith(_REPLAY):
-                digest.replay_of = tag[len(_REPLAY) :]
 
     def _name(self, digest: Digest, record: Record) -> None:
         """Name the operation of a request, or the first that messages of a WebSocket start."""
@@ -327,6 +312,18 @@ class DigestBuilder:
     def _content(self, content: dict[str, Any]) -> int:
         """Put a content into the spool, if no equal one is there, and return its number."""
         return self._spool.put(key_of(content, self._options.strict), content)
+
+
+def _opened(identity: str, method: str, url: str, tags: Sequence[Any], scope: str) -> Digest:
+    """Return the digest of an exchange that begins."""
+    host, target = host_of(url)
+    digest = Digest(identity, "open", intern(method) or "?", url, host, target)
+    if scope:
+        digest.scope = intern(scope)
+    for tag in tags:
+        if isinstance(tag, str) and tag.startswith(_REPLAY):
+            digest.replay_of = tag[len(_REPLAY) :]
+    return digest
 
 
 def _list(value: Any) -> list[Any]:

@@ -14,6 +14,8 @@ CHUNK = 256 * 1024
 _FEED = 4096
 """Compressed bytes given to a decoder at a time: limits how much a hostile file can expand to in one step."""
 
+_FREED = 16 * CHUNK
+
 _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
 
@@ -79,6 +81,8 @@ class FileReader:
         self.head = self._read()
         """The first bytes of the file, as stored."""
         self._compression = _compression_of(self.head)
+        if len(self.head) == CHUNK:
+            _keep_freed_memory()
 
     def __iter__(self) -> Iterator[bytes]:
         """The content, decompressed; pieces may be empty. Raises `SessionError` for a damaged frame."""
@@ -140,6 +144,15 @@ class _Decoder(Protocol):
     def unused_data(self) -> bytes: ...
 
     def decompress(self, data: bytes, /) -> bytes: ...
+
+
+def _keep_freed_memory() -> None:
+    """Let the C library keep the memory of blocks that are freed, because the next ones need as much.
+
+    glibc returns memory beyond 128 KiB to the system at once, until a larger piece was freed; then up to twice the size
+    of that piece stays (mallopt(3), "dynamic mmap threshold"). To get it anew takes a fifth of a filter's time.
+    """
+    bytes(_FREED)
 
 
 def is_compressed(start: bytes) -> bool:

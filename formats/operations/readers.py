@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -103,7 +103,32 @@ def _search_hint() -> Callable[[bytes], Any]:
 
 def parts_may_have_operation(url: str, headers: bytes, text: str) -> bool:
     """Do the same with the URL, the JSON of the header fields and the body's text."""
-    return any(hint in text or hint in url or hint.encode() in headers for hint in HINTS)
+    # No hint has a line feed, so none is found across the two parts.
+    if _hints_of()(f"{url}\n{text}"):
+        return True
+    return _headers_may(headers) if len(headers) <= _LONGEST_HEADERS else _has_hint(headers)
+
+
+@cache
+def _hints_of() -> Callable[[str], list[Any]]:
+    """Return a search for all hints in a short text: for a URL, a fifth of the time of one after the other."""
+    # Imported here, because a recording needs none.
+    from ahocorasick_rs import AhoCorasick
+
+    found: Callable[[str], list[Any]] = AhoCorasick(HINTS).find_matches_as_indexes
+    return found
+
+
+_LONGEST_HEADERS: Final = 4096
+_ENCODED_HINTS: Final = tuple(hint.encode() for hint in HINTS)
+
+
+def _has_hint(headers: bytes) -> bool:
+    return any(map(headers.__contains__, _ENCODED_HINTS))
+
+
+_headers_may = lru_cache(maxsize=1024)(_has_hint)
+"""The same, cached: most requests of a client have equal header fields."""
 
 
 def operation_of(message: OperationMessage) -> Operation | None:

@@ -12,7 +12,6 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
-from urllib.request import getproxies
 
 ReadWhole = Callable[[str, int], Any]
 """Called with a path (`bucket/key`) and a size; returns a buffer of pyarrow, or None if the object cannot be read."""
@@ -30,6 +29,9 @@ _FAILURES = 3
 
 def whole_reader(uri: str, filesystem: Any) -> ReadWhole | None:
     """Return the reader for objects of a bucket; None if pyarrow has to read them."""
+    # Imported here: only stores need it, and it takes as long as a tenth of a start.
+    from urllib.request import getproxies
+
     parts = urlsplit(uri)
     options = dict(parse_qsl(parts.query))
     if (

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from mockrec.formats.schema.body import Body
-from mockrec.formats.schema.codec import Headers, LogObject, RawHeaders
+from mockrec.formats.schema.codec import Headers, LogObject, RawHeaders, log_object
 from mockrec.formats.schema.lifecycle import LIFECYCLE
 from mockrec.formats.schema.objects import Destination, OperationInfo, TimingEvents, TlsMetadata
 
@@ -13,7 +13,7 @@ registered: dict[str, type[Event]] = {}
 """Event type → the class with its name, in the order of their definitions."""
 
 
-@dataclass(kw_only=True)
+@log_object
 class Event(LogObject):
     """One record of the log. A subclass with a `name` is the class of that event type."""
 
@@ -32,7 +32,7 @@ class Event(LogObject):
             registered[name] = cls
 
 
-@dataclass(kw_only=True)
+@log_object
 class ExchangeEvent(Event):
     """A record that belongs to an exchange or tunnel of one client connection."""
 
@@ -44,7 +44,7 @@ class ExchangeEvent(Event):
     """The scope (the test) that the exchange belongs to; absent without scopes."""
 
 
-@dataclass(kw_only=True)
+@log_object
 class RequestEvent(ExchangeEvent):
     """A record with the head of a request."""
 
@@ -80,7 +80,7 @@ class RequestEvent(ExchangeEvent):
     """Only for requests over TLS."""
 
 
-@dataclass(kw_only=True)
+@log_object
 class CompleteRequest(RequestEvent):
     """A record with a whole request."""
 
@@ -94,7 +94,7 @@ class CompleteRequest(RequestEvent):
     """Only for requests of protocols such as GraphQL, which put many calls behind one URL."""
 
 
-@dataclass(kw_only=True)
+@log_object
 class ResponseEvent(ExchangeEvent):
     """A record with the head of a response as sent, including the fields that mockrec adds."""
 
@@ -112,7 +112,7 @@ class ResponseEvent(ExchangeEvent):
     """Tags of the exchange; often empty."""
 
 
-@dataclass(kw_only=True)
+@log_object
 class BodyChunkEvent(ExchangeEvent):
     """A record with one chunk of a body."""
 

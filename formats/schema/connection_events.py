@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from mockrec.formats.schema.base import Event, ExchangeEvent
 from mockrec.formats.schema.body import Body
+from mockrec.formats.schema.codec import log_object
 from mockrec.formats.schema.objects import (
     ConnectionTiming,
     Destination,
@@ -26,7 +25,7 @@ __all__ = [
 ]
 
 
-@dataclass(kw_only=True)
+@log_object
 class TlsClientError(Event, name="tls-client-error"):
     """A TLS handshake failed, or the client closed the connection right after it."""
 
@@ -50,7 +49,7 @@ class TlsClientError(Event, name="tls-client-error"):
     """The client's hello, as far as it was read."""
 
 
-@dataclass(kw_only=True)
+@log_object
 class ClientError(ExchangeEvent, name="client-error"):
     """The head of a request could not be parsed, or its connection violated the protocol."""
 
@@ -68,7 +67,7 @@ class ClientError(ExchangeEvent, name="client-error"):
     """True if no response was sent."""
 
 
-@dataclass(kw_only=True)
+@log_object
 class TunnelEvent(ExchangeEvent):
     """A record of a connection that is passed on."""
 
@@ -84,7 +83,7 @@ class TunnelEvent(ExchangeEvent):
     """Milestones of the tunnel."""
 
 
-@dataclass(kw_only=True)
+@log_object
 class TlsPassthroughOpened(TunnelEvent, name="tls-passthrough-opened"):
     """A TLS connection is passed on undecrypted."""
 
@@ -92,7 +91,7 @@ class TlsPassthroughOpened(TunnelEvent, name="tls-passthrough-opened"):
     """The client's hello."""
 
 
-@dataclass(kw_only=True)
+@log_object
 class TlsPassthroughClosed(TlsPassthroughOpened, name="tls-passthrough-closed"):
     """A passed-on TLS connection has ended."""
 
@@ -102,12 +101,12 @@ class TlsPassthroughClosed(TlsPassthroughOpened, name="tls-passthrough-closed"):
     """To the client."""
 
 
-@dataclass(kw_only=True)
+@log_object
 class RawPassthroughOpened(TunnelEvent, name="raw-passthrough-opened"):
     """A connection in another protocol is passed on."""
 
 
-@dataclass(kw_only=True)
+@log_object
 class RawPassthroughClosed(TunnelEvent, name="raw-passthrough-closed"):
     """A passed-on connection has ended."""
 
@@ -117,7 +116,7 @@ class RawPassthroughClosed(TunnelEvent, name="raw-passthrough-closed"):
     """To the client."""
 
 
-@dataclass(kw_only=True)
+@log_object
 class RawPassthroughData(ExchangeEvent, name="raw-passthrough-data"):
     """A chunk of the data of a raw tunnel."""
 

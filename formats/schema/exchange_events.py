@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from mockrec.formats.schema.base import (
     BodyChunkEvent,
@@ -13,7 +13,7 @@ from mockrec.formats.schema.base import (
     ResponseEvent,
 )
 from mockrec.formats.schema.body import Body
-from mockrec.formats.schema.codec import FreeData, Headers, RawHeaders
+from mockrec.formats.schema.codec import FreeData, Headers, RawHeaders, log_object
 from mockrec.formats.schema.objects import ErrorInfo, PartialResponse, TimingEvents
 
 __all__ = [
@@ -36,27 +36,27 @@ __all__ = [
 ]
 
 
-@dataclass(kw_only=True)
+@log_object
 class RequestInitiated(RequestEvent, name="request-initiated"):
     """The head of a request was received; its body may follow."""
 
 
-@dataclass(kw_only=True)
+@log_object
 class RequestBodyData(BodyChunkEvent, name="request-body-data"):
     """A chunk of a request's body was received."""
 
 
-@dataclass(kw_only=True)
+@log_object
 class Request(CompleteRequest, name="request"):
     """A request was completely received."""
 
 
-@dataclass(kw_only=True)
+@log_object
 class ResponseInitiated(ResponseEvent, name="response-initiated"):
     """The head of the final response was sent."""
 
 
-@dataclass(kw_only=True)
+@log_object
 class ResponseInformation(ResponseEvent, name="response-information"):
     """An interim response (1xx) was sent."""
 
@@ -64,12 +64,12 @@ class ResponseInformation(ResponseEvent, name="response-information"):
     """Monotonic milliseconds."""
 
 
-@dataclass(kw_only=True)
+@log_object
 class ResponseBodyData(BodyChunkEvent, name="response-body-data"):
     """A chunk of a response's body was sent."""
 
 
-@dataclass(kw_only=True)
+@log_object
 class Response(ResponseEvent, name="response"):
     """A response was completely sent: the end of an exchange."""
 
@@ -93,7 +93,7 @@ class Response(ResponseEvent, name="response"):
     """Trailer fields as sent."""
 
 
-@dataclass(kw_only=True)
+@log_object
 class Abort(RequestEvent, name="abort"):
     """An exchange ended before it was complete."""
 
@@ -109,12 +109,12 @@ class Abort(RequestEvent, name="abort"):
     """The sent part of a response."""
 
 
-@dataclass(kw_only=True)
+@log_object
 class WebSocketRequest(CompleteRequest, name="websocket-request"):
     """A WebSocket handshake was requested; it may be accepted or rejected."""
 
 
-@dataclass(kw_only=True)
+@log_object
 class WebSocketAccepted(ResponseEvent, name="websocket-accepted"):
     """The WebSocket handshake was accepted."""
 
@@ -126,7 +126,7 @@ class WebSocketAccepted(ResponseEvent, name="websocket-accepted"):
     """Only if the accepting response has trailer fields."""
 
 
-@dataclass(kw_only=True)
+@log_object
 class WebSocketMessage(ExchangeEvent):
     """A complete WebSocket message."""
 
@@ -146,17 +146,17 @@ class WebSocketMessage(ExchangeEvent):
     """Tags of the exchange; often empty."""
 
 
-@dataclass(kw_only=True)
+@log_object
 class WebSocketMessageReceived(WebSocketMessage, name="websocket-message-received"):
     """A message from the client."""
 
 
-@dataclass(kw_only=True)
+@log_object
 class WebSocketMessageSent(WebSocketMessage, name="websocket-message-sent"):
     """A message to the client."""
 
 
-@dataclass(kw_only=True)
+@log_object
 class WebSocketClose(ExchangeEvent, name="websocket-close"):
     """A WebSocket was closed with close frames: the end of an exchange."""
 
@@ -190,7 +190,7 @@ class WebSocketClose(ExchangeEvent, name="websocket-close"):
     """Tags of the exchange; often empty."""
 
 
-@dataclass(kw_only=True)
+@log_object
 class GrpcMessageEvent(ExchangeEvent):
     """A complete gRPC message has passed. Its bytes are in the body of the request or response."""
 
@@ -209,17 +209,17 @@ class GrpcMessageEvent(ExchangeEvent):
     """Monotonic milliseconds."""
 
 
-@dataclass(kw_only=True)
+@log_object
 class GrpcMessageReceived(GrpcMessageEvent, name="grpc-message-received"):
     """A gRPC message from the client."""
 
 
-@dataclass(kw_only=True)
+@log_object
 class GrpcMessageSent(GrpcMessageEvent, name="grpc-message-sent"):
     """A gRPC message to the client."""
 
 
-@dataclass(kw_only=True)
+@log_object
 class RuleEvent(Event, name="rule-event"):
     """An event of a rule: traffic to upstream servers, faults of a rule, `emit` steps."""
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from mockrec.formats.schema.body import Body
-from mockrec.formats.schema.codec import Headers, LogObject, RawHeaders
+from mockrec.formats.schema.codec import Headers, LogObject, RawHeaders, log_object
 
 
-@dataclass(kw_only=True)
+@log_object
 class Destination(LogObject):
     """The origin server of a request, or the destination of a tunnel."""
 
@@ -18,7 +18,7 @@ class Destination(LogObject):
     """The port."""
 
 
-@dataclass(kw_only=True)
+@log_object
 class TlsMetadata(LogObject):
     """The client's TLS hello, and what was negotiated."""
 
@@ -36,7 +36,7 @@ class TlsMetadata(LogObject):
     """The negotiated cipher suite."""
 
 
-@dataclass(kw_only=True)
+@log_object
 class ErrorInfo(LogObject):
     """The cause of an abnormal end."""
 
@@ -50,7 +50,7 @@ class ErrorInfo(LogObject):
     """A traceback, for defects of mockrec and for errors in your Python functions."""
 
 
-@dataclass(kw_only=True)
+@log_object
 class TimingEvents(LogObject):
     """Milestones of an exchange; only those before the event of the record."""
 
@@ -72,7 +72,7 @@ class TimingEvents(LogObject):
     """The exchange was aborted."""
 
 
-@dataclass(kw_only=True)
+@log_object
 class OperationInfo(LogObject):
     """The protocol of a request that names its calls in the body. The name is computed by readers, from the body."""
 
@@ -80,7 +80,7 @@ class OperationInfo(LogObject):
     """For example `graphql`, as far as the head of the request tells."""
 
 
-@dataclass(kw_only=True)
+@log_object
 class ConnectionTiming(LogObject):
     """Milestones of a tunnel."""
 
@@ -96,7 +96,7 @@ class ConnectionTiming(LogObject):
     """The connection ended."""
 
 
-@dataclass(kw_only=True)
+@log_object
 class TlsFailureTiming(ConnectionTiming):
     """Milestones of a handshake that failed."""
 
@@ -104,7 +104,7 @@ class TlsFailureTiming(ConnectionTiming):
     """The handshake failed."""
 
 
-@dataclass(kw_only=True)
+@log_object
 class PartialRequest(LogObject):
     """The part of a request that could be parsed (`client-error`)."""
 
@@ -146,7 +146,7 @@ class PartialRequest(LogObject):
     """The received bytes, as far as they were read."""
 
 
-@dataclass(kw_only=True)
+@log_object
 class PartialResponse(LogObject):
     """The sent part of a response, in another record (`abort`, `client-error`)."""
 

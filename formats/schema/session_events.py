@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from mockrec.formats.schema.base import Event
-from mockrec.formats.schema.codec import LogObject
+from mockrec.formats.schema.codec import LogObject, log_object
 from mockrec.formats.schema.objects import ErrorInfo
 
 __all__ = [
@@ -19,7 +19,7 @@ __all__ = [
 ]
 
 
-@dataclass(kw_only=True)
+@log_object
 class Listen(LogObject):
     """An address on which the recorder listens."""
 
@@ -31,7 +31,7 @@ class Listen(LogObject):
     """The port."""
 
 
-@dataclass(kw_only=True)
+@log_object
 class RuleInfo(LogObject):
     """A rule of the run."""
 
@@ -43,7 +43,7 @@ class RuleInfo(LogObject):
     """The rule as a sentence."""
 
 
-@dataclass(kw_only=True)
+@log_object
 class RuleUse(LogObject):
     """How often a rule was used."""
 
@@ -55,7 +55,7 @@ class RuleUse(LogObject):
     """Whether it was used less often than the rule requires."""
 
 
-@dataclass(kw_only=True)
+@log_object
 class Ci(LogObject):
     """The CI run that recorded the session."""
 
@@ -67,7 +67,7 @@ class Ci(LogObject):
     """The tested commit."""
 
 
-@dataclass(kw_only=True)
+@log_object
 class SessionStarted(Event, name="session-started"):
     """The first record of a session, and of each part of a rotated one."""
 
@@ -108,7 +108,7 @@ class SessionStarted(Event, name="session-started"):
     """`of` (the id of a session), `from`, `to` and `pace`, if the requests are those of that session, sent again."""
 
 
-@dataclass(kw_only=True)
+@log_object
 class SessionEnded(Event, name="session-ended"):
     """The last record of a session. A session without it was cut off."""
 
@@ -128,7 +128,7 @@ class SessionEnded(Event, name="session-ended"):
     """How many values were replaced."""
 
 
-@dataclass(kw_only=True)
+@log_object
 class Gap(Event, name="gap"):
     """Records were left out because the disk was too slow and `--on-full drop` is set."""
 
@@ -136,7 +136,7 @@ class Gap(Event, name="gap"):
     """The number of left-out records by type."""
 
 
-@dataclass(kw_only=True)
+@log_object
 class RulesReloaded(Event, name="rules-reloaded"):
     """The rules were replaced during the recording."""
 
@@ -146,7 +146,7 @@ class RulesReloaded(Event, name="rules-reloaded"):
     """Hash of the new rule file."""
 
 
-@dataclass(kw_only=True)
+@log_object
 class CallbackError(Event, name="callback-error"):
     """A function of `record.callbacks` raised an exception. No callback gets this record."""
 
@@ -162,6 +162,6 @@ class CallbackError(Event, name="callback-error"):
     """The exception."""
 
 
-@dataclass(kw_only=True)
+@log_object
 class UnknownEvent(Event):
     """A record of a type that this version does not know; all keys but those of `Event` are in `extra`."""

@@ -6,7 +6,7 @@ blank line, a value of another JSON type than mockrec writes) is read again line
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeAlias
 
@@ -135,6 +135,33 @@ def lines_of(block: bytes, count: int, name: str) -> list[bytes]:
         if len(lines) not in (count, count + 1):
             raise SessionError(name, "not every record is on a line of its own")
     return lines
+
+
+def line_ends(block: bytes) -> list[int]:
+    """The place of each line end of a block, and its length if the last line has none.
+
+    Takes a fraction of the time of `split` and `count`, which look at each byte on its own.
+    """
+    ends = []
+    end = block.find(b"\n")
+    while end >= 0:
+        ends.append(end)
+        end = block.find(b"\n", end + 1)
+    if not block.endswith(b"\n"):
+        ends.append(len(block))
+    return ends
+
+
+def lines_at(block: bytes, count: int, name: str, places: Sequence[int]) -> list[bytes]:
+    """The lines at these places, in ascending order, of a block that has `count` records.
+
+    Raises `SessionError` if it has another number of lines, also for no places.
+    """
+    ends = line_ends(block)
+    if len(ends) != count:
+        lines = lines_of(block, count, name)
+        return [lines[place] for place in places]
+    return [block[ends[place - 1] + 1 if place else 0 : ends[place]] for place in places]
 
 
 def _bits(record: ProbedRecord) -> int:

@@ -15,7 +15,7 @@ from mockrec.formats.query.extract import Context
 from mockrec.formats.query.parser import parse
 from mockrec.formats.query.plan import Plan
 from mockrec.formats.schema.lifecycle import SESSION_TYPES
-from mockrec.formats.select.answers import Answerer, BlockDecoder, ProbedRecord, lines_of
+from mockrec.formats.select.answers import Answerer, BlockDecoder, ProbedRecord, line_ends, lines_at, lines_of
 from mockrec.formats.sessions.blocks import Blocks, Progress, no_progress
 from mockrec.formats.sessions.live import why_incomplete
 from mockrec.formats.sessions.units import SESSION, Units
@@ -165,8 +165,8 @@ class Input:
             wanted = [verdicts[unit] for unit in units]
             if not any(wanted):
                 continue
-            lines = lines_of(block, count, self.name)
-            for line, unit in compress(zip(lines, units, strict=False), wanted):
+            lines = lines_at(block, count, self.name, list(compress(range(count), wanted)))
+            for line, unit in zip(lines, compress(units, wanted), strict=True):
                 # Checked again: the caller may have reached its limit since.
                 if verdicts[unit]:
                     yield SelectedLine(line, unit, source)
@@ -174,15 +174,19 @@ class Input:
     def match(self, plan: Plan, source: int = 0) -> Iterator[SelectedLine]:
         """See `AnyInput`."""
         answerer = Answerer(plan, self.blocks, self.context)
-        number = 0
+        decide = plan.decide
+        before = 0
         for block, (records, bits) in answerer:
-            lines = lines_of(block, len(records), self.name)
-            for line, record in zip(lines, records, strict=False):
-                number += 1
-                if plan.decide(bits(record)):
-                    yield SelectedLine(line, number, source)
+            units: dict[int, int] = {}
+            for place, record in enumerate(records):
+                if decide(bits(record)):
+                    units[place] = before + place + 1
                 elif record.type in SESSION_TYPES:
-                    yield SelectedLine(line, SESSION, source)
+                    units[place] = SESSION
+            before += len(records)
+            lines = lines_at(block, len(records), self.name, list(units))
+            for line, unit in zip(lines, units.values(), strict=True):
+                yield SelectedLine(line, unit, source)
         self._note_end(answerer)
 
     def count(self, plan: Plan) -> int:
@@ -211,7 +215,7 @@ class Input:
         for block, (records, _) in answerer:
             if not records:
                 continue
-            if not block.endswith(b"\n") or block.count(b"\n") != len(records):
+            if not block.endswith(b"\n") or len(line_ends(block)) != len(records):
                 # Without blank lines and a torn last one, which are no records.
                 block = b"\n".join(lines_of(block, len(records), self.name)[: len(records)]) + b"\n"
             yield (None if type(records[-1]) is ProbedRecord else records), block

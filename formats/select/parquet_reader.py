@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -125,6 +124,9 @@ class ParquetReader:
         if len(groups) < 2 or not file.has_second:
             yield from (self.batches(file, some, columns) for some in groups)
             return
+        # Imported here: a reading of one list needs no thread.
+        from concurrent.futures import ThreadPoolExecutor
+
         self.filled(file, columns)  # found once, before there are two threads
         with ThreadPoolExecutor(1, thread_name_prefix="mockrec-read") as thread:
             reading = thread.submit(self.batches, file, groups[0], columns)

@@ -203,13 +203,13 @@ def _is_stream(path: str) -> bool:
 
 def _whole_lines(chunks: Iterable[bytes], name: str) -> Iterator[bytes]:
     """Cut chunks at line ends. Small chunks are joined, because each block has a fixed cost."""
-    pieces: list[bytes] = []
+    pieces: list[bytes | memoryview] = []
     size = 0
     for chunk in chunks:
         size += len(chunk)
         end = chunk.rfind(b"\n") + 1
         if end and size >= _SMALLEST:
-            pieces.append(chunk[:end])
+            pieces.append(memoryview(chunk)[:end])
             yield b"".join(pieces)
             rest = chunk[end:]
             pieces, size = ([rest], len(rest)) if rest else ([], 0)

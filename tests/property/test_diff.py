@@ -8,22 +8,28 @@ import json
 import random
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mockrec.formats.diff import second_reader
 from mockrec.formats.diff.collect import Filters
 from mockrec.formats.diff.compare.align import align
 from mockrec.formats.diff.compare.documents import parse
+from mockrec.formats.diff.compare.exchange import Comparer
 from mockrec.formats.diff.compare.tree import compare as compare_trees
 from mockrec.formats.diff.compare.values import ValueComparer
-from mockrec.formats.diff.compare.volatile import Window
+from mockrec.formats.diff.compare.volatile import _WHOLE, Window, mask
 from mockrec.formats.diff.comparison import compare_sessions
+from mockrec.formats.diff.model.exchange import Digest
 from mockrec.formats.diff.model.options import DiffOptions
+from mockrec.formats.diff.model.spool import ContentSpool, new_file
+from mockrec.formats.diff.reading import read_session
 from mockrec.formats.diff.result import Result
 from mockrec.formats.query import parse as parse_query
 from mockrec.formats.schema.body import encode_body
@@ -455,6 +461,65 @@ MASKED = st.lists(PIECES, max_size=12).map("".join)
 def test_what_is_masked_in_parts_is_the_same_as_what_is_masked_whole(a: str, b: str) -> None:
     hosts = ValueComparer(Window.around(1_767_600_000.0), own=(("127.0.0.1:8000",), ("127.0.0.1:9000",)))
     quoted = ValueComparer(Window.around(1_767_600_000.0), own=(('a"7',), ('7"a',)))
-    for values in (VALUES, STRICT, hosts, quoted):
+    short = ValueComparer(Window.around(1_767_600_000.0), own=(("41d4",), ("2026-01-05T09:00:00Z",)))
+    for values in (VALUES, STRICT, hosts, quoted, short):
         assert values.same_masked(a, b) is (values.masked(a, 0) == values.masked(b, 1))
         assert values.same_masked(a, a) is (values.masked(a, 0) == values.masked(a, 1))
+
+
+@given(st.from_regex(_WHOLE, fullmatch=True))
+def test_one_value_is_masked_as_it_is_within_a_text(text: str) -> None:
+    assert mask(text, VALUES._window) == mask(f" {text} ", VALUES._window)[1:-1]
+
+
+HEADS = st.sampled_from(["", "{}", '{"etag":"550e8400-e29b-41d4-a716-446655440000"}', '{"location":"127.0.0.1:8000"}'])
+HOSTS = st.sampled_from([(), ("127.0.0.1:8000",), ("127.0.0.1:9000",), ('a"7',)])
+
+
+@given(st.tuples(HEADS, MASKED, HEADS), st.tuples(HEADS, MASKED, HEADS), HOSTS, HOSTS, st.booleans())
+@settings(max_examples=300)
+def test_shapes_that_are_not_made_are_equal_if_those_that_are_made_are(
+    one: tuple[str, str, str], other: tuple[str, str, str], own: tuple[str], others: tuple[str], strict: bool
+) -> None:
+    values = ValueComparer(Window.around(1_767_600_000.0), own=(own, others), strict=strict)
+    with closing(ContentSpool()) as spool:
+        numbers = [spool.put("\n".join(key).encode(), {}) for key in (one, other, one)]
+        a, b, c = (Digest(str(number), "response", "GET", "", status=200, response=number) for number in numbers)
+
+        def comparer() -> Comparer:
+            spool.forget_shapes()
+            return Comparer(spool, DiffOptions(), values, (None, None))
+
+        for left, right in ((a, b), (b, a), (a, c)):
+            found = comparer().have_same_shape(left, right)
+            made = comparer()
+            assert found is (made.shape(left, 0) == made.shape(right, 1))
+
+
+# ── a session that another process reads ─────────────────────────────────────────────────────────────
+
+
+@given(ODD_CALLS, ODD_CALLS, st.booleans(), st.booleans(), st.sampled_from(["", "x-a"]))
+@settings(deadline=None)
+def test_digests_of_another_process_are_those_of_this_one(
+    a: list[dict[str, Any]], b: list[dict[str, Any]], requests: bool, strict: bool, header: str
+) -> None:
+    options = DiffOptions(requests=requests, strict=strict, pair_header=header)
+    with folder() as place, closing(ContentSpool()) as here, closing(ContentSpool()) as spool:
+        paths = []
+        for number, calls in enumerate((a, b)):
+            paths.append(str(place / f"{number}.jsonl"))
+            lines = [json.dumps({"seq": seq, **record}) + "\n" for seq, record in enumerate(odd_records(calls))]
+            Path(paths[-1]).write_text("".join(lines))
+        read_session(paths[0], here, options)
+        expected = read_session(paths[1], here, options)
+        read_session(paths[0], spool, options)
+        file = new_file()
+        task = second_reader.Task(paths[1], second_reader.path_of(file), strict, requests, header)
+        found = second_reader.adopted(second_reader.read(msgspec.msgpack.encode(task)), file, spool)
+        assert found == expected
+        numbers = [number for digest in expected.digests for number in (digest.request, digest.response) if number >= 0]
+        numbers += [number if number >= 0 else ~number for one in expected.digests for number in one.messages or ()]
+        assert [(spool.key(one), spool.get(one)) for one in numbers] == [
+            (here.key(one), here.get(one)) for one in numbers
+        ]

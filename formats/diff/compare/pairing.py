@@ -21,6 +21,8 @@ from mockrec.formats.diff.model.exchange import Digest, Pair
 
 Shape = Callable[[Digest, int], Hashable]
 """Digest and side (0 for A, 1 for B) → a summary of the response without volatile values."""
+SameShape = Callable[[Digest, Digest], bool]
+"""A digest of A and one of B → True if their shapes are equal."""
 
 
 @dataclass
@@ -32,9 +34,9 @@ class Pairing:
     only_b: list[Digest] = field(default_factory=list)
 
 
-def pair(a: list[Digest], b: list[Digest], keys: Keys, shape: Shape) -> Pairing:
+def pair(a: list[Digest], b: list[Digest], keys: Keys, shape: Shape, have_same_shape: SameShape) -> Pairing:
     """Pair the exchanges of two sessions."""
-    stage = _Stages(a, b, shape)
+    stage = _Stages(a, b, shape, have_same_shape)
     stage.by_name()
     stage.by_key("exact", stage.within_scopes(keys.exact))
     stage.by_key("normalised", stage.within_scopes(keys.normalised))
@@ -44,10 +46,11 @@ def pair(a: list[Digest], b: list[Digest], keys: Keys, shape: Shape) -> Pairing:
 
 
 class _Stages:
-    def __init__(self, a: list[Digest], b: list[Digest], shape: Shape) -> None:
+    def __init__(self, a: list[Digest], b: list[Digest], shape: Shape, have_same_shape: SameShape) -> None:
         self._a = a
         self._b = b
         self._shape = shape
+        self._have_same_shape = have_same_shape
         self._scopes = ({one.scope for one in a} & {one.scope for one in b}) - {""}
         """The scopes of both sessions."""
         self.found: dict[int, tuple[int, str]] = {}
@@ -133,10 +136,16 @@ class _Stages:
 
     def _within(self, ours: list[int], theirs: list[int], by: str) -> None:
         """Pair exchanges with responses that are alike, then the rest one by one."""
-        if len(ours) > 1 or len(theirs) > 1:
+        # If each is like the one at its place, pairing by shapes gives these pairs, too.
+        if (len(ours) > 1 or len(theirs) > 1) and not self._are_alike(ours, theirs):
             ours, theirs = self._alike(ours, theirs, by)
         for index, other in zip(ours, theirs, strict=False):
             self.found[index] = (other, by)
+
+    def _are_alike(self, ours: list[int], theirs: list[int]) -> bool:
+        return len(ours) == len(theirs) and all(
+            self._have_same_shape(self._a[index], self._b[other]) for index, other in zip(ours, theirs, strict=True)
+        )
 
     def _alike(self, ours: list[int], theirs: list[int], by: str) -> tuple[list[int], list[int]]:
         """Pair exchanges whose responses are equal apart from volatile values. Return the rest."""

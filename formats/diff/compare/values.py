@@ -9,7 +9,16 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
-from mockrec.formats.diff.compare.volatile import MARK, Window, fits_mark, mask, mask_marks, shape_of
+from mockrec.formats.diff.compare.volatile import (
+    MARK,
+    Window,
+    are_same_type,
+    fits_mark,
+    mask,
+    mask_marks,
+    may_be_in_value,
+    shape_of,
+)
 from mockrec.formats.diff.model.options import AnyOrder
 
 Number = (int, float, Decimal)
@@ -64,6 +73,8 @@ class ValueComparer:
         """Names of hosts in A and in B; names with the same index mean the same host."""
         self._hidden = tuple(hidden)
         self._in_parts = not self._hidden and '"' not in "".join((*own[0], *own[1]))
+        self._by_type = not strict and not any(map(may_be_in_value, (*own[0], *own[1])))
+        """Whether ids and times of a text need no comparison: no host's name is a part of one."""
         self._heads: dict[tuple[int, str], str] = {}
         self.with_hosts = lru_cache(maxsize=256)(self._with_hosts)
 
@@ -127,11 +138,22 @@ class ValueComparer:
         if not self._in_parts or (self._own[0] != self._own[1] and self._names_host(a, b)):
             return self.masked(a, 0) == self.masked(b, 1)
         parts_a, parts_b = a.split('"'), b.split('"')
-        return len(parts_a) == len(parts_b) and all(
-            self.masked(one, 0) == self.masked(other, 1)
-            for one, other in zip(parts_a, parts_b, strict=True)
-            if one != other
-        )
+        if len(parts_a) != len(parts_b):
+            return False
+        by_type = self._by_type
+        for one, other in zip(parts_a, parts_b, strict=True):
+            if one == other or (by_type and are_same_type(one, other)):
+                continue
+            if self.masked(one, 0) != self.masked(other, 1):
+                return False
+        return True
+
+    def mask_both_sides_alike(self, a: str, b: str) -> bool:
+        """True if `masked` makes the same of these texts for A and for B, and counts nothing."""
+        own_a, own_b = self._own
+        if self._hidden:
+            return False
+        return own_a == own_b or not any(name in text for text in (a, b) for name in (*own_a, *own_b))
 
     def _names_host(self, a: str, b: str) -> bool:
         """True if one text contains a host that has another name in the other session."""

@@ -45,6 +45,13 @@ _LONG = r"(?=[\w-]{6}|[a-z]{2},)"
 """Follows the first character of all volatile values: quickly rules out short words."""
 _VOLATILE = re.compile(rf"[{_FIRST}](?<![\w-].){_LONG}(?:{'|'.join(_ALTERNATIVES)})(?![\w-])", re.ASCII | re.DOTALL)
 _PLACEHOLDERS = {name: f"<{name}>" for name in _VOLATILE.groupindex if name not in ("jwt", "epoch")}
+_WHOLE = re.compile(
+    r"(?:(?P<uuid>[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12})"
+    r"|(?P<time>\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:Z|[+-]\d\d:?\d\d)?))\\?",
+    re.ASCII,
+)
+"""A text that is an id or a time, as most texts are that differ between two runs. In JSON within JSON, the backslash of
+the next quotation mark follows it."""
 _SCALES = (1.0, 1e3, 1e6, 1e9)
 
 
@@ -74,6 +81,9 @@ class Window:
 
 def mask(text: str, window: Window) -> str:
     """Replace each volatile value in a text by its type, as in `/users/<uuid>`."""
+    whole = _WHOLE.fullmatch(text)
+    if whole is not None:  # a quarter of the time of a search
+        return f"<{whole.lastgroup}>\\" if text[-1] == "\\" else f"<{whole.lastgroup}>"
 
     def replaced(match: re.Match[str]) -> str:
         name = match.lastgroup or ""
@@ -86,6 +96,23 @@ def mask(text: str, window: Window) -> str:
         return f"<epoch/{unit:.0f}>" if unit else match[0]
 
     return _VOLATILE.sub(replaced, text)
+
+
+def are_same_type(a: str, b: str) -> bool:
+    """True if both texts are ids, or both are times, so that `mask` makes the same of them. False for most others."""
+    one = _WHOLE.fullmatch(a)
+    if one is None:
+        return False
+    other = _WHOLE.fullmatch(b)
+    return other is not None and one.lastgroup == other.lastgroup and (a[-1] == "\\") == (b[-1] == "\\")
+
+
+_PART_OF_VALUE = re.compile(r"[0-9a-fA-FTZ:+ -]*[.,]?[0-9a-fA-FTZ:+ -]*")
+
+
+def may_be_in_value(name: str) -> bool:
+    """True if a text may be a part of a text for which `are_same_type` is true."""
+    return _PART_OF_VALUE.fullmatch(name) is not None
 
 
 def mask_marks(text: str) -> str:

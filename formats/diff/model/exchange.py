@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from array import array
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from msgspec import Struct
+
+if TYPE_CHECKING:
+    Numbers: TypeAlias = array[int]
+else:
+    Numbers = array  # the decoder of digests evaluates annotations, and only later Pythons have `array[int]`
 
 
 class Endpoint(NamedTuple):
@@ -23,7 +28,7 @@ class Endpoint(NamedTuple):
         return f"{self.method} {self.host}{self.template}{named}"
 
 
-class Digest(Struct, gc=False):
+class Digest(Struct, gc=False, array_like=True):
     """What is remembered of an exchange. Contents are numbers of the spool; equal numbers are equal contents."""
 
     id: str
@@ -36,14 +41,14 @@ class Digest(Struct, gc=False):
     """Where in the URL path and query begin."""
     status: int | None = None
     request_body: int = 0
-    """A hash of the body; 0 when there is none."""
+    """A hash of the body, equal in all processes; 0 when there is none."""
     request: int = -1
     """The whole request, only where requests are compared."""
     response: int = -1
-    messages: array[int] | None = None
+    messages: Numbers | None = None
     """Of a WebSocket: one number a message, in order, those from the client negative (`~number`)."""
-    duration: float | None = None
-    first_byte: float | None = None
+    duration: int | float | None = None
+    first_byte: int | float | None = None
     """Milliseconds until the head of the response was sent."""
     replay_of: str = ""
     cut: bool = False

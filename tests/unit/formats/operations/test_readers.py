@@ -10,10 +10,12 @@ import pytest
 
 from mockrec.formats.operations.message import OperationMessage
 from mockrec.formats.operations.readers import (
+    HINTS,
     facts_of_response,
     may_have_operation,
     operation_of,
     operation_of_websocket,
+    parts_may_have_operation,
     recognise,
     recognised,
 )
@@ -202,3 +204,12 @@ def test_lines_with_escapes_that_no_recorder_writes_may_have_an_operation(line: 
 @pytest.mark.parametrize("text", ["", "a\\/b", "\\u0041", 'c:\\users\\"', "\x01\n\\\\/", "/\\", "\x1f/"])
 def test_other_lines_have_none(text: str) -> None:
     assert not may_have_operation(orjson.dumps({"type": "request", "body": {"text": text}}))
+
+
+@pytest.mark.parametrize("hint", HINTS)
+def test_hint_is_found_in_each_part(hint: str) -> None:
+    assert parts_may_have_operation(f"http://x/{hint}", b"{}", "")
+    assert parts_may_have_operation("http://x/", f'{{"a":"{hint}"}}'.encode(), "")
+    assert parts_may_have_operation("http://x/", f'{{"a":"{"x" * 5000}{hint}"}}'.encode(), "")
+    assert parts_may_have_operation("http://x/", b"{}", f"a{hint}b")
+    assert not parts_may_have_operation(hint[:-1], b"{}", hint[-1:])

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, get_type_hints
 
 import pytest
 
@@ -13,13 +13,16 @@ from mockrec.formats.schema.codec import (
     Headers,
     LogObject,
     RawHeaders,
+    _without_none,
     camel,
     element,
+    log_object,
     read_object,
     specs,
     write_object,
 )
 from mockrec.formats.schema.errors import RecordError
+from mockrec.formats.schema.events import EVENT_CLASSES
 from mockrec.formats.schema.objects import Destination, TlsMetadata
 
 
@@ -135,3 +138,38 @@ def test_two_shapes_share_no_values() -> None:
 def test_what_cannot_be_read(record: dict[str, Any], message: str) -> None:
     with pytest.raises(RecordError, match=message):
         read_object(Parcel, record)
+
+
+def test_hints_are_those_of_typing() -> None:
+    for cls in (Parcel, *EVENT_CLASSES.values()):
+        hints = get_type_hints(cls, include_extras=True)
+        assert {spec.name: spec.hint for spec in specs(cls)} == {
+            name: _without_none(hint) for name, hint in hints.items() if name != "extra"
+        }
+
+
+def test_objects_are_dataclasses() -> None:
+    """With the arguments, the text and the equality of any dataclass, also in a class without fields of its own."""
+
+    @log_object
+    class Point(LogObject):
+        x: float
+        name: str = "p"
+
+    @log_object
+    class Corner(Point):
+        """A point without further fields."""
+
+    nan = float("nan")
+    for cls in (Point, Corner):
+        assert [item.name for item in fields(cls)] == ["extra", "x", "name"]
+        assert cls(x=1.0) == cls(x=1.0, name="p")
+        assert cls(x=nan) == cls(x=nan)
+        assert cls(x=1.0) != cls(x=1.0, extra={"y": 2})
+        assert repr(cls(x=1.0, extra={"y": 2})) == f"{cls.__qualname__}(x=1.0, name='p')"
+        assert replace(cls(x=1.0), name="q").name == "q"
+        with pytest.raises(TypeError, match="missing 1 required keyword-only argument: 'x'"):
+            cls()  # type: ignore[call-arg]
+        with pytest.raises(TypeError, match="unhashable"):
+            hash(cls(x=1.0))
+    assert Point(x=1.0) != Corner(x=1.0)

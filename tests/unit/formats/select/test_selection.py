@@ -14,7 +14,7 @@ import pytest
 from mockrec.formats.files import reader as source
 from mockrec.formats.query import parse
 from mockrec.formats.schema.errors import SessionError
-from mockrec.formats.select.answers import lines_of
+from mockrec.formats.select.answers import lines_at, lines_of
 from mockrec.formats.select.selection import Selection, open_input
 from mockrec.formats.sessions import blocks, units
 from mockrec.formats.sessions.outputs import open_sink
@@ -286,6 +286,29 @@ def test_a_bad_line_in_the_middle_is_named(session: Path, line: bytes, said: str
 def test_records_that_share_a_line_are_refused() -> None:
     with pytest.raises(SessionError, match="a line of its own"):
         lines_of(b'{"type":"a"}{"type":"b"}\n', 2, "s.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("block", "count"),
+    [
+        (b"", 0),
+        (b"{}\n", 1),
+        (b"{}", 1),
+        (b'{"type":"a"}\n{"type":"b"}\n{"type":"c"}\n', 3),
+        (b'{"type":"a"}\n{"type":"b"}\n{"type":"c"}', 3),
+        (b'\n{"type":"a"}\n \n{"type":"b"}\n\n', 2),
+        (b'{"type":"a"}\n{"type":"b"}\n{"ty', 2),
+    ],
+)
+def test_lines_at_places_are_those_of_all_lines(block: bytes, count: int) -> None:
+    every = lines_of(block, count, "s.jsonl")
+    for places in ([], [*range(count)], [count - 1] if count else [], [*range(0, count, 2)]):
+        assert lines_at(block, count, "s.jsonl", places) == [every[place] for place in places]
+
+
+def test_shared_line_is_refused_also_where_no_line_is_wanted() -> None:
+    with pytest.raises(SessionError, match="a line of its own"):
+        lines_at(b'{"type":"a"}{"type":"b"}\n', 2, "s.jsonl", [])
 
 
 def test_a_newer_session_is_refused(tmp_path: Path) -> None:
