@@ -35,7 +35,7 @@ MAX_ENDPOINTS = 10_000
 """Further endpoints are counted together, as `(other)`: the paths of a crawler must not fill the memory."""
 OTHER = ("", "", "(other)")
 OTHER_OPERATION = OTHER[1:]
-_NAMING = COMPLETE_TYPES | {"websocket-message-received"}
+NAMING = COMPLETE_TYPES | {"websocket-message-received"}
 """Types of records that may name an operation."""
 _MOST_OPEN = 10_000
 """Operations of open exchanges that are remembered."""
@@ -84,7 +84,7 @@ class Stats:
                 self.records[_kind(line.raw)] += 1
                 continue
             has_id = type(record.id) is str
-            if has_id and record.type in _NAMING and record.id not in self._named and may_have_operation(line.raw):
+            if has_id and record.type in NAMING and record.id not in self._named and may_have_operation(line.raw):
                 self._name(line)
             self.add_records([record])
             if has_id and record.type in ENDING_TYPES and record.id in self._named:

@@ -204,17 +204,18 @@ class Input:
     def decoded(self, decoder: BlockDecoder) -> Iterator[tuple[Any, bytes]]:
         """The records of the whole session, as `decoder` decodes its blocks of lines.
 
-        Each block is given as what the decoder made of it, and its lines; None for one that it rejects. Raises
-        `SessionError` for a line that is no record, except a torn last one.
+        Each block is given as what the decoder made of it, and its lines; None, and whole lines with a record each, for
+        one that it rejects. Raises `SessionError` for a line that is no record, except a torn last one.
         """
         answerer = Answerer(parse(EVERYTHING, records=True), self.blocks, self.context, decoder)
         for block, (records, _) in answerer:
             if not records:
                 continue
-            if not block.endswith(b"\n") or block.count(b"\n") != len(records):
-                # Without blank lines and a torn last one, which are no records.
-                block = b"\n".join(lines_of(block, len(records), self.name)[: len(records)]) + b"\n"
-            yield (None if type(records[-1]) is ProbedRecord else records), block
+            if type(records[-1]) is not ProbedRecord:
+                yield records, block
+                continue
+            # Without blank lines and a torn last one, which are no records.
+            yield None, b"\n".join(lines_of(block, len(records), self.name)[: len(records)]) + b"\n"
         self._note_end(answerer)
 
     def columns(self, names: Sequence[str]) -> None:
