@@ -12,14 +12,11 @@ import msgspec
 
 from mockrec.formats.analysis.stats import NAMING, Stats
 from mockrec.formats.analysis.stats_record import StatsRecord
-from mockrec.formats.files.line_blocks import joined
 from mockrec.formats.operations.readers import can_name, may_have_operation
 from mockrec.formats.schema.lifecycle import COMPLETE_TYPES
 from mockrec.formats.select.answers import decoded
 from mockrec.formats.workers.blocks import BlockWorkers
 
-_BLOCK = 1024 * 1024
-"""Bytes of lines that are counted together: the statistics of each block are merged with the others."""
 _decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(StatsRecord)
 
 
@@ -80,19 +77,22 @@ class StatsBlocks:
 
     def decode(self, blocks: Iterable[bytes]) -> Iterator[tuple[bytes, DecodedRecords | CountedRecords | None]]:
         """Decode or count blocks; see `BlockDecoder`."""
-        yield from self._workers.results(joined(blocks, _BLOCK))
+        yield from self._workers.results(blocks)
 
 
 def decode_records(block: bytes) -> DecodedRecords | None:
     """Return the records of a block; None if it has to be read line by line."""
     records = decoded(_decoder.decode_lines, block)
-    if records is None or block.count(b"\n") + (not block.endswith(b"\n")) != len(records):
+    if records is None:
         return None
-    return DecodedRecords(records, _may_have_operations(block, records))
+    lines = block.split(b"\n")
+    if not lines[-1]:
+        lines.pop()
+    return DecodedRecords(records, _may_have_operations(lines, records)) if len(lines) == len(records) else None
 
 
-def _may_have_operations(block: bytes, records: Sequence[StatsRecord]) -> bool:
-    """Return whether operations may start in a block that has these records, one on each line.
+def _may_have_operations(lines: Sequence[bytes], records: Sequence[StatsRecord]) -> bool:
+    """Return whether operations may start in these records, one on each line.
 
     Only lines that can name one are searched: a search of the whole block takes longer than decoding it.
     """
@@ -101,10 +101,7 @@ def _may_have_operations(block: bytes, records: Sequence[StatsRecord]) -> bool:
         for place, record in enumerate(records)
         if record.type in NAMING and (record.type not in COMPLETE_TYPES or can_name(record.method, record.url))
     ]
-    if not naming:
-        return False
-    lines = block.split(b"\n")
-    return may_have_operation(b"\n".join([lines[place] for place in naming]))
+    return bool(naming) and may_have_operation(b"\n".join([lines[place] for place in naming]))
 
 
 def count(block: bytes) -> bytes:

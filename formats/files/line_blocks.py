@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterator
 
 from mockrec.formats.files.reader import Lines
 from mockrec.formats.schema.errors import SessionError
@@ -76,20 +76,6 @@ class LineBlocks:
                     raise SessionError(self._source.name, f"no record is longer than {MAX_LINE} bytes", self.number + 1)
         if pending:
             yield b"".join(pending)
-
-
-def joined(blocks: Iterable[bytes], size: int) -> Iterator[bytes]:
-    """Join blocks of whole lines to blocks of at least `size` bytes, except the last one."""
-    waiting: list[bytes] = []
-    held = 0
-    for block in blocks:
-        waiting.append(block)
-        held += len(block)
-        if held >= size:
-            yield waiting[0] if len(waiting) == 1 else b"".join(waiting)
-            waiting, held = [], 0
-    if waiting:
-        yield b"".join(waiting)
 
 
 def _pieces(block: bytes) -> Iterator[tuple[bytes, int]]:

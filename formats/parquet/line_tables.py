@@ -14,7 +14,6 @@ from typing import Literal, Self
 
 import pyarrow as pa
 
-from mockrec.formats.files.line_blocks import joined
 from mockrec.formats.parquet.arrow_schema import EVENTS
 from mockrec.formats.parquet.columns import TableMaker
 from mockrec.formats.parquet.operation_names import EXCHANGE_LINES, ExchangeLines
@@ -107,7 +106,7 @@ class RowBlocks:
 
     def decode(self, blocks: Iterable[bytes]) -> Iterator[tuple[bytes, DecodedRows | None]]:
         """Decode blocks; see `BlockDecoder`. None also for one with bodies in files, which have to be read."""
-        for block, batch in self._workers.results(joined(blocks, BLOCK)):
+        for block, batch in self._workers.results(blocks):
             yield block, None if batch is None else DecodedRows(batch)
 
 

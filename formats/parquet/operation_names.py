@@ -89,7 +89,9 @@ class ExchangeLines:
         rows = pc.indices_nonzero(naming_rows(*(batch.column(name) for name in ("type", "method", "url"))))
         if not len(rows):
             return {}
-        raw = lines.removesuffix(b"\n").split(b"\n")
+        raw = lines.split(b"\n")
+        if not raw[-1]:
+            raw.pop()
         if len(raw) != batch.num_rows:
             return None
         naming = arrays.plain(rows)

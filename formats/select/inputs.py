@@ -20,6 +20,8 @@ from mockrec.formats.sessions.blocks import Blocks, Progress, no_progress
 from mockrec.formats.sessions.live import why_incomplete
 from mockrec.formats.sessions.units import SESSION, Units
 
+LARGE_BLOCK = 1024 * 1024
+"""Bytes of a block where what is made of one costs something, too."""
 EVERYTHING = "type"
 """An expression that every record matches."""
 
@@ -207,6 +209,7 @@ class Input:
         Each block is given as what the decoder made of it, and its lines; None, and whole lines with a record each, for
         one that it rejects. Raises `SessionError` for a line that is no record, except a torn last one.
         """
+        self.blocks.smallest = LARGE_BLOCK
         answerer = Answerer(parse(EVERYTHING, records=True), self.blocks, self.context, decoder)
         for block, (records, _) in answerer:
             if not records:

@@ -26,16 +26,15 @@ from mockrec.formats.fleet.selection import ManySelection
 from mockrec.formats.fleet.skipped import Skipped
 from mockrec.formats.fleet.statistics import add_sessions
 from mockrec.formats.fleet.tables import rows_of
-from mockrec.formats.parquet import line_tables
 from mockrec.formats.parquet.columns import TableMaker
 from mockrec.formats.parquet.exchange_rows import ExchangeAggregator
 from mockrec.formats.parquet.layout import all_columns
 from mockrec.formats.parquet.sink import open_table_sink
 from mockrec.formats.query.parser import parse
 from mockrec.formats.schema.errors import SessionError
+from mockrec.formats.select import inputs
 from mockrec.formats.select.inputs import SelectedLine
 from mockrec.formats.select.selection import Selection
-from mockrec.formats.sessions import blocks as session_blocks
 from mockrec.formats.sessions.session import open_session
 from mockrec.formats.text.json import dump
 
@@ -103,8 +102,7 @@ def test_tables_that_sessions_are_converted_to(tmp_path_factory: Any, seed: int,
     with pytest.MonkeyPatch.context() as patch:
         # Blocks of a few lines: some are decoded to rows, others are read line by line.
         patch.setattr(reader, "CHUNK", size)
-        patch.setattr(session_blocks, "_SMALLEST", size)
-        patch.setattr(line_tables, "BLOCK", size)
+        patch.setattr(inputs, "LARGE_BLOCK", size)
         assert _rows(_converted(path, folder / "events.parquet", Table.events)) == _rows([expected])
         found = _rows(_converted(path, folder / "exchanges.parquet", Table.exchanges))
     assert found == _rows([exact.take(last=True)])
