@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import typer
 
@@ -19,9 +19,11 @@ if TYPE_CHECKING:
     from mockrec.formats.files.frames import Sink
     from mockrec.formats.fleet.cluster_selection import ClusterSelection
     from mockrec.formats.fleet.selection import ManySelection
+    from mockrec.formats.parquet.line_tables import DecodedRows
+    from mockrec.formats.parquet.sink import TableSink
     from mockrec.formats.query import Plan
     from mockrec.formats.query.extract import Context
-    from mockrec.formats.select.inputs import SelectedLine
+    from mockrec.formats.select.inputs import AnyInput, SelectedLine
     from mockrec.formats.select.selection import Selection
     from mockrec.formats.sessions.derived import BodyCarrier
 
@@ -157,8 +159,12 @@ def write_copy(wish: FilterOptions, selection: Selection | ManySelection | Clust
         return
     redacted = _redaction(wish)
     folder = known.context.bodies_folder
-    with _carrying(wish) as carrier:
-        for block in known.copy():
+    with _carrying(wish) as carrier, _whole(wish, known, sink) as blocks:
+        for rows, block in blocks:
+            if rows is not None:
+                cast("TableSink", sink).add(rows.batch)
+                selection.found += len(rows)
+                continue
             if wish.redact or (b'"file"' in block and folder is not None):
                 block = b"".join(redacted(carrier.carry(line, folder)) + b"\n" for line in block.split(b"\n") if line)
             sink.write(block)
@@ -179,6 +185,25 @@ def _write_columns(selection: Selection | ManySelection | ClusterSelection, sink
         sink.add(with_operations(batch, known.rows_again, known.context.bodies_folder))
         selection.found += batch.num_rows
     return True
+
+
+@contextmanager
+def _whole(wish: FilterOptions, known: AnyInput, sink: Sink) -> Iterator[Iterator[tuple[DecodedRows | None, bytes]]]:
+    """Context with the blocks of a session, for tables with their rows: its lines are decoded once then, not twice."""
+    from mockrec.formats.select.inputs import Input
+    from mockrec.formats.sessions.outputs import format_of
+
+    folder = known.context.bodies_folder
+    if (
+        wish.redact
+        or (wish.output_format or format_of(wish.output)) != "parquet"
+        or not isinstance(known, Input)
+        or (folder is not None and folder.is_dir())
+    ):
+        yield ((None, block) for block in known.copy())
+        return
+    with cast("TableSink", sink).blocks(known.blocks.path) as made:
+        yield known.decoded(made.decode)
 
 
 @contextmanager

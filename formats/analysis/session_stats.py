@@ -29,7 +29,7 @@ def add_session(stats: Stats, selection: Selection, plan: Plan | None) -> None:
 
 
 def _add_lines(stats: Stats, session: Input) -> None:
-    with StatsBlocks() as blocks:
+    with StatsBlocks(session.blocks.path) as blocks:
         for counted, lines in session.decoded(blocks.decode):
             if counted is None or stats.may_have_operations(b"") or not counted.add_to(stats):
                 stats.add(SelectedLine(line, 0, 0) for line in lines.split(b"\n") if line.strip())

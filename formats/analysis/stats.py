@@ -35,7 +35,7 @@ MAX_ENDPOINTS = 10_000
 """Further endpoints are counted together, as `(other)`: the paths of a crawler must not fill the memory."""
 OTHER = ("", "", "(other)")
 OTHER_OPERATION = OTHER[1:]
-_NAMING = COMPLETE_TYPES | {"websocket-message-received"}
+NAMING = COMPLETE_TYPES | {"websocket-message-received"}
 """Types of records that may name an operation."""
 _MOST_OPEN = 10_000
 """Operations of open exchanges that are remembered."""
@@ -84,7 +84,7 @@ class Stats:
                 self.records[_kind(line.raw)] += 1
                 continue
             has_id = type(record.id) is str
-            if has_id and record.type in _NAMING and record.id not in self._named and may_have_operation(line.raw):
+            if has_id and record.type in NAMING and record.id not in self._named and may_have_operation(line.raw):
                 self._name(line)
             self.add_records([record])
             if has_id and record.type in ENDING_TYPES and record.id in self._named:
@@ -231,10 +231,10 @@ class Stats:
         self.request_bytes += _whole(record.body.size)
 
     def _response(self, record: StatsRecord) -> None:
-        self._end(record, record.statusCode, record.body.size)
+        endpoint = self._end(record, record.statusCode, record.body.size)
         start, sent = record.timingEvents.startTimestamp, record.timingEvents.headersSentTimestamp
         if type(start) in (int, float) and type(sent) in (int, float):
-            self._endpoint(record).first_bytes.append(max(0.0, sent - start))
+            endpoint.first_bytes.append(max(0.0, sent - start))
 
     def _abort(self, record: StatsRecord) -> None:
         self.request_bytes += _whole(record.requestBody.size)
@@ -254,7 +254,10 @@ class Stats:
         code = next((text for text in known if isinstance(text, str) and text), "unknown")
         self.errors[(record.type, code)] += 1
 
-    def _end(self, record: StatsRecord, status: Any, size: Any, *, failed: bool = False, timed: bool = True) -> None:
+    def _end(
+        self, record: StatsRecord, status: Any, size: Any, *, failed: bool = False, timed: bool = True
+    ) -> EndpointStats:
+        """Count the end of an exchange, and return the statistics of its endpoint."""
         endpoint = self._endpoint(record)
         endpoint.count += 1
         if type(status) is int:
@@ -275,6 +278,7 @@ class Stats:
             if len(slowest) < SLOWEST or record.duration >= slowest[0][0]:
                 named = {"id": record.id, "method": record.method, "url": record.url, "status": status}
                 self.note_slow(named, record.duration)
+        return endpoint
 
     def note_slow(self, named: Mapping[str, Any], duration: float) -> None:
         """Keep the exchange at `position` if it is one of the slowest so far; of equally slow ones, the first."""

@@ -10,9 +10,10 @@ from typing import Any, Literal, Self
 
 import msgspec
 
-from mockrec.formats.analysis.stats import Stats
+from mockrec.formats.analysis.stats import NAMING, Stats
 from mockrec.formats.analysis.stats_record import StatsRecord
-from mockrec.formats.operations.readers import may_have_operation
+from mockrec.formats.operations.readers import can_name, may_have_operation
+from mockrec.formats.schema.lifecycle import COMPLETE_TYPES
 from mockrec.formats.select.answers import decoded
 from mockrec.formats.workers.blocks import BlockWorkers
 
@@ -62,9 +63,10 @@ class CountedRecords:
 class StatsBlocks:
     """Decodes or counts the blocks of one session. A context manager."""
 
-    def __init__(self) -> None:
+    def __init__(self, source: str = "") -> None:
+        """`source` is the file that the blocks are of, if it is known."""
         self._workers = BlockWorkers[DecodedRecords | CountedRecords | None](
-            f"{__name__}:count", pickle.loads, decode_records
+            f"{__name__}:count", pickle.loads, decode_records, source=source
         )
 
     def __enter__(self) -> Self:
@@ -81,7 +83,25 @@ class StatsBlocks:
 def decode_records(block: bytes) -> DecodedRecords | None:
     """Return the records of a block; None if it has to be read line by line."""
     records = decoded(_decoder.decode_lines, block)
-    return None if records is None else DecodedRecords(records, may_have_operation(block))
+    if records is None:
+        return None
+    lines = block.split(b"\n")
+    if not lines[-1]:
+        lines.pop()
+    return DecodedRecords(records, _may_have_operations(lines, records)) if len(lines) == len(records) else None
+
+
+def _may_have_operations(lines: Sequence[bytes], records: Sequence[StatsRecord]) -> bool:
+    """Return whether operations may start in these records, one on each line.
+
+    Only lines that can name one are searched: a search of the whole block takes longer than decoding it.
+    """
+    naming = [
+        place
+        for place, record in enumerate(records)
+        if record.type in NAMING and (record.type not in COMPLETE_TYPES or can_name(record.method, record.url))
+    ]
+    return bool(naming) and may_have_operation(b"\n".join([lines[place] for place in naming]))
 
 
 def count(block: bytes) -> bytes:

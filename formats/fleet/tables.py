@@ -258,7 +258,7 @@ def events_of(session: str, change: Callable[[bytes], bytes] | None = None) -> I
     `change` is called with whole lines, of a session that is not read by columns. Raises `SessionError`."""
     files = _files(session, "events")
     if not files:
-        yield from _made_of_lines(session, LineTables(), change)
+        yield from _made_of_lines(session, LineTables(source=session), change)
     for opened in _opened(session, files):
         yield from map(_all_columns, opened.batches(EVENTS.names))
 
@@ -267,7 +267,8 @@ def _rows_for_exchanges(session: str) -> Iterator[pa.RecordBatch]:
     """Yield the events of a session with the columns that exchanges are made of."""
     files = _files(session, "events")
     if not files:
-        yield from _made_of_lines(session, LineTables(exchanges=True, bodies_folder=bodies_folder_of(session)))
+        tables = LineTables(exchanges=True, bodies_folder=bodies_folder_of(session), source=session)
+        yield from _made_of_lines(session, tables)
     for opened in _opened(session, files):
         yield from exchange_batches(opened, bodies_folder_of(session))
 

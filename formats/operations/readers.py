@@ -101,6 +101,11 @@ def _search_hint() -> Callable[[bytes], Any]:
     return search
 
 
+def can_name(method: Any, url: Any) -> bool:
+    """Return whether a request with this method and URL can name an operation, whatever its body is: few GETs can."""
+    return method != "GET" or (type(url) is str and ("query=" in url or "extensions=" in url))
+
+
 def parts_may_have_operation(url: str, headers: bytes, text: str) -> bool:
     """Do the same with the URL, the JSON of the header fields and the body's text."""
     # No hint has a line feed, so none is found across the two parts.
@@ -136,7 +141,7 @@ def operation_of(message: OperationMessage) -> Operation | None:
 
     A malformed request of a protocol that its head names has an operation with a finding, and no name.
     """
-    if message.method == "GET" and "query=" not in message.url and "extensions=" not in message.url:
+    if not can_name(message.method, message.url):
         return None
     certain = recognised(message.method, message.target, message.headers)
     if not (certain is not None and certain.named_by_head) and message.data is None:

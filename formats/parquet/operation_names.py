@@ -17,6 +17,7 @@ from mockrec.formats.parquet.files import EventsFile
 from mockrec.formats.parquet.layout import EXTRA, all_columns
 from mockrec.formats.parquet.lines import lines_of
 from mockrec.formats.parquet.operation_columns import Again, hinted_rows, marked, naming_rows
+from mockrec.formats.schema.errors import SessionError
 
 _KEYS = frozenset({"type", "method", "url", "rawHeaders", "rawTrailers", "body", "content", "operation"})
 NAMED_BY = (*(column.name for column in all_columns().values() if column.path[0] in _KEYS), EXTRA)
@@ -59,16 +60,51 @@ def _spread(names: dict[int, str], count: int) -> pa.Array:
     return arrays.texts(names.values()).take(places)
 
 
-class ExchangeLines:
-    """Makes the rows of lines that exchanges are made of: with bodies only where operations may be named."""
+EXCHANGE_LINES = pa.schema([*(EVENTS.field(name) for name in COLUMNS), pa.field(OPERATION, pa.string())])
+"""The columns of `ExchangeLines`."""
 
-    def __init__(self) -> None:
+
+class ExchangeLines:
+    """Makes the rows of lines that exchanges are made of, with the names of operations."""
+
+    def __init__(self, bodies_folder: Path | None = None) -> None:
+        """`bodies_folder` has the bodies in files of their own, of which operations are named."""
+        self._bodies_folder = bodies_folder
         self._plain = TableMaker(COLUMNS)
         self._full = TableMaker({*COLUMNS, *NAMED_BY})
 
     def table(self, lines: bytes) -> pa.RecordBatch:
         """Whole lines as a batch of rows. Raises `RecordError` for a line that is no object."""
-        return (self._full if may_have_operation(lines) else self._plain).table(lines)
+        batch = self._plain.table(lines)
+        names = self._operations(batch, lines)
+        if names is None:
+            return with_operations(self._full.table(lines), None, self._bodies_folder).select(EXCHANGE_LINES.names)
+        return batch.append_column(OPERATION, _spread(names, batch.num_rows)).select(EXCHANGE_LINES.names)
+
+    def _operations(self, batch: pa.RecordBatch, lines: bytes) -> dict[int, str] | None:
+        """The names by row, read of the lines themselves; None if rows and lines are not one to one.
+
+        Only lines that can name an operation are searched for hints: a search of all takes as long as decoding them.
+        """
+        rows = pc.indices_nonzero(naming_rows(*(batch.column(name) for name in ("type", "method", "url"))))
+        if not len(rows):
+            return {}
+        raw = lines.split(b"\n")
+        if not raw[-1]:
+            raw.pop()
+        if len(raw) != batch.num_rows:
+            return None
+        naming = arrays.plain(rows)
+        if not may_have_operation(b"\n".join([raw[row] for row in naming])):
+            return {}
+        found: dict[int, str] = {}
+        try:
+            for row in naming:
+                if may_have_operation(raw[row]) and (name := operation_name(raw[row], self._bodies_folder)) is not None:
+                    found[row] = name
+        except SessionError:  # a record on several lines
+            return None
+        return found
 
 
 def exchange_batches(file: EventsFile, bodies_folder: Path | None) -> Iterator[pa.RecordBatch]:

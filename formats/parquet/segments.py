@@ -19,9 +19,10 @@ from pyarrow.fs import FileSelector, FileType, LocalFileSystem
 from mockrec.formats.parquet.atomic_file import sync_folder
 from mockrec.formats.parquet.columns import TableMaker
 from mockrec.formats.parquet.files import EventsFile, file_system
+from mockrec.formats.parquet.line_tables import BLOCK
 from mockrec.formats.parquet.operation_names import exchange_batches
 from mockrec.formats.parquet.paths import EVENTS_FOLDER, EXCHANGES_FOLDER, is_data_set, is_uri, part_number, segments
-from mockrec.formats.parquet.sink import BLOCK, DataSetTables
+from mockrec.formats.parquet.sink import DataSetTables
 from mockrec.formats.parquet.tables import TableFile
 from mockrec.formats.schema.errors import OutputExistsError
 

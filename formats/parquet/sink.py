@@ -15,7 +15,7 @@ from pyarrow.fs import FileType, LocalFileSystem
 from mockrec.formats.parquet.exchange_columns import ExchangeTable
 from mockrec.formats.parquet.files import GROUP_ROWS, file_system
 from mockrec.formats.parquet.journal import refuse_live_journal
-from mockrec.formats.parquet.line_tables import LineTables
+from mockrec.formats.parquet.line_tables import BLOCK, LineTables, RowBlocks
 from mockrec.formats.parquet.paths import (
     EVENTS_FOLDER,
     EXCHANGES_FOLDER,
@@ -27,8 +27,6 @@ from mockrec.formats.parquet.paths import (
 from mockrec.formats.parquet.tables import TableFile
 from mockrec.formats.schema.errors import OutputError, OutputExistsError, RecordError
 
-BLOCK = 2 * 1024 * 1024
-"""Bytes of lines that become rows together."""
 PART_ROWS = 16 * GROUP_ROWS
 """Rows of a part of a data set: about a hundred megabytes of lines or more."""
 
@@ -60,7 +58,14 @@ class TableSink:
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Add rows of the events table; those of an exchanges table may lack columns. Raises as `write` does."""
-        self._do(lambda: self._tables.add(batch))
+        if self._waiting:
+            self._flush()
+        self._add_all(self._lines.rest())
+        self._put(batch)
+
+    def blocks(self, source: str) -> RowBlocks:
+        """Return a decoder of blocks of lines to rows for `add`; `source` is the file that they are of."""
+        return RowBlocks(exchanges=not self._tables.takes_all, source=source)
 
     def sync_point(self, now: float | None = None) -> None:
         """Do nothing: the file is unreadable before its end. See `Sink`."""
@@ -104,10 +109,13 @@ class TableSink:
     def _add_all(self, batches: Iterator[pa.RecordBatch]) -> None:
         try:
             for batch in batches:
-                self.add(batch)
+                self._put(batch)
         except RecordError as error:
             self._failure = OutputError(self.name, str(error))
             raise
+
+    def _put(self, batch: pa.RecordBatch) -> None:
+        self._do(lambda: self._tables.add(batch))
 
     def _do(self, act: Callable[[], None]) -> None:
         if self._failure is not None:

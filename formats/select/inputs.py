@@ -15,11 +15,13 @@ from mockrec.formats.query.extract import Context
 from mockrec.formats.query.parser import parse
 from mockrec.formats.query.plan import Plan
 from mockrec.formats.schema.lifecycle import SESSION_TYPES
-from mockrec.formats.select.answers import Answerer, BlockDecoder, ProbedRecord, line_ends, lines_at, lines_of
+from mockrec.formats.select.answers import Answerer, BlockDecoder, ProbedRecord, lines_at, lines_of
 from mockrec.formats.sessions.blocks import Blocks, Progress, no_progress
 from mockrec.formats.sessions.live import why_incomplete
 from mockrec.formats.sessions.units import SESSION, Units
 
+LARGE_BLOCK = 1024 * 1024
+"""Bytes of a block where what is made of one costs something, too."""
 EVERYTHING = "type"
 """An expression that every record matches."""
 
@@ -208,17 +210,19 @@ class Input:
     def decoded(self, decoder: BlockDecoder) -> Iterator[tuple[Any, bytes]]:
         """The records of the whole session, as `decoder` decodes its blocks of lines.
 
-        Each block is given as what the decoder made of it, and its lines; None for one that it rejects. Raises
-        `SessionError` for a line that is no record, except a torn last one.
+        Each block is given as what the decoder made of it, and its lines; None, and whole lines with a record each, for
+        one that it rejects. Raises `SessionError` for a line that is no record, except a torn last one.
         """
+        self.blocks.smallest = LARGE_BLOCK
         answerer = Answerer(parse(EVERYTHING, records=True), self.blocks, self.context, decoder)
         for block, (records, _) in answerer:
             if not records:
                 continue
-            if not block.endswith(b"\n") or len(line_ends(block)) != len(records):
-                # Without blank lines and a torn last one, which are no records.
-                block = b"\n".join(lines_of(block, len(records), self.name)[: len(records)]) + b"\n"
-            yield (None if type(records[-1]) is ProbedRecord else records), block
+            if type(records[-1]) is not ProbedRecord:
+                yield records, block
+                continue
+            # Without blank lines and a torn last one, which are no records.
+            yield None, b"\n".join(lines_of(block, len(records), self.name)[: len(records)]) + b"\n"
         self._note_end(answerer)
 
     def columns(self, names: Sequence[str]) -> None:

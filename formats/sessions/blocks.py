@@ -28,8 +28,8 @@ _SMALL = 1024 * 1024
 _UNPACKED = 4 * _SMALL
 """Bytes of its lines."""
 _CHUNK = 1024 * 1024
-_SMALLEST = 64 * 1024
-"""Bytes of a block, unless it is the last one."""
+SMALLEST = 64 * 1024
+"""Bytes of a block, unless it is the last one, or the reader sets more."""
 
 Progress = Callable[[int], None]
 """Called with the number of bytes that were read since the last call."""
@@ -53,6 +53,8 @@ class Blocks:
         """What was repaired, one sentence for each repair. Set by the first reading."""
         self.header: dict[str, Any] | None = None
         """The `session-started` record; None before the first block is read."""
+        self.smallest = SMALLEST
+        """Bytes of a block, unless it is the last one."""
         self._progress = progress
         self._spool: IO[bytes] | None = None
         self._read_before = False
@@ -166,7 +168,7 @@ class Blocks:
     def _read(self) -> Generator[bytes]:
         source = open_source(self.path)
         try:
-            for block in _whole_lines(source, self.name):
+            for block in _whole_lines(source, self.name, self.smallest):
                 self._imported = getattr(source, "imported", False)
                 yield block
             self.torn = source.torn
@@ -201,15 +203,15 @@ def _is_stream(path: str) -> bool:
     return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
-def _whole_lines(chunks: Iterable[bytes], name: str) -> Iterator[bytes]:
+def _whole_lines(chunks: Iterable[bytes], name: str, smallest: int = SMALLEST) -> Iterator[bytes]:
     """Cut chunks at line ends. Small chunks are joined, because each block has a fixed cost."""
     pieces: list[bytes | memoryview] = []
     size = 0
     for chunk in chunks:
         size += len(chunk)
         end = chunk.rfind(b"\n") + 1
-        if end and size >= _SMALLEST:
-            pieces.append(memoryview(chunk)[:end])
+        if end and size >= smallest:
+            pieces.append(chunk if end == len(chunk) else memoryview(chunk)[:end])
             yield b"".join(pieces)
             rest = chunk[end:]
             pieces, size = ([rest], len(rest)) if rest else ([], 0)

@@ -1,71 +1,54 @@
-"""The program of a worker: reads blocks from stdin, calls one function with each, and writes what it returns to stdout.
+"""The program of a worker: takes blocks out of slots, calls one function with each, and puts in what it returns.
 
-Started as `python -P -m mockrec.formats.workers.program MODULE:FUNCTION`. It writes `READY` first, so that the caller
-sees if anything else in this process writes to stdout. Blocks and results are preceded by their length. A function
-that raises has an empty result; the caller then does the work itself and gets the same error.
+Started as `python -P -m mockrec.formats.workers.program MODULE:FUNCTION SLOT…`, with the file descriptors of the slots,
+and with the pipe of their numbers (`slots.py`) as stdin. It writes `READY` to stdout first, so that the caller sees if
+anything else in this process writes there, and then the number of each slot that has a result. A function that raises
+has an empty result; the caller then does the work itself and gets the same error.
 """
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import signal
 import sys
-from collections.abc import Callable
-from typing import IO
+from collections.abc import Callable, Sequence
+
+from mockrec.formats.workers.slots import Slot, claim
 
 READY = b"mockrec worker\n"
-LENGTH_BYTES = 8
-_PIECE = 1024 * 1024
-"""Bytes that are asked for at a time, so that a pipe that ends early takes no memory."""
+_COLLECT_AFTER = 100_000
+"""As in the caller: a block makes many objects and no cycles."""
+Work = Callable[[bytes], bytes | memoryview]
 
 
-def main(name: str) -> None:
+def main(name: str, slots: Sequence[Slot]) -> None:
     """Serve until stdin ends, which it does when the caller has ended, too."""
-    # Ctrl-C in a terminal is for the caller, which then closes stdin.
+    # Ctrl-C in a terminal is for the caller, which then ends this process.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    gc.set_threshold(_COLLECT_AFTER)
     module, _, function = name.partition(":")
-    work: Callable[[bytes], bytes] = getattr(importlib.import_module(module), function)
-    source = os.fdopen(os.dup(0), "rb")
-    # Buffered also with PYTHONUNBUFFERED, whose files may write less than they are given. Whatever else is printed goes
-    # to stderr.
-    target = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
-    target.write(READY)
-    target.flush()
-    while (block := read_frame(source)) is not None:
-        try:
-            result = work(block)
-        except Exception:  # the caller repeats the work, and gets the same exception
-            result = b""
-        try:
-            write_frame(target, result)
-        except OSError:  # the caller has ended
-            return
+    work: Work = getattr(importlib.import_module(module), function)
+    gc.freeze()
+    target = os.dup(1)
+    os.dup2(2, 1)  # whatever else is printed
+    try:
+        os.write(target, READY)
+        while (number := claim(0, wait=True)) is not None:
+            _work_on(slots[number], work)
+            os.write(target, bytes([number]))
+    except OSError:  # the caller has ended, or there is no memory: it does the work itself
+        return
 
 
-def read_frame(source: IO[bytes]) -> bytes | None:
-    """Read the next frame; None at the end of the pipe, also in the middle of a frame."""
-    head = source.read(LENGTH_BYTES)
-    if len(head) < LENGTH_BYTES:
-        return None
-    left = int.from_bytes(head)
-    pieces: list[bytes] = []
-    while left:
-        piece = source.read(min(left, _PIECE))
-        if not piece:
-            return None
-        pieces.append(piece)
-        left -= len(piece)
-    return b"".join(pieces)
-
-
-def write_frame(target: IO[bytes], data: bytes) -> None:
-    """Write a frame. Raises `OSError` if the other side has ended."""
-    target.write(len(data).to_bytes(LENGTH_BYTES))
-    target.write(data)
-    target.flush()
+def _work_on(slot: Slot, work: Work) -> None:
+    try:
+        result: bytes | memoryview = work(slot.get())
+    except Exception:  # the caller repeats the work, and gets the same exception
+        result = b""
+    slot.put(result)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], [Slot(int(text)) for text in sys.argv[2:]])

@@ -23,13 +23,14 @@ from mockrec.formats.fleet.selection import ManySelection
 from mockrec.formats.fleet.skipped import Skipped
 from mockrec.formats.fleet.statistics import add_sessions
 from mockrec.formats.fleet.tables import rows_of
-from mockrec.formats.parquet.arrow_schema import EXCHANGES, REPEATING
+from mockrec.formats.parquet.arrow_schema import EVENTS, EXCHANGES, REPEATING
 from mockrec.formats.parquet.columns import TableMaker
 from mockrec.formats.parquet.exchange_columns import ExchangeTable
 from mockrec.formats.parquet.exchange_rows import COLUMNS, ExchangeAggregator
 from mockrec.formats.parquet.files import new_writer
 from mockrec.formats.parquet.line_tables import events, exchanges, from_stream
 from mockrec.formats.parquet.lines import lines_of
+from mockrec.formats.parquet.operation_names import EXCHANGE_LINES
 from mockrec.formats.query.parser import parse
 from mockrec.formats.select.inputs import SelectedLine
 from mockrec.formats.select.selection import Selection
@@ -182,10 +183,10 @@ def test_statistics_of_blocks_counted_elsewhere_equal_those_of_lines(seed: int, 
 @given(st.integers(0, 2**32))
 def test_rows_made_elsewhere_equal_those_made_here(seed: int) -> None:
     data = lines(random_session(seed))
-    assert from_stream(events(data)).equals(TableMaker().table(data))
+    assert from_stream(events(data), EVENTS).equals(TableMaker().table(data))
     expected, found = ExchangeTable(), ExchangeTable()
     expected.add(TableMaker().table(data))
-    found.add(from_stream(exchanges(data)))
+    found.add(from_stream(exchanges(data), EXCHANGE_LINES))
     rows = [[row for batch in table.take(last=True) for row in batch.to_pylist()] for table in (expected, found)]
     assert rows[1] == rows[0]
 

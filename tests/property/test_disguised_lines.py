@@ -9,16 +9,19 @@ from typing import Any
 
 import orjson
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from disguised_lines import cut, disguised
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from random_sessions import lines, random_session
 
+from mockrec.cli.filter_output import FilterOptions, Table, write_copy
 from mockrec.cli.stats import summary
 from mockrec.formats.analysis.notebook import tabulate
 from mockrec.formats.analysis.session_stats import add_session
 from mockrec.formats.analysis.stats import Stats
+from mockrec.formats.files import reader
 from mockrec.formats.fleet.selection import ManySelection
 from mockrec.formats.fleet.skipped import Skipped
 from mockrec.formats.fleet.statistics import add_sessions
@@ -26,8 +29,10 @@ from mockrec.formats.fleet.tables import rows_of
 from mockrec.formats.parquet.columns import TableMaker
 from mockrec.formats.parquet.exchange_rows import ExchangeAggregator
 from mockrec.formats.parquet.layout import all_columns
+from mockrec.formats.parquet.sink import open_table_sink
 from mockrec.formats.query.parser import parse
 from mockrec.formats.schema.errors import SessionError
+from mockrec.formats.select import inputs
 from mockrec.formats.select.inputs import SelectedLine
 from mockrec.formats.select.selection import Selection
 from mockrec.formats.sessions.session import open_session
@@ -85,6 +90,31 @@ def test_rows_and_exchanges(tmp_path_factory: Any, seed: int, torn: bool) -> Non
     expected = _rows([exact.take(last=True)])
     assert _rows(rows_of(str(path), "exchanges")) == expected
     assert _rows(tabulate(str(path), None, "exchanges").to_batches()) == expected
+
+
+@settings(_SETTINGS, max_examples=12)
+@given(seed=_SEEDS, torn=st.booleans(), size=st.sampled_from([1, 3_000, 1_000_000]))
+def test_tables_that_sessions_are_converted_to(tmp_path_factory: Any, seed: int, torn: bool, size: int) -> None:
+    folder = tmp_path_factory.mktemp("session")
+    path, records = _written(folder, seed, torn=torn)
+    expected, exact = TableMaker().table(lines(records)), ExchangeAggregator()
+    exact.add(expected)
+    with pytest.MonkeyPatch.context() as patch:
+        # Blocks of a few lines: some are decoded to rows, others are read line by line.
+        patch.setattr(reader, "CHUNK", size)
+        patch.setattr(inputs, "LARGE_BLOCK", size)
+        assert _rows(_converted(path, folder / "events.parquet", Table.events)) == _rows([expected])
+        found = _rows(_converted(path, folder / "exchanges.parquet", Table.exchanges))
+    assert found == _rows([exact.take(last=True)])
+
+
+def _converted(path: Path, target: Path, table: Table) -> list[pa.RecordBatch]:
+    named: dict[str, Any] = dict.fromkeys(FilterOptions.__dataclass_fields__)
+    wish = FilterOptions(**{**named, "paths": [str(path)], "output": str(target), "table": table, "file_mode": 0o600})
+    selection, sink = Selection([str(path)], None), open_table_sink(str(target), table=table)
+    write_copy(wish, selection, sink)
+    sink.close()
+    return pq.read_table(target).to_batches()  # type: ignore[no-any-return]
 
 
 def _rows(batches: Iterable[pa.RecordBatch]) -> list[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from mockrec.formats.fleet.tables import FleetTables
 from mockrec.formats.parquet import files as files_module
 from mockrec.formats.parquet.columns import TableMaker
 from mockrec.formats.parquet.files import EventsFile
-from mockrec.formats.parquet.operation_names import NAMED_BY, ExchangeLines, with_operations
+from mockrec.formats.parquet.operation_names import ExchangeLines, with_operations
 from mockrec.formats.sessions.outputs import open_sink
 
 _JSON = {"content-type": "application/json"}
@@ -151,10 +152,21 @@ def test_other_columns_are_read_only_for_requests_that_can_name_an_operation() -
     assert found.column("operation").to_pylist() == [None, None, None, None, "query Cart", *[None] * 4]
 
 
-def test_lines_without_a_call_are_read_without_their_bodies() -> None:
-    maker = ExchangeLines()
-    assert "bodyText" not in maker.table(encode_lines(_calls("a", url="http://x.test/a"))).schema.names
-    assert set(NAMED_BY) <= set(maker.table(encode_lines(_calls(_QUERY))).schema.names)
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda lines: lines,
+        lambda lines: lines.removesuffix(b"\n"),
+        lambda lines: lines.replace(b"\n", b"\n \n"),
+        lambda lines: lines.replace(b"\n", b""),
+        lambda lines: lines.replace(b',"method"', b',\n"method"').replace(b"}\n", b"} "),
+    ],
+    ids=["lines", "torn", "blank", "one line", "several lines"],
+)
+def test_lines_name_their_operations_without_columns_of_bodies(change: Callable[[bytes], bytes]) -> None:
+    found = ExchangeLines().table(change(encode_lines(_calls("a", _QUERY, "b"))))
+    assert "bodyText" not in found.schema.names
+    assert found.column("operation").to_pylist() == [None, None, None, None, "query Cart", *[None] * 4]
 
 
 def test_tables_of_earlier_versions_get_the_column(write_tables: Any, tmp_path: Path) -> None:

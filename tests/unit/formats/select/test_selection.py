@@ -133,7 +133,7 @@ def test_a_pipe_that_comes_in_other_pieces_than_what_was_kept_of_it(
     session: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is kept of a pipe is read again in one piece; the records are counted block by block."""
-    monkeypatch.setattr(blocks, "_SMALLEST", 1)
+    monkeypatch.setattr(blocks, "SMALLEST", 1)
     monkeypatch.setattr(source, "CHUNK", 400)
     expected = selected(session, "status == 500")
     pipe = tmp_path / "pipe"
@@ -145,7 +145,7 @@ def test_a_pipe_that_comes_in_other_pieces_than_what_was_kept_of_it(
 
 
 def test_a_file_that_grows_between_the_readings(session: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(blocks, "_SMALLEST", 1)
+    monkeypatch.setattr(blocks, "SMALLEST", 1)
     whole = session.read_bytes()
     for cut in range(len(whole) // 2, len(whole), 37):
         session.write_bytes(whole[:cut])
