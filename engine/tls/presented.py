@@ -5,6 +5,7 @@ pyOpenSSL decodes a certificate again for each connection. If it has changed ins
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, Final
 
 from OpenSSL import SSL
@@ -21,27 +22,31 @@ class PresentedCertificate:
 
     def __init__(self, leaf: LeafCertificate) -> None:
         self.leaf = leaf
-        self._decoded = _decoded(leaf.encoded)
+        self._decoded = _decode(leaf.encoded)
 
     def use_for(self, connection: SSL.Connection) -> None:
         """Let a new connection present it. Raises SSL.Error."""
         ssl, decoded = getattr(connection, "_ssl", None), self._decoded
-        if ssl is None or decoded is None or not _internals().SSL_use_certificate(ssl, decoded):
+        if ssl is None or decoded is None or not decoded[1].SSL_use_certificate(ssl, decoded[0]):
             connection.use_certificate(self.leaf.certificate)  # or raises what is wrong
 
 
-def _internals(name: str = "_lib") -> Any:
-    """Return what pyOpenSSL calls OpenSSL with; the stubs do not export it."""
-    return getattr(SSL, name, None)
+@cache
+def _internals(functions: tuple[str, ...]) -> tuple[Any, Any] | None:
+    """Return what pyOpenSSL calls OpenSSL with, its functions and cffi; None if one of the functions is missing."""
+    library, ffi = getattr(SSL, "_lib", None), getattr(SSL, "_ffi", None)  # the stubs do not export them
+    return (library, ffi) if ffi is not None and all(hasattr(library, name) for name in functions) else None
 
 
-def _decoded(encoded: bytes) -> Any:
-    """Return OpenSSL's form of a certificate, which is freed with the returned object; None if that is not possible."""
-    library, ffi = _internals(), _internals("_ffi")
-    if ffi is None or not all(hasattr(library, name) for name in _FUNCTIONS):
+def _decode(encoded: bytes) -> tuple[Any, Any] | None:
+    """Return OpenSSL's form of a certificate, which is freed with the returned object, and OpenSSL's functions; None if
+    that is not possible."""
+    known = _internals(_FUNCTIONS)
+    if known is None:
         return None
+    library, ffi = known
     memory = ffi.from_buffer(encoded)  # the source has no copy of its own
     source = library.BIO_new_mem_buf(memory, len(encoded))
     certificate = library.d2i_X509_bio(source, ffi.NULL)
     library.BIO_free(source)
-    return None if certificate == ffi.NULL else ffi.gc(certificate, library.X509_free)
+    return None if certificate == ffi.NULL else (ffi.gc(certificate, library.X509_free), library)
