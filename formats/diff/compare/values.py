@@ -26,6 +26,7 @@ Number = (int, float, Decimal)
 _MOST_HEADS = 2048
 _LONGEST_HEAD = 4096
 """Masked header fields that are cached, and the characters of one."""
+_ROUGHLY = 32
 
 
 @dataclass
@@ -42,6 +43,18 @@ class HiddenText:
         text, count = self.pattern.subn("<ignored>", text)
         self.count += count
         return text
+
+
+def _common_length(a: str, b: str) -> int:
+    """Return the length of the common beginning of two texts, or at most `_ROUGHLY` characters less; by bisection."""
+    low, high = 0, min(len(a), len(b))
+    while high - low > _ROUGHLY:
+        middle = (low + high) // 2
+        if b.startswith(a[low:middle], low):
+            low = middle
+        else:
+            high = middle
+    return low
 
 
 @lru_cache(maxsize=1024)
@@ -137,7 +150,9 @@ class ValueComparer:
         """
         if not self._in_parts or (self._own[0] != self._own[1] and self._names_host(a, b)):
             return self.masked(a, 0) == self.masked(b, 1)
-        parts_a, parts_b = a.split('"'), b.split('"')
+        # The parts of a common beginning are equal.
+        start = a.rfind('"', 0, _common_length(a, b)) + 1
+        parts_a, parts_b = a[start:].split('"'), b[start:].split('"')
         if len(parts_a) != len(parts_b):
             return False
         by_type = self._by_type
