@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from functools import cache
 from itertools import accumulate, chain
-from operator import attrgetter
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
+from msgspec.structs import astuple
 
 from mockrec.formats.parquet.arrow_schema import EVENTS, TIME
 from mockrec.formats.parquet.fields import COLUMN_BY_PATH
@@ -21,6 +22,7 @@ from mockrec.formats.text.json import dump
 
 _CANONICAL = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9]\.[0-9]{6}Z$"
 
+Values = tuple[Any, ...]
 _ALWAYS_EXACT = ("text", "texts", "int", "flag")
 """Kinds of columns whose values the decoder has checked."""
 
@@ -51,18 +53,20 @@ def _batch(rows: RowBatch, names: frozenset[str] | None, *, exact: bool = False)
     breaks rule 5, 6 or 7 of `row_reader.py`."""
     count = len(rows.rows)
     arrays: dict[str, pa.Array] = {}
+    absent = (None,) * count
     for name, values in _merged(rows, names).items():
-        if values.count(None) < count:
+        if values != absent:
             kind = all_columns()[name].kind
+            arrays[name] = made = _MAKE.get(kind, _plain)(name, values)
             if kind == "number" and not exact:
-                _check_numbers(values)
-            arrays[name] = _MAKE.get(kind, _plain)(name, values)
+                _check_numbers(made)
     for name, numbers in (("rawHeaders", rows.headers), ("rawTrailers", rows.trailers)):
         if (names is None or name in names) and any(numbers):
             arrays[name] = _pairs(name, rows.header_lists.pairs).take(pa.array(numbers, pa.int32()))
+    places = pa.array(rows.headers, pa.int32())
     for name, header in FROM_HEADERS.items():
         if names is None or name in names:
-            arrays[name] = _header_column(rows.header_lists.tables, header).take(pa.array(rows.headers, pa.int32()))
+            arrays[name] = _header_column(rows.header_lists.tables, header).take(places)
     if any(rows.extras.values()):
         arrays[EXTRA] = _extra_column(rows.extras, count)
     schema = EVENTS if names is None else _schema_of(names)
@@ -77,10 +81,11 @@ def _schema_of(names: frozenset[str]) -> pa.Schema:
     return pa.schema([field for field in EVENTS if field.name in names])
 
 
-def _merged(rows: RowBatch, names: frozenset[str] | None) -> dict[str, list[Any]]:
+def _merged(rows: RowBatch, names: frozenset[str] | None) -> dict[str, Values]:
     """The values of each column. Of several keys that share a column, a row has at most one."""
-    merged: dict[str, list[Any]] = {}
-    objects = {key: list(map(attrgetter(key), rows.rows)) for key in rows.kind.absent}
+    merged: dict[str, Values] = {}
+    keys = _transposed(rows.kind.make, rows.rows)
+    objects = {key: _transposed(type(nothing), keys[key]) for key, nothing in rows.kind.absent.items()}
     for path in rows.kind.paths:
         column = COLUMN_BY_PATH[path]
         if column.kind == "pairs":
@@ -88,24 +93,31 @@ def _merged(rows: RowBatch, names: frozenset[str] | None) -> dict[str, list[Any]
         # Other kinds are made in any case: one inexact value decides about the whole batch.
         if names is not None and column.name not in names and column.kind in _ALWAYS_EXACT:
             continue
-        values = list(map(attrgetter(path[-1]), objects[path[0]] if len(path) == 2 else rows.rows))
+        values = objects[path[0]][path[1]] if len(path) == 2 else keys[path[0]]
         if column.name in merged:
-            values = [b if a is None else a for a, b in zip(merged[column.name], values, strict=True)]
+            values = tuple([b if a is None else a for a, b in zip(merged[column.name], values, strict=True)])
         merged[column.name] = values
     return merged
 
 
-def _plain(name: str, values: list[Any]) -> pa.Array:
+def _transposed(kind: type[msgspec.Struct], structs: Sequence[Any]) -> dict[str, Values]:
+    """The values of each field of structs of this type, in half the time of reading one field after the other."""
+    if not structs:
+        return dict.fromkeys(kind.__struct_fields__, ())
+    return dict(zip(kind.__struct_fields__, zip(*map(astuple, structs), strict=True), strict=True))
+
+
+def _plain(name: str, values: Values) -> pa.Array:
     return pa.array(values, EVENTS.field(name).type)
 
 
-def _check_numbers(values: list[Any]) -> None:
-    extremes = pc.min_max(pa.array(values, pa.float64()))
+def _check_numbers(values: pa.Array) -> None:
+    extremes = pc.min_max(values)
     if max(-extremes["min"].as_py(), extremes["max"].as_py()) >= EXACT:
         raise _InexactError
 
 
-def _time(_: str, values: list[Any]) -> pa.Array:
+def _time(_: str, values: Values) -> pa.Array:
     texts = pa.array(values, pa.string())
     if not pc.all(pc.match_substring_regex(texts, _CANONICAL)).as_py():
         raise _InexactError
@@ -115,7 +127,7 @@ def _time(_: str, values: list[Any]) -> pa.Array:
         raise _InexactError from None
 
 
-def _base64(_: str, values: list[Any]) -> pa.Array:
+def _base64(_: str, values: Values) -> pa.Array:
     found = [None if text is None else decode_base64(text) for text in values]
     if found.count(None) > values.count(None):
         raise _InexactError
@@ -135,7 +147,7 @@ def _pairs(name: str, values: Sequence[Pairs | None]) -> pa.Array:
     return pa.ListArray.from_arrays(offsets, items, type=EVENTS.field(name).type, mask=mask)
 
 
-def _json(name: str, values: list[Any]) -> pa.Array:
+def _json(name: str, values: Values) -> pa.Array:
     try:
         texts = [None if raw is None else bytes(raw).decode("utf-8") for raw in values]
     except UnicodeDecodeError:
@@ -143,7 +155,7 @@ def _json(name: str, values: list[Any]) -> pa.Array:
     return pa.array(texts, pa.string()).cast(EVENTS.field(name).type)
 
 
-_MAKE: dict[str, Callable[[str, list[Any]], pa.Array]] = {
+_MAKE: dict[str, Callable[[str, Values], pa.Array]] = {
     "time": _time,
     "base64": _base64,
     "json": _json,

@@ -31,7 +31,7 @@ class HeaderLists:
 
         -1 if `headers` does not follow from `rawHeaders`, or if either has another form.
         """
-        known = bytes(pairs or b"") + b"\0" + bytes(table or b"")
+        known = b"%b\0%b" % (pairs or b"", table or b"")
         number = self._numbers.get(known)
         if number is None:
             number = self._numbers[known] = self._add(pairs, table)
