@@ -37,7 +37,7 @@ class Log(Protocol):
         """Take the next record and set its `seq`. The record is not changed afterwards."""
 
     def flush(self) -> None:
-        """Hand the batch to the writers now: a large record was added."""
+        """Hand the batch to the writers now."""
 
 
 class LineLog(Log, Protocol):

@@ -13,6 +13,7 @@ from mockrec.engine.message.body import MessageBody
 from mockrec.engine.recording.body_encoder import BodyEncoder
 from mockrec.engine.recording.body_files import INLINE_BYTES
 from mockrec.engine.redaction.backlog import TooMuch
+from mockrec.engine.redaction.secret_map import SecretMap
 from mockrec.engine.redaction.secret_scope import DetachedScope
 from mockrec.formats.files.jsonl import encode_value
 
@@ -22,11 +23,11 @@ _MOST_SEEN: Final = 4096
 _MOST_BYTES: Final = 8 * 1024 * 1024
 """Of all bodies and their log forms together."""
 _LARGEST: Final = 1024 * 1024
-"""Bytes of a body and its log form: a compressed one may be much longer when it is decoded."""
+"""Bytes of a body and its log form: a control character takes six bytes there."""
 _OF_ONE_EXCHANGE: Final = frozenset({"redacted", "truncated", "file"})
 """Fields of log forms that are made for each exchange: secrets are remembered and counted, files are written."""
 
-_Key = tuple[str, int, str, str, bytes, bytes]
+_Key = tuple[str, int, str, bytes, bytes]
 
 
 class RepeatedBodies:
@@ -40,6 +41,7 @@ class RepeatedBodies:
         """Each body with its encoded log form; None if bodies with this key are not kept."""
         self._size = 0
         """Bytes of all that."""
+        self._session = _session_of(bodies)
 
     def of(self, body: MessageBody, headers: dict[str, Any], side: str) -> bytes | None:
         """Return what `text` returns for a complete body; None also for one of which only a part is kept."""
@@ -49,12 +51,15 @@ class RepeatedBodies:
         return self.text(data, headers, side) if len(data) == body.size else None
 
     def text(self, data: bytes, headers: dict[str, Any], side: str) -> bytes | None:
-        """Return the encoded log form of a whole body, given as it was on the wire, of an exchange that knows no
-        secret; None if the body comes for the first time, or needs a log form of its own."""
-        content_type, coding = headers.get("content-type", ""), headers.get("content-encoding", "")
-        if len(data) > INLINE_BYTES or not (isinstance(content_type, str) and isinstance(coding, str)):
+        """Return the encoded log form of a whole body of an exchange that knows no secret; None if the body comes for
+        the first time, has a content coding, or needs a log form of its own."""
+        content_type = headers.get("content-type", "")
+        # A compressed body may take as long as all others together, and if it cannot be kept, it is decoded in vain.
+        if len(data) > INLINE_BYTES or "content-encoding" in headers or not isinstance(content_type, str):
             return None
-        key = side, len(data), content_type, coding, data[:_ENDS], data[-_ENDS:]
+        if self._session is not _session_of(self._bodies):
+            self._forget()
+        key = side, len(data), content_type, data[:_ENDS], data[-_ENDS:]
         kept = self._kept.get(key)
         if kept is None:
             if not comes_again(self._seen, key, _MOST_SEEN):
@@ -64,6 +69,12 @@ class RepeatedBodies:
         text = self._made(data, headers, side)
         self._keep(key, data, text)
         return text
+
+    def _forget(self) -> None:
+        """Forget all bodies: other values are secret than when they were searched."""
+        self._session = _session_of(self._bodies)
+        self._kept.clear()
+        self._size = 0
 
     def _made(self, data: bytes, headers: dict[str, Any], side: str) -> bytes | None:
         """Return the encoded log form of a body that holds no secret; None for another, which changes no count."""
@@ -94,5 +105,10 @@ class RepeatedBodies:
             self._size -= _size(oldest, *self._kept.pop(oldest))
 
 
+def _session_of(bodies: BodyEncoder) -> SecretMap | None:
+    """Return what is secret in the whole session."""
+    return None if bodies.redactor is None else bodies.redactor.session
+
+
 def _size(key: _Key, data: bytes, text: bytes | None) -> int:
-    return 512 + len(key[2]) + len(key[3]) + len(data) + len(text or b"")
+    return 512 + len(key[2]) + len(data) + len(text or b"")

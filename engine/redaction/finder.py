@@ -37,6 +37,7 @@ _WORD = late_regex(rb"[^\s\"',}]*")
 _TO_QUOTE = late_regex(rb"(?:=\"[^\r\n\"]*\"|[^\r\n\"'])*")
 _CONTROL = late_regex(rb"[\0-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _LEAST_IN_BYTES = 3
+_NO_UTF8 = late_regex("([\ud800-\udfff]+)")
 _WORDS_QUOTED = late_regex(rb'"' + IN_STRING, re.DOTALL)
 
 
@@ -146,8 +147,10 @@ class SecretFinder:
         data = apply(data, [self._whole(token.start(), token.end(), data) for token in TOKEN.finditer(data)])
         for one, expression in self._policy.texts:
             if one.is_about(self.side):
-                text = expression.sub(lambda found: self.placeholder(found[0]), text_of(data))
-                data = bytes_of(text)
+                # RE2 takes no text with bytes that are not UTF-8: what is between them is searched.
+                parts = _NO_UTF8.split(text_of(data))
+                parts[::2] = [expression.sub(lambda found: self.placeholder(found[0]), part) for part in parts[::2]]
+                data = bytes_of("".join(parts))
         return data
 
     def _tokens(self, data: bytes) -> list[Edit]:

@@ -9,9 +9,11 @@ from mockrec.engine.bounded_cache import remember
 from mockrec.engine.redaction.names import is_secret_name
 from mockrec.engine.rules.json_paths import compile_path
 from mockrec.formats.schema.vocabulary import VALUE_KINDS, Selector, parse_selector
+from mockrec.formats.text.late_regex import late_regex
 from mockrec.formats.text.regex import compile_regex
 
 _MOST_REMEMBERED = 8192
+_SURROGATE = late_regex("[\ud800-\udfff]")
 
 ANYWHERE: Final = ""
 """The place of a name that is in no known part of a message: a field of an event, or `name=value` in a text."""
@@ -59,6 +61,8 @@ class Policy:
 
     def keeps_value(self, value: str, side: str) -> bool:
         """Return whether a `text:` of `keep` matches the whole value."""
+        if not self.kept_texts or _SURROGATE.search(value) is not None:  # RE2 takes no text that is not UTF-8
+            return False
         return any(one.is_about(side) and expression.fullmatch(value) for one, expression in self.kept_texts)
 
     def _judge(self, place: str, name: str, side: str) -> bool:

@@ -161,6 +161,11 @@ class Redactor:
         return redacted, found
 
     @property
+    def session(self) -> SecretMap:
+        """The values that are secret in the whole session: another object when others have joined them."""
+        return self._session
+
+    @property
     def holds_values(self) -> bool:
         """Whether any value is secret in the whole session."""
         return bool(self._session)
@@ -170,14 +175,15 @@ class Redactor:
         session = self._session
         if not session.occurs_in_line(lines):
             return lines
-        return b"".join(
-            [
-                encode_lines((self._replace_known(orjson.loads(line), line, session),))
-                if session.occurs_in_line(line)
-                else line
-                for line in lines.splitlines(keepends=True)
-            ]
-        )
+        redacted = []
+        for line in lines.splitlines(keepends=True):
+            if session.occurs_in_line(line):
+                replacer = SecretReplacer(session)  # whatever its length is: these lines cannot be left to a thread
+                redacted.append(encode_lines((replacer.record(orjson.loads(line)),)))
+                self.count += replacer.count
+            else:
+                redacted.append(line)
+        return b"".join(redacted)
 
     # ── bodies and texts ───────────────────────────────────────────────────────────────────────────
 

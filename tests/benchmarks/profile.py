@@ -84,8 +84,10 @@ def sampled(bench: Bench, name: str) -> Counter[str]:
         loading.start()
         data, processes = folder / "perf.data", ",".join(map(str, family(server.pid)))
         record = [perf, "record", "-q", "-F", "999", "-e", "cpu-clock", "-g", "-o", data, "-p", processes]
-        _ran([*record, "--", "sleep", str(bench.seconds)])
-        loading.join()
+        try:
+            _ran([*record, "--", "sleep", str(bench.seconds)])
+        finally:
+            loading.join()
         return _counted(_ran([perf, "script", "-i", data, "-F", "ip,sym,dso"]))
 
 

@@ -47,8 +47,7 @@ def test_a_body_is_made_when_it_comes_again_and_then_no_more(monkeypatch: pytest
     [
         (LONG, TEXT),
         (b"\x89PNG\0\xff" * 40, {"content-type": "image/png"}),
-        (gzip.compress(LONG, mtime=0), {"content-type": "text/plain", "content-encoding": "gzip"}),
-        (b"no gzip at all", {"content-encoding": "gzip"}),
+        (("ab\0\x1f" * 100).encode("utf-16"), {"content-type": "application/octet-stream"}),
         ("Grüße".encode("latin-1"), {"content-type": "text/plain; charset=iso-8859-1"}),
         ("Grüße".encode("utf-16"), {}),
     ],
@@ -87,15 +86,35 @@ def test_bodies_that_differ_in_the_middle_are_told_apart() -> None:
     assert [orjson.loads(text)["text"].encode() for text in found[1:] if text is not None] == [*counted[1:], *counted]
 
 
-def test_the_same_bytes_of_another_side_type_or_coding_are_another_body() -> None:
+def test_the_same_bytes_of_another_side_or_type_are_another_body() -> None:
     repeated = RepeatedBodies(bodies())
-    data = gzip.compress(b"abc", mtime=0)
-    for headers in ({}, TEXT, {"content-encoding": "gzip"}, {"content-type": ["a/b", "c/d"]}):
-        assert texts(repeated, data, headers=headers) == [None]
-    coded = texts(repeated, data, headers={"content-encoding": "gzip"})[0]
-    assert orjson.loads(coded or b"")["text"] == "abc"
-    assert orjson.loads(texts(repeated, data)[0] or b"")["base64"]
-    assert repeated.text(data, {}, "response") is None
+    latin = {"content-type": "text/plain; charset=latin-1"}
+    for headers in ({}, TEXT, latin):
+        assert texts(repeated, b"\xe4", headers=headers) == [None]
+    assert orjson.loads(texts(repeated, b"\xe4", headers=latin)[0] or b"")["text"] == "ä"
+    assert orjson.loads(texts(repeated, b"\xe4")[0] or b"")["base64"]
+    assert repeated.text(b"\xe4", {}, "response") is None
+
+
+@pytest.mark.parametrize("headers", [{"content-encoding": "gzip"}, {"content-type": ["a/b", "c/d"]}])
+def test_a_body_with_a_content_coding_or_two_types_is_not_kept(headers: dict[str, Any]) -> None:
+    repeated = RepeatedBodies(bodies())
+    assert texts(repeated, *[gzip.compress(b"abc", mtime=0)] * 4, headers=headers) == [None] * 4
+    assert not repeated._kept
+
+
+def test_it_is_searched_again_when_other_values_are_secret() -> None:
+    encoder = bodies()
+    assert encoder.redactor is not None
+    repeated = RepeatedBodies(encoder)
+    plain, holds = b"a" * 50, "b" * 100 + "zulu-Kx93hqPW"
+    headers = {"content-type": "application/octet-stream"}
+    for data in (plain, holds.encode(), holds.encode("utf-16")):
+        texts(repeated, data, headers=headers)
+        assert texts(repeated, data, headers=headers) != [None]
+    encoder.redactor.remember_values(["zulu-Kx93hqPW"])
+    for data, is_kept in ((plain, True), (holds.encode(), False), (holds.encode("utf-16"), False)):
+        assert (texts(repeated, data, headers=headers) != [None]) == is_kept
 
 
 def test_it_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

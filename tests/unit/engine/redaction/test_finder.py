@@ -204,3 +204,22 @@ def test_text_in_an_archive_is_searched(name: bytes, end: bytes) -> None:
     redacted = redactor().body(b"\0\xff\n" + name + "hünter22".encode() + after + end, "application/x-tar", "", None)
     assert "hünter22".encode() not in redacted
     assert redacted.endswith(after + end)
+
+
+@pytest.mark.parametrize(("add", "keep"), [(("text:dol+or",), ()), ((), ("text:dol+or",)), (("text:^.",), ("text:é",))])
+def test_expressions_take_bytes_that_are_no_text(add: tuple[str, ...], keep: tuple[str, ...]) -> None:
+    data = "äöü dolor=".encode("latin-1") + b"\xff\xfe?token=\xe9dolor\0dollor\xe4"
+    redacted = redactor(add, keep).body(data, "text/plain", "request", None)
+    assert (b"dollor" in redacted) == ("text:dol+or" not in add)
+    assert redacted.startswith(b"\xe4\xf6\xfc")
+
+
+def test_long_lines_are_redacted_whatever_the_limit_is() -> None:
+    of = redactor()
+    of.remember_values(["zulu-Kx93hqPW"])
+    of.most = 100
+    lines = b'{"a":"%b zulu-Kx93hqPW"}\n{"b":1}\n' % (b"x" * 100_000)
+    redacted = of.lines(lines)
+    assert b"zulu" not in redacted
+    assert redacted.endswith(b'"}\n{"b":1}\n')
+    assert of.count == 1
