@@ -25,6 +25,8 @@ _LARGE = 8 * 1024 * 1024
 """Bytes of a block that is not given away: with its result, it would be in memory several times."""
 _HELD = 64 * 1024 * 1024
 """Bytes of blocks that wait, or whose results do."""
+PATIENCE = 0.05
+"""Seconds that this process waits for a worker before it does the same work: it may be stopped, or the machine busy."""
 _IN_VAIN = 8
 """Blocks without a result, after which no further block is given away."""
 
@@ -147,15 +149,20 @@ class BlockWorkers(Generic[Result]):
             self._wanted = 0
         return self._pool is not None
 
-    def _collect(self, *, wait: bool = False) -> None:
-        """Take the results that workers have made; with `wait`, at least one, unless a worker has ended."""
+    def _collect(self, *, wait: float = 0) -> bool:
+        """Take the results that workers have made; wait so many seconds for the first one. False: there was none."""
         if self._pool is None:
-            return
+            return True
         try:
-            for number, data in self._pool.results(wait=wait):
-                self._take(self._given.pop(number), data)
+            found = self._pool.results(wait=wait)
+            for number, data in found:
+                block = self._given.pop(number)
+                if block.result is _NONE_YET:  # this process has not done the same work meanwhile
+                    self._take(block, data)
         except (OSError, LookupError):  # it was killed; LookupError: it names a slot that it was not given
             self.close()
+            return True
+        return bool(found)
 
     def _take(self, block: _Block[Result], data: bytes) -> None:
         if data:
@@ -190,8 +197,8 @@ class BlockWorkers(Generic[Result]):
             if first.result is _NONE_YET and self._pool is not None:
                 if len(self._waiting) <= most:
                     return
-                if not self._work_on_oldest():
-                    self._collect(wait=True)
+                if not self._work_on_oldest() and not self._collect(wait=PATIENCE):
+                    self._work_on(first)
                 continue
             if first.result is _NONE_YET:
                 self._work_on(first)

@@ -75,13 +75,13 @@ class WorkerPool:
             self._free.append(number)
         return number
 
-    def results(self, *, wait: bool = False) -> list[tuple[int, bytes]]:
+    def results(self, *, wait: float = 0) -> list[tuple[int, bytes]]:
         """Return the results that are there, each with the number of its slot, which is free then.
 
-        An empty one means that the caller has to do the work. `wait`: wait for the first one.
+        An empty one means that the caller has to do the work. `wait`: wait for the first one, at most so many seconds.
         """
         found: list[tuple[int, bytes]] = []
-        for key, _ in self._selector.select(None if wait else 0):
+        for key, _ in self._selector.select(wait):
             data = os.read(key.fd, 4096)
             if not data:
                 raise OSError("a worker has ended")

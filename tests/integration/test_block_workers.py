@@ -56,6 +56,7 @@ def _made() -> _Made:
 def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """This process takes no block back that it has given away, so workers that are still starting get some."""
     monkeypatch.setattr(WorkerPool, "claim", lambda _: None)
+    monkeypatch.setattr(module, "PATIENCE", 60.0)
 
 
 def _workers(made: _Made, *, count: int = 1, function: str = _EVENTS) -> BlockWorkers[Any]:
@@ -146,6 +147,21 @@ def test_workers_that_are_stopped_in_between(made: _Made) -> None:
             assert batch.num_rows == 2_000
     assert found == given
     assert made.elsewhere
+
+
+def test_work_of_a_worker_that_was_stopped_is_done_here(made: _Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = [_block(number) for number in range(30)]
+    found = []
+    with _workers(made) as workers, monkeypatch.context() as patch:
+        patch.setattr(WorkerPool, "claim", lambda _: None)
+        patch.setattr(module, "PATIENCE", 60.0)
+        results = workers.results(given)
+        found.append(next(results)[0])
+        os.kill(_processes(workers)[0].pid, signal.SIGSTOP)
+        patch.setattr(module, "PATIENCE", 0.001)
+        found += [block for block, _ in results]
+        os.kill(_processes(workers)[0].pid, signal.SIGCONT)
+    assert found == given
 
 
 @pytest.mark.usefixtures("patient")
