@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import sys
 from array import array
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from sys import intern
 from types import TracebackType
@@ -25,7 +24,10 @@ from mockrec.formats.diff.model.spool import BUFFER, ContentSpool, new_file
 from mockrec.formats.diff.reading import ReadSession, no_collection, read_session
 from mockrec.formats.diff.result import ComparedSession
 from mockrec.formats.workers.cpus import processes
-from mockrec.formats.workers.process import WorkerProcess, can_start
+from mockrec.formats.workers.pool import WorkerPool, can_start
+
+_WAIT = 60.0
+"""Seconds of one wait for the other process, of any number."""
 
 
 class Task(msgspec.Struct, array_like=True):
@@ -58,26 +60,33 @@ class SecondReader:
     """Begins to read a session at once. A context manager, which ends the process."""
 
     def __init__(self, path: str, options: DiffOptions) -> None:
+        """Raises OSError if no process can be started."""
         self._file: IO[bytes] | None = new_file()
         task = Task(path, path_of(self._file), options.strict, options.requests, options.pair_header)
-        self._worker = WorkerProcess(f"{__name__}:read")
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="mockrec-diff")
-        self._data: Future[bytes | None] = self._thread.submit(self._worker.call, msgspec.msgpack.encode(task))
+        try:
+            self._pool = WorkerPool(f"{__name__}:read", 1)
+            self._pool.put(msgspec.msgpack.encode(task))
+        except OSError:
+            self._file.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
-        self._worker.close()
-        self._thread.shutdown()
-        self._worker.close()  # if it was being started
+        self._pool.close()
         if self._file is not None:
             self._file.close()
 
     def result(self, spool: ContentSpool) -> ReadSession | None:
         """Wait for the session, whose contents `spool` adopts; None if it has to be read here."""
-        data = self._data.result()
-        self._worker.close()  # frees its memory
+        try:
+            results: list[tuple[int, bytes]] = []
+            while not results:
+                results = self._pool.results(wait=_WAIT)
+        except OSError:  # it was killed
+            return None
+        (_, data) = results[0]
         if not data or self._file is None:
             return None
         try:
@@ -93,7 +102,11 @@ def read_both(a: str, b: str, spool: ContentSpool, options: DiffOptions) -> tupl
     # Only Linux has a path to a file without a name; a compiled expression stays in its process.
     if sys.platform != "linux" or options.only is not None or processes() < 2 or not can_start():
         return read_session(a, spool, options), read_session(b, spool, options)
-    with SecondReader(b, options) as reader:
+    try:
+        reader = SecondReader(b, options)
+    except OSError:
+        return read_session(a, spool, options), read_session(b, spool, options)
+    with reader:
         first = read_session(a, spool, options)
         return first, reader.result(spool) or read_session(b, spool, options)
 

@@ -14,7 +14,7 @@ from mockrec.formats.diff.comparison import compare_sessions
 from mockrec.formats.diff.model.options import DiffOptions
 from mockrec.formats.diff.result import Result
 from mockrec.formats.schema.errors import SessionError
-from mockrec.formats.workers.process import WorkerProcess
+from mockrec.formats.workers.pool import WorkerPool
 
 _UUID = "550e8400-e29b-41d4-a716-{:012d}"
 
@@ -80,11 +80,23 @@ def test_result_is_that_of_one_process(paths: list[str], monkeypatch: pytest.Mon
 
 
 def test_session_of_a_killed_process_is_read_here(paths: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    def call(worker: WorkerProcess, block: bytes) -> bytes | None:
-        worker.close()
-        return None
+    put = WorkerPool.put
 
-    monkeypatch.setattr(WorkerProcess, "call", call)
+    def killed(pool: WorkerPool, block: bytes) -> int | None:
+        number = put(pool, block)
+        for process in pool.processes:
+            process.kill()
+        return number
+
+    monkeypatch.setattr(WorkerPool, "put", killed)
+    assert _compared(paths) == _alone(paths, monkeypatch)
+
+
+def test_sessions_are_read_here_if_no_process_can_be_started(paths: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(pool: WorkerPool, function: str, count: int) -> None:
+        raise OSError("too many processes")
+
+    monkeypatch.setattr(WorkerPool, "__init__", refused)
     assert _compared(paths) == _alone(paths, monkeypatch)
 
 
