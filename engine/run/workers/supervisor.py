@@ -131,6 +131,7 @@ class WorkerPool(Run):
             self.hooks.lost(f"{worker} {words or 'ended unasked'}", ended)
             failed_starts = 0 if worker.ready else failed_starts + 1
             if failed_starts >= _MOST_FAILED_STARTS:
+                self.hooks.warn(f"worker {number} ended {failed_starts} times before it was ready: the run ends")
                 self.stop_asked.set()
                 return
             if failed_starts:
