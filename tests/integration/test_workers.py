@@ -356,3 +356,14 @@ def test_rules_that_workers_cannot_load_leave_those_before(crew: Start, tmp_path
     session = run.stop()
     assert session.code == 70
     assert "Traceback" not in session.stderr
+
+
+def test_a_worker_that_cannot_be_started_again_ends_the_run(crew: Start, tmp_path: Path) -> None:
+    run = crew()
+    mine = pid_of(run.port)
+    (tmp_path / "who.py").write_text(f"import os\nif os.getpid() != {run.pid}:\n    os._exit(9)\n{WHO}")
+    os.kill(mine, signal.SIGKILL)
+    until_said(run, "ended 3 times before it was ready: the run ends")
+    session = run.stop()
+    assert session.code == 70
+    assert session.one("session-ended")
