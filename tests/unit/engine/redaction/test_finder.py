@@ -206,11 +206,11 @@ def test_text_in_an_archive_is_searched(name: bytes, end: bytes) -> None:
     assert redacted.endswith(after + end)
 
 
-@pytest.mark.parametrize(("add", "keep"), [(("text:dol+or",), ()), ((), ("text:dol+or",)), (("text:^.",), ("text:é",))])
+@pytest.mark.parametrize(("add", "keep"), [(("text:dolo+r",), ()), ((), ("text:dolo+r",)), (("text:^.",), ("text:é",))])
 def test_expressions_take_bytes_that_are_no_text(add: tuple[str, ...], keep: tuple[str, ...]) -> None:
     data = "äöü dolor=".encode("latin-1") + b"\xff\xfe?token=\xe9dolor\0doloor\xe4"
     redacted = redactor(add, keep).body(data, "text/plain", "request", None)
-    assert (b"doloor" in redacted) == ("text:dol+or" not in add)
+    assert (b"doloor" in redacted) == ("text:dolo+r" not in add)
     assert redacted.startswith(b"\xe4\xf6\xfc")
 
 
