@@ -21,9 +21,10 @@ from mockrec.formats.diff.model.exchange import Digest, Endpoint
 from mockrec.formats.diff.model.finding import DifferenceKind, Finding, Severity, Subject
 from mockrec.formats.diff.model.options import DiffOptions
 from mockrec.formats.diff.model.spool import ContentSpool
-from mockrec.formats.diff.reading import ReadSession, file_size, no_collection, read_session
+from mockrec.formats.diff.reading import ReadSession, file_size, read_session
 from mockrec.formats.diff.result import Result
 from mockrec.formats.operations.grpc.descriptors import of_header
+from mockrec.formats.parquet.gc_pause import no_collection
 from mockrec.formats.sessions.live import warning_for
 
 _PROBLEMS = 20

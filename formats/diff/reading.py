@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import stat
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,15 +67,3 @@ def file_size(path: str) -> int:
     except (OSError, ValueError):
         return 0
     return known.st_size if stat.S_ISREG(known.st_mode) else 0
-
-
-@contextmanager
-def no_collection() -> Iterator[None]:
-    """Hundreds of thousands of digests are made, none of them garbage: looking for it is a tenth of the time."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()

@@ -21,8 +21,9 @@ import orjson
 from mockrec.formats.diff.model.exchange import Digest
 from mockrec.formats.diff.model.options import DiffOptions
 from mockrec.formats.diff.model.spool import BUFFER, ContentSpool, new_file
-from mockrec.formats.diff.reading import ReadSession, no_collection, read_session
+from mockrec.formats.diff.reading import ReadSession, read_session
 from mockrec.formats.diff.result import ComparedSession
+from mockrec.formats.parquet.gc_pause import no_collection
 from mockrec.formats.workers.cpus import processes
 from mockrec.formats.workers.pool import WorkerPool, can_start
 

@@ -72,7 +72,13 @@ def f1(bench: Bench) -> Sequence[Row]:
         _row(runs, ("lines", "jq"), megabytes, "records with status ≥ 500 in JSON Lines, against jq", Target(8, True)),
         _row(runs, ("exchanges", "jq"), megabytes, "whole exchanges, against jq that finds their responses", None),
         _row(runs, ("search", "jq fields"), megabytes, "id and URL of those in Parquet, the search", Target(50, True)),
-        _row(runs, ("columns", "jq fields"), megabytes, "id and URL of those in Parquet, the whole command", Target(40, True)),
+        _row(
+            runs,
+            ("columns", "jq fields"),
+            megabytes,
+            "id and URL of those in Parquet, the whole command",
+            Target(40, True),
+        ),
     ]
 
 
