@@ -8,11 +8,13 @@ import json
 import re
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
+from textual.css.query import NoMatches
 
 from mockrec.cli import cells, watch_model
 from mockrec.cli.watch_app import WatchApp, row_line
@@ -122,10 +124,11 @@ def shown(app: WatchApp) -> list[str]:
 async def until(app: WatchApp, pilot: Any, wanted: Callable[[], bool]) -> None:
     """Let the screen work until something is so."""
     for _ in range(600):
-        app.look()
-        await pilot.pause(0.05)
-        if wanted():
-            return
+        with suppress(NoMatches):  # on a busy machine, the table is not there yet
+            app.look()
+            await pilot.pause(0.05)
+            if wanted():
+                return
     raise AssertionError("\n".join(shown(app)))
 
 
