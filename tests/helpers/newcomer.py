@@ -9,6 +9,7 @@ from __future__ import annotations
 import http.server
 import os
 import pty
+import random
 import re
 import shlex
 import shutil
@@ -283,6 +284,12 @@ class _Answers(http.server.BaseHTTPRequestHandler):
 
 
 def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
+    """A port that is free, and that no connection gets before it is used: below those that systems give to clients."""
+    while True:
+        port = random.SystemRandom().randrange(20_000, 32_000)
+        with socket.socket() as found:
+            try:
+                found.bind(("127.0.0.1", port))
+            except OSError:
+                continue
         return port
