@@ -141,6 +141,10 @@ class Redactor:
         if not known.occurs_in_line(line):
             return record
         self._check(line)
+        return self._replaced(line, known)
+
+    def _replaced(self, line: bytes, known: SecretMap) -> Record:
+        """Return the record of a line, whatever its length is, without the known secrets."""
         replacer = SecretReplacer(known)
         redacted = replacer.record(orjson.loads(line))
         self.count += replacer.count
@@ -175,15 +179,13 @@ class Redactor:
         session = self._session
         if not session.occurs_in_line(lines):
             return lines
-        redacted = []
-        for line in lines.splitlines(keepends=True):
-            if session.occurs_in_line(line):
-                replacer = SecretReplacer(session)  # whatever its length is: these lines cannot be left to a thread
-                redacted.append(encode_lines((replacer.record(orjson.loads(line)),)))
-                self.count += replacer.count
-            else:
-                redacted.append(line)
-        return b"".join(redacted)
+        # Long lines too: what was added to a batch cannot be left to a thread.
+        return b"".join(
+            [
+                encode_lines((self._replaced(line, session),)) if session.occurs_in_line(line) else line
+                for line in lines.splitlines(keepends=True)
+            ]
+        )
 
     # ── bodies and texts ───────────────────────────────────────────────────────────────────────────
 

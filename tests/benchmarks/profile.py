@@ -36,7 +36,7 @@ _KERNEL = (
     ("waiting for events", r"epoll"),
     ("page faults", r"page_fault"),
 )
-"""Kernel functions of a call chain; the first that is found says what the time is counted for."""
+"""Parts of the kernel by functions of a call chain: a sample belongs to the first part of which it has one."""
 _LIBRARIES = (
     ("OpenSSL", r"libssl|libcrypto|_rust\.abi3|_openssl"),
     ("search for secrets (RE2)", r"re2"),
